@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// `afina`: the command line and the worker.
+#include <cstdlib>
+#include <cstring>
+
+#include "app/afina/verbs.h"
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace {
+
+void set_log_level_from_environment() {
+  const char* level = std::getenv("AFINA_LOG");
+  if (level == nullptr) return;
+  if (std::strcmp(level, "debug") == 0) afina::set_log_level(afina::LogLevel::debug);
+  if (std::strcmp(level, "warning") == 0) afina::set_log_level(afina::LogLevel::warning);
+  if (std::strcmp(level, "error") == 0) afina::set_log_level(afina::LogLevel::error);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  set_log_level_from_environment();
+  CLI::App app{"Afina post-trains open language models on what people say about their answers.", "afina"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "afina 0.1.0");
+  app.footer("Example: afina generate --model model.gguf --prompt \"¿Dónde pago la luz?\"");
+  afina::app::Context context;
+  app.add_option("--database", context.database, "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
+  // Each verb adds itself here, in the order of --help.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : afina::exit_code(afina::ErrorKind::usage);
+  }
+  try {
+    context.stop = afina::stop_on_signals();
+    return context.run ? context.run() : 0;
+  } catch (const std::exception& error) {
+    return afina::report_exception(error);
+  }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs of the `afina` command. Each has one file of its name, which adds its subcommand and runs it.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+namespace afina::app {
+
+/// What every verb gets. `run` is set by the chosen verb's callback and executed by main after parsing, so that errors are
+/// reported in one place.
+struct Context {
+  std::stop_token stop;                 ///< tripped by Ctrl-C and SIGTERM
+  std::optional<std::string> database;  ///< --database: a URL, or "none"; unset: DATABASE_URL, else the private cluster
+  std::function<int()> run;
+};
+
+}  // namespace afina::app

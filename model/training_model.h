@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Forward and backward of a frozen decoder with an adapter over packed batches: all that a trainer sees of the model.
+// Written out by hand (no autograd): activations live in an arena planned from the largest batch, logits never exist as a whole.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "datasets/batch/packed_batch.h"
+#include "model/adapter.h"
+
+namespace afina::model {
+
+class Model;  // model/model.h: frozen weights and config, shared and immutable
+
+/// Per target, in the order of PackedBatch::targets, in nats.
+struct TokenStats {
+  std::vector<double> logp;      ///< log p(token)
+  std::vector<uint8_t> correct;  ///< 1 where the token is the argmax: for mean_token_accuracy
+  std::vector<double> entropy;   ///< of the whole distribution, filled when asked for
+};
+
+struct TrainingModelOptions {
+  int head_chunk_rows = 256;      ///< target rows whose logits exist at one time
+  bool want_entropy = false;
+};
+
+/// Not thread-safe: owns the activation arena. Several objects may share one Model.
+class TrainingModel {
+ public:
+  TrainingModel(std::shared_ptr<const Model> model, TrainingModelOptions options = {});
+  ~TrainingModel();
+  TrainingModel(const TrainingModel&) = delete;
+  TrainingModel& operator=(const TrainingModel&) = delete;
+
+  /// Log-probabilities without backward: evaluation and reference values. adapter null = bare base.
+  TokenStats evaluate(const datasets::PackedBatch& batch, const Adapter* adapter);
+  /// Keeps activations and the unscaled gradient of each target's log-probability for backward().
+  TokenStats forward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout);
+  /// Of the batch just given to forward(): adds Σᵢ dloss_dlogp[i] · ∂logp[i]/∂θ to flat_grad_P (fp32, adapter's layout).
+  void backward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout,
+                std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P);
+  /// Bytes held by the arena and the head's chunk: constant once the largest batch was seen.
+  int64_t arena_bytes() const;
+  const Model& model() const { return *model_; }
+
+ private:
+  struct Arena;
+  std::shared_ptr<const Model> model_;
+  TrainingModelOptions options_;
+  std::unique_ptr<Arena> arena_;
+};
+
+}  // namespace afina::model

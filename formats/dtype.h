@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The element types of safetensors files, in the order of the format's own enumeration (ascending alignment), and the
+// two 16-bit floats in software. Not the block-quantised types of GGUF: formats/ggml_types.h.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+namespace afina::formats {
+
+enum class DType {
+  boolean,
+  f4,
+  f6_e2m3,
+  f6_e3m2,
+  u8,
+  i8,
+  f8_e5m2,
+  f8_e4m3,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  i16,
+  u16,
+  f16,
+  bf16,
+  i32,
+  u32,
+  f32,
+  c64,
+  f64,
+  i64,
+  u64
+};
+
+/// "F32", "BF16", … as written in a safetensors header.
+std::string_view dtype_name(DType dtype);
+/// The dtype of that name, or nothing where there is none.
+std::optional<DType> dtype_from_name(std::string_view name);
+/// Bits of one element: 4, 6, 8, 16, 32 or 64.
+int dtype_bits(DType dtype);
+
+/// IEEE binary16 to binary32, exact; NaN payloads are kept.
+inline float half_to_float(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000U) << 16;
+  const uint32_t magnitude = half & 0x7FFFU;
+  if (magnitude >= 0x7C00U) return std::bit_cast<float>(sign | 0x7F800000U | ((magnitude & 0x3FFU) << 13));
+  // Shifted into place the exponent is 112 too small; the product repairs that and makes subnormals normal.
+  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112F;
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
+}
+/// binary32 to binary16, to nearest even; NaN stays NaN, overflow becomes infinity.
+uint16_t float_to_half(float value);
+
+inline float bfloat16_to_float(uint16_t bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+/// binary32 to bfloat16, to nearest even; NaN stays NaN.
+inline uint16_t float_to_bfloat16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<uint16_t>((bits >> 16) | 64U);
+  return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+}
+
+}  // namespace afina::formats

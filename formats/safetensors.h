@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// safetensors files (huggingface/safetensors README): a checked, memory-mapped reader of one file and an atomic writer.
+// Not shard indexes and not names of layers: those belong to model/. Every offset is checked before any data is
+// touched.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file.h"
+#include "formats/dtype.h"
+
+namespace afina::formats {
+
+/// A tensor in C order whose bytes lie elsewhere (in a map or in the caller's memory), little-endian and possibly
+/// misaligned.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::f32;
+  std::vector<int64_t> shape;  ///< empty: a scalar; a dimension may be 0
+  std::span<const std::byte> bytes;
+
+  int64_t elements() const;
+};
+
+/// One open file. Immutable after construction, so any thread may read; views live as long as the object.
+class SafetensorsFile {
+ public:
+  /// Maps the file and checks the whole header. Throws NotFound, StorageError, or ModelError naming file and tensor for
+  /// anything that the format forbids: truncation, trailing bytes, holes, overlap, duplicate keys, overflow, unknown
+  /// dtypes.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  /// In the order of their bytes in the file.
+  const std::vector<TensorView>& tensors() const { return tensors_; }
+  /// The tensor of that name, or null.
+  const TensorView* find(std::string_view name) const;
+  /// The tensor of that name. Throws ModelError that names file, tensor and the nearest name.
+  const TensorView& at(std::string_view name) const;
+  /// `__metadata__`, empty where the file has none.
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+  std::filesystem::path path_;
+  MappedFile map_;
+  std::vector<TensorView> tensors_;
+  std::unordered_map<std::string, size_t> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Copies a floating-point tensor (F64, F32, F16, BF16) to fp32. out has view.elements() entries.
+/// Throws ModelError naming the tensor for another dtype.
+void copy_to_float(const TensorView& view, std::span<float> out);
+
+/// Writes tensors sorted by dtype (widest alignment first), then name, with `"format":"pt"` in the metadata, as a
+/// temporary sibling that is fsynced and renamed: the old file or the new one, never a mix. Throws DataError for a
+/// duplicate or reserved name or bytes that do not fit the shape, StorageError where the file cannot be written.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+/// The same bytes in memory, for tests and for files inside a folder that is renamed as a whole.
+std::string safetensors_bytes(std::span<const TensorView> tensors,
+                              const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace afina::formats

@@ -31,6 +31,8 @@ std::string iso8601_utc(std::chrono::system_clock::time_point time) {
   return out;
 }
 
-std::string now_iso8601() { return iso8601_utc(std::chrono::system_clock::now()); }
+std::string now_iso8601() {
+  return iso8601_utc(std::chrono::system_clock::now());
+}
 
 }  // namespace afina

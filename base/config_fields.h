@@ -2,8 +2,8 @@
 // Config structs as plain aggregates with one `for_each_field(config, visitor)` each. The visitor is called as
 //   visit("learning_rate", config.learning_rate, FieldInfo{"nats… unit, range and when to change it"})
 // and everything else comes from here: JSON in and out, --set key=value, help text, the list of names.
-// Field types: bool, int, int64_t, double, std::string, std::vector<std::string>, std::optional of these, and enums with
-// `to_string(E)` and `from_string(std::string_view, E&) -> bool` found by argument-dependent lookup.
+// Field types: bool, int, int64_t, double, std::string, std::vector<std::string>, std::optional of these, and enums
+// with `to_string(E)` and `from_string(std::string_view, E&) -> bool` found by argument-dependent lookup.
 #pragma once
 #include <optional>
 #include <string>
@@ -16,8 +16,8 @@
 namespace afina {
 
 struct FieldInfo {
-  const char* help = "";     ///< meaning, unit, range; one sentence
-  double minimum = -1e300;   ///< inclusive, numbers only
+  const char* help = "";    ///< meaning, unit, range; one sentence
+  double minimum = -1e300;  ///< inclusive, numbers only
   double maximum = 1e300;
 };
 
@@ -39,7 +39,8 @@ void read_value(const Json& json, T& out) {
       out = std::move(inner);
     }
   } else if constexpr (std::is_enum_v<T>) {
-    if (!json.is_string() || !from_string(json.get<std::string>(), out)) throw std::invalid_argument("one of its words");
+    if (!json.is_string() || !from_string(json.get<std::string>(), out))
+      throw std::invalid_argument("one of its words");
   } else if constexpr (std::is_same_v<T, bool>) {
     if (!json.is_boolean()) throw std::invalid_argument("true or false");
     out = json.get<bool>();
@@ -89,7 +90,8 @@ std::vector<std::string> field_names(const Config& config = {}) {
   return names;
 }
 
-/// Applies one JSON value. Throws UsageError for an unknown name (with the nearest known one) or a value that does not fit.
+/// Applies one JSON value. Throws UsageError for an unknown name (with the nearest known one) or a value that does not
+/// fit.
 template <typename Config>
 void set_field(Config& config, const std::string& key, const Json& value, const std::string& where) {
   bool found = false;
@@ -111,8 +113,10 @@ void set_field(Config& config, const std::string& key, const Json& value, const 
 /// Reads an object over the defaults already in `config`.
 template <typename Config>
 void read_config(Config& config, const Json& object, const std::string& where) {
-  if (!object.is_object()) throw UsageError(cat("[", where, "] must be a JSON object, but got ", object.type_name(), "."));
-  for (const auto& [key, value] : object.items()) set_field(config, key, value, where);
+  if (!object.is_object())
+    throw UsageError(cat("[", where, "] must be a JSON object, but got ", object.type_name(), "."));
+  for (const auto& [key, value] : object.items())
+    set_field(config, key, value, where);
 }
 
 /// `--set key=value`: value is JSON where it parses as JSON, else a plain string; a comma list becomes a list.

@@ -26,11 +26,14 @@ constexpr std::array<KindRow, 8> kKinds{{
     {ErrorKind::internal, "internal", 70, 500},
 }};
 
-const KindRow& row(ErrorKind kind) { return kKinds[static_cast<size_t>(kind)]; }
+const KindRow& row(ErrorKind kind) {
+  return kKinds[static_cast<size_t>(kind)];
+}
 
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> previous(b.size() + 1), current(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) previous[j] = j;
+  for (size_t j = 0; j <= b.size(); ++j)
+    previous[j] = j;
   for (size_t i = 1; i <= a.size(); ++i) {
     current[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
@@ -43,11 +46,17 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string_view to_string(ErrorKind kind) { return row(kind).word; }
+std::string_view to_string(ErrorKind kind) {
+  return row(kind).word;
+}
 
-int exit_code(ErrorKind kind) { return row(kind).exit_code; }
+int exit_code(ErrorKind kind) {
+  return row(kind).exit_code;
+}
 
-int http_status(ErrorKind kind) { return row(kind).http_status; }
+int http_status(ErrorKind kind) {
+  return row(kind).http_status;
+}
 
 Error::Error(ErrorKind kind, const std::string& message, const std::string& hint)
     : std::runtime_error(hint.empty() ? message : message + " Hint: " + hint), kind_(kind) {}

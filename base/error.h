@@ -70,7 +70,7 @@ std::string nearest_name(std::string_view name, const std::vector<std::string>& 
 }  // namespace afina
 
 /// Programmer errors only, never reachable by user input.
-#define AFINA_CHECK(condition, ...)                                                          \
-  do {                                                                                       \
+#define AFINA_CHECK(condition, ...)                                                                     \
+  do {                                                                                                  \
     if (!(condition)) ::afina::check_failed(#condition, __FILE__, __LINE__, ::afina::cat(__VA_ARGS__)); \
   } while (false)

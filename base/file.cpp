@@ -20,7 +20,8 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const char* what, const fs::path& path) {
   const int code = errno;
-  const std::string message = cat("[base.file] must ", what, " ", path.string(), ", but got: ", std::strerror(code), ".");
+  const std::string message =
+      cat("[base.file] must ", what, " ", path.string(), ", but got: ", std::strerror(code), ".");
   if (code == ENOENT) throw NotFound(message);
   throw StorageError(message);
 }
@@ -47,7 +48,8 @@ std::string read_file(const fs::path& path, size_t max_bytes) {
   const Descriptor file(path, O_RDONLY, "read");
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail("read", path);
-  if (S_ISDIR(info.st_mode)) throw StorageError(cat("[base.file] must read a file, but ", path.string(), " is a folder."));
+  if (S_ISDIR(info.st_mode))
+    throw StorageError(cat("[base.file] must read a file, but ", path.string(), " is a folder."));
   std::string content;
   content.reserve(static_cast<size_t>(info.st_size));
   char buffer[65536];
@@ -96,7 +98,8 @@ MappedFile::MappedFile(const fs::path& path) {
   const Descriptor file(path, O_RDONLY, "open");
   struct stat info {};
   if (::fstat(file.get(), &info) != 0) fail("open", path);
-  if (!S_ISREG(info.st_mode)) throw StorageError(cat("[base.file] must be a regular file, but ", path.string(), " is not."));
+  if (!S_ISREG(info.st_mode))
+    throw StorageError(cat("[base.file] must be a regular file, but ", path.string(), " is not."));
   size_ = static_cast<size_t>(info.st_size);
   if (size_ == 0) return;
   data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);

@@ -9,7 +9,8 @@
 
 namespace afina {
 
-/// The whole file. Throws NotFound where it is missing, StorageError where it cannot be read, DataError above max_bytes.
+/// The whole file. Throws NotFound where it is missing, StorageError where it cannot be read, DataError above
+/// max_bytes.
 std::string read_file(const std::filesystem::path& path, size_t max_bytes = size_t{1} << 32);
 /// Old content or new content, never a mix, also across power loss. Throws StorageError; then the old file stands.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);

@@ -14,13 +14,17 @@ struct Sha256::State {
   crypto_hash_sha256_state inner;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { crypto_hash_sha256_init(&state_->inner); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {
+  crypto_hash_sha256_init(&state_->inner);
+}
 
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
-void Sha256::update(std::string_view bytes) { update(bytes.data(), bytes.size()); }
+void Sha256::update(std::string_view bytes) {
+  update(bytes.data(), bytes.size());
+}
 
 void Sha256::update(const void* data, size_t size_bytes) {
   crypto_hash_sha256_update(&state_->inner, static_cast<const unsigned char*>(data), size_bytes);
@@ -32,7 +36,9 @@ std::array<uint8_t, 32> Sha256::finish() {
   return digest;
 }
 
-std::string Sha256::finish_hex() { return hex(finish()); }
+std::string Sha256::finish_hex() {
+  return hex(finish());
+}
 
 std::string sha256_hex(std::string_view bytes) {
   Sha256 hash;

@@ -36,8 +36,8 @@ J parse(std::string_view text, const std::string& where, const JsonLimits& limit
   try {
     return J::parse(text.begin(), text.end(), check, true, limits.allow_comments);
   } catch (const nlohmann::json::parse_error& error) {
-    throw DataError(cat("[", where, "] must be JSON, but byte ", error.byte, " does not fit: ",
-                        std::string(error.what()).substr(std::string(error.what()).find("] ") + 2)));
+    throw DataError(cat("[", where, "] must be JSON, but byte ", error.byte,
+                        " does not fit: ", std::string(error.what()).substr(std::string(error.what()).find("] ") + 2)));
   } catch (const nlohmann::json::exception& error) {
     throw DataError(cat("[", where, "] must be JSON, but got: ", error.what()));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON from people and files: parsed with caps on depth and size and without duplicate keys, written without throwing on
-// broken UTF-8. Wraps nlohmann::json, whose own parser accepts depths on which its copy and dump overflow the stack.
+// JSON from people and files: parsed with caps on depth and size and without duplicate keys, written without throwing
+// on broken UTF-8. Wraps nlohmann::json, whose own parser accepts depths on which its copy and dump overflow the stack.
 #pragma once
 #include <nlohmann/json.hpp>
 #include <string>
@@ -12,9 +12,9 @@ using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
 struct JsonLimits {
-  int max_depth = 64;              ///< 16 for HTTP bodies
-  size_t max_elements = 5'000'000; ///< values in the whole document
-  bool allow_comments = false;     ///< `//` and `/* */`, for config files
+  int max_depth = 64;               ///< 16 for HTTP bodies
+  size_t max_elements = 5'000'000;  ///< values in the whole document
+  bool allow_comments = false;      ///< `//` and `/* */`, for config files
 };
 
 /// Parses one document. Throws DataError "[where] must be JSON …" with the byte position for bad syntax, invalid UTF-8,

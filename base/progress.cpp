@@ -21,8 +21,12 @@ std::string duration_text(double seconds) {
 }  // namespace
 
 Progress::Progress(std::string title, double total, std::string unit)
-    : title_(std::move(title)), unit_(std::move(unit)), total_(total), terminal_(::isatty(STDERR_FILENO) == 1),
-      start_(steady_clock::now()), shown_(start_ - std::chrono::hours(1)) {}
+    : title_(std::move(title)),
+      unit_(std::move(unit)),
+      total_(total),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      start_(steady_clock::now()),
+      shown_(start_ - std::chrono::hours(1)) {}
 
 Progress::~Progress() {
   if (line_open_) std::fputc('\n', stderr);
@@ -39,8 +43,8 @@ void Progress::update(double done, const std::string& extra) {
   char head[160];
   if (total_ > 0) {
     const std::string left = rate > 0 ? duration_text((total_ - done) / rate) : "?";
-    std::snprintf(head, sizeof head, "%s %.0f/%.0f %s, %.1f/s, %s left", title_.c_str(), done, total_, unit_.c_str(), rate,
-                  left.c_str());
+    std::snprintf(head, sizeof head, "%s %.0f/%.0f %s, %.1f/s, %s left", title_.c_str(), done, total_, unit_.c_str(),
+                  rate, left.c_str());
   } else {
     std::snprintf(head, sizeof head, "%s %.0f %s, %.1f/s", title_.c_str(), done, unit_.c_str(), rate);
   }

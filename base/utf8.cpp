@@ -5,7 +5,7 @@ namespace afina {
 namespace {
 
 struct Sequence {
-  size_t length = 0;   // bytes consumed: the whole sequence, or the maximal invalid subpart
+  size_t length = 0;  // bytes consumed: the whole sequence, or the maximal invalid subpart
   bool valid = false;
   bool truncated = false;  // ran into the end of the text while still a possible prefix
   char32_t code_point = 0;

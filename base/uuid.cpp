@@ -28,13 +28,16 @@ Sequence& sequence() {
 
 std::string uuid_v7(uint64_t unix_ms, uint16_t rand_a, uint64_t rand_b) {
   std::array<uint8_t, 16> bytes{};
-  for (int i = 0; i < 6; ++i) bytes[i] = static_cast<uint8_t>(unix_ms >> (8 * (5 - i)));
+  for (int i = 0; i < 6; ++i)
+    bytes[i] = static_cast<uint8_t>(unix_ms >> (8 * (5 - i)));
   bytes[6] = static_cast<uint8_t>(0x70 | ((rand_a >> 8) & 0x0F));
   bytes[7] = static_cast<uint8_t>(rand_a);
-  for (int i = 0; i < 8; ++i) bytes[8 + i] = static_cast<uint8_t>(rand_b >> (8 * (7 - i)));
+  for (int i = 0; i < 8; ++i)
+    bytes[8 + i] = static_cast<uint8_t>(rand_b >> (8 * (7 - i)));
   bytes[8] = static_cast<uint8_t>(0x80 | (bytes[8] & 0x3F));
   std::string text = hex(bytes);
-  for (const size_t at : {8, 13, 18, 23}) text.insert(at, 1, '-');
+  for (const size_t at : {8, 13, 18, 23})
+    text.insert(at, 1, '-');
   return text;
 }
 
@@ -42,7 +45,8 @@ std::string new_uuid() {
   uint64_t random = 0;
   randombytes_buf(&random, sizeof random);
   uint64_t now_ms = static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count());
   auto& state = sequence();
   const std::lock_guard lock(state.mutex);
   // A clock that steps back, or more than 4,096 ids in a millisecond, must not break the order: time then runs ahead.

@@ -26,6 +26,8 @@ target_link_libraries(deps_torch INTERFACE "${_torch}/lib/libc10.so" "${_torch}/
 file(WRITE "${CMAKE_BINARY_DIR}/torch_pch.cpp" "#include \"cmake/torch_pch.h\"\n")
 add_library(afina_torch_pch OBJECT "${CMAKE_BINARY_DIR}/torch_pch.cpp")
 target_include_directories(afina_torch_pch PRIVATE "${CMAKE_SOURCE_DIR}")
+set_target_properties(afina_torch_pch PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+target_compile_options(afina_torch_pch PRIVATE -fPIC)
 target_link_libraries(afina_torch_pch PRIVATE deps::torch)
 target_compile_definitions(afina_torch_pch PRIVATE _GLIBCXX_ASSERTIONS)
 if(AFINA_SANITIZE)

@@ -8,7 +8,9 @@
 namespace afina::dpo {
 namespace {
 
-double sigmoid(double x) { return x >= 0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x)); }
+double sigmoid(double x) {
+  return x >= 0 ? 1.0 / (1.0 + std::exp(-x)) : std::exp(x) / (1.0 + std::exp(x));
+}
 
 void set_derivatives(const datasets::PackedBatch& batch, const datasets::Sequence& sequence, double dloss_dlogp_sum,
                      std::span<double> out) {
@@ -20,7 +22,9 @@ void set_derivatives(const datasets::PackedBatch& batch, const datasets::Sequenc
 
 }  // namespace
 
-double log_sigmoid(double x) { return x >= 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x)); }
+double log_sigmoid(double x) {
+  return x >= 0 ? -std::log1p(std::exp(-x)) : x - std::log1p(std::exp(x));
+}
 
 PairLoss soft_label_loss(double z, double soft_label) {
   return {-soft_label * log_sigmoid(z) - (1.0 - soft_label) * log_sigmoid(-z), sigmoid(z) - soft_label};
@@ -41,12 +45,14 @@ DpoLoss::DpoLoss(double beta) : beta_(beta) {
 
 double DpoLoss::divisor_share(const datasets::PackedBatch& batch) const {
   double sum = 0.0;
-  for (const auto& example : batch.examples) sum += example.weight;
+  for (const auto& example : batch.examples)
+    sum += example.weight;
   return sum;
 }
 
 ObjectiveResult DpoLoss::evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                  const ReferenceLogps* reference, double divisor, std::span<double> dloss_dlogp) const {
+                                  const ReferenceLogps* reference, double divisor,
+                                  std::span<double> dloss_dlogp) const {
   AFINA_CHECK(reference != nullptr && reference->sequence_logp.size() == batch.sequences.size(),
               "one reference value for each sequence");
   AFINA_CHECK(dloss_dlogp.size() == batch.targets.size() && divisor > 0.0, "one derivative for each target");

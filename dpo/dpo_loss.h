@@ -5,9 +5,9 @@
 
 namespace afina::dpo {
 
-/// Rafailov et al. 2023, arXiv:2305.18290, eq. 7, with the label of Mitchell's cDPO note made per pair and the margin of
-/// Llama 2 (arXiv:2307.09288, eq. 2). With Δ = (log π(c) − log ref(c)) − (log π(r) − log ref(r)), log-probabilities summed
-/// over the completion's targets with their static weights:
+/// Rafailov et al. 2023, arXiv:2305.18290, eq. 7, with the label of Mitchell's cDPO note made per pair and the margin
+/// of Llama 2 (arXiv:2307.09288, eq. 2). With Δ = (log π(c) − log ref(c)) − (log π(r) − log ref(r)), log-probabilities
+/// summed over the completion's targets with their static weights:
 ///   ℓ = −q·log σ(βΔ − m) − (1−q)·log σ(−βΔ + m),   batch loss Σ w·ℓ / Σ w over the optimiser batch.
 /// q = 1, m = 0, w = 1 is TRL's `sigmoid`; β > 0, dimensionless, 0.1 is usual and larger keeps nearer the reference.
 /// Every example must be a pair: sequence 0 chosen, sequence 1 rejected. Metrics are TRL's, in nats. Thread-safe.
@@ -18,8 +18,9 @@ class DpoLoss final : public Objective {
   Scope scope() const override { return Scope::pair; }
   bool needs_reference() const override { return true; }
   double divisor_share(const datasets::PackedBatch& batch) const override;
-  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy, const ReferenceLogps* reference,
-                           double divisor, std::span<double> dloss_dlogp) const override;
+  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
+                           const ReferenceLogps* reference, double divisor,
+                           std::span<double> dloss_dlogp) const override;
 
  private:
   double beta_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a loss is to Afina: a function of token log-probabilities that returns its derivatives, in doubles. No LibTorch, no
-// model: the same code serves CPU and GPU, and its golden vectors are a handful of numbers.
+// What a loss is to Afina: a function of token log-probabilities that returns its derivatives, in doubles. No LibTorch,
+// no model: the same code serves CPU and GPU, and its golden vectors are a handful of numbers.
 #pragma once
 #include <map>
 #include <span>
@@ -22,7 +22,8 @@ struct ReferenceLogps {
   std::vector<double> sequence_logp;
 };
 
-/// The widest set of rows a value depends on. The batch planner keeps a micro_batch objective's micro-batches as configured.
+/// The widest set of rows a value depends on. The batch planner keeps a micro_batch objective's micro-batches as
+/// configured.
 enum class Scope { sequence, pair, micro_batch };
 
 struct ObjectiveResult {
@@ -45,7 +46,8 @@ class Objective {
   /// dloss_dlogp: one entry for each target, overwritten. reference may be null where needs_reference() is false.
   /// Thread-safe. Throws InternalError on sizes that disagree.
   virtual ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                   const ReferenceLogps* reference, double divisor, std::span<double> dloss_dlogp) const = 0;
+                                   const ReferenceLogps* reference, double divisor,
+                                   std::span<double> dloss_dlogp) const = 0;
 };
 
 }  // namespace afina::dpo

@@ -7,12 +7,14 @@ namespace afina::dpo {
 
 double SftLoss::divisor_share(const datasets::PackedBatch& batch) const {
   double sum = 0.0;
-  for (const auto& target : batch.targets) sum += target.weight;
+  for (const auto& target : batch.targets)
+    sum += target.weight;
   return sum;
 }
 
 ObjectiveResult SftLoss::evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                  const ReferenceLogps* /*reference*/, double divisor, std::span<double> dloss_dlogp) const {
+                                  const ReferenceLogps* /*reference*/, double divisor,
+                                  std::span<double> dloss_dlogp) const {
   AFINA_CHECK(policy.logp.size() == batch.targets.size() && dloss_dlogp.size() == batch.targets.size(),
               "one log-probability and one derivative for each target");
   AFINA_CHECK(divisor > 0.0, "the divisor of an optimiser batch is its sum of weights");

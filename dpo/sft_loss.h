@@ -5,15 +5,16 @@
 
 namespace afina::dpo {
 
-/// loss = −Σₜ wₜ·log p(tokenₜ) / divisor, divisor = Σₜ wₜ over the whole optimiser batch: the mean over trained tokens however
-/// the rows were split. Thread-safe.
+/// loss = −Σₜ wₜ·log p(tokenₜ) / divisor, divisor = Σₜ wₜ over the whole optimiser batch: the mean over trained tokens
+/// however the rows were split. Thread-safe.
 class SftLoss final : public Objective {
  public:
   Scope scope() const override { return Scope::sequence; }
   bool needs_reference() const override { return false; }
   double divisor_share(const datasets::PackedBatch& batch) const override;
-  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy, const ReferenceLogps* reference,
-                           double divisor, std::span<double> dloss_dlogp) const override;
+  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
+                           const ReferenceLogps* reference, double divisor,
+                           std::span<double> dloss_dlogp) const override;
 };
 
 }  // namespace afina::dpo

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the decoder needs to know of an adapter. The model owns this interface and never includes lora/, which implements it.
-// A decoder layer has four sites: fused frozen projections whose outputs lie side by side.
+// What the decoder needs to know of an adapter. The model owns this interface and never includes lora/, which
+// implements it. A decoder layer has four sites: fused frozen projections whose outputs lie side by side.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -12,8 +12,8 @@ namespace afina::model {
 enum class Site { qkv = 0, o = 1, gate_up = 2, down = 3 };
 inline constexpr int kSites = 4;
 
-/// Identifies one forward pass for counter-based dropout masks: the same key gives the same mask in forward, in backward
-/// and after a resume. enabled = false (evaluation, reference, generation): no dropout.
+/// Identifies one forward pass for counter-based dropout masks: the same key gives the same mask in forward, in
+/// backward and after a resume. enabled = false (evaluation, reference, generation): no dropout.
 struct DropoutKey {
   bool enabled = false;
   uint64_t seed = 0;
@@ -21,8 +21,9 @@ struct DropoutKey {
   uint64_t micro_batch = 0;
 };
 
-/// Adds low-rank (or other) deltas to the outputs of frozen projections. Immutable during forward and backward, so any number
-/// of threads may call forward at once; shapes: N rows, I input features, O output features of the whole site, fp32.
+/// Adds low-rank (or other) deltas to the outputs of frozen projections. Immutable during forward and backward, so any
+/// number of threads may call forward at once; shapes: N rows, I input features, O output features of the whole site,
+/// fp32.
 class Adapter {
  public:
   Adapter() = default;
@@ -30,16 +31,18 @@ class Adapter {
   Adapter& operator=(const Adapter&) = delete;
   virtual ~Adapter() = default;
 
-  /// Columns of the tensor that add_forward fills for backward at this site (Σ r of its adapted outputs); 0: nothing adapted here.
+  /// Columns of the tensor that add_forward fills for backward at this site (Σ r of its adapted outputs); 0: nothing
+  /// adapted here.
   virtual int64_t saved_width(int layer, Site site) const = 0;
-  /// y_NO += delta(x_NI). y_NO holds the frozen output and may be a view with a row stride. saved_NS [N, saved_width], or
-  /// null where no backward follows.
+  /// y_NO += delta(x_NI). y_NO holds the frozen output and may be a view with a row stride. saved_NS [N, saved_width],
+  /// or null where no backward follows.
   virtual void add_forward(int layer, Site site, const at::Tensor& x_NI, at::Tensor& y_NO, at::Tensor* saved_NS,
                            const DropoutKey& dropout) const = 0;
-  /// Adds this site's parameter gradients to flat_grad_P (fp32, the layout of flat parameters) and, where dx_NI is not null,
-  /// dx_NI += d delta / dx. dy_NO is the gradient of the site's whole output.
-  virtual void backward(int layer, Site site, const at::Tensor& x_NI, const at::Tensor& dy_NO, const at::Tensor& saved_NS,
-                        at::Tensor* dx_NI, at::Tensor& flat_grad_P, const DropoutKey& dropout) const = 0;
+  /// Adds this site's parameter gradients to flat_grad_P (fp32, the layout of flat parameters) and, where dx_NI is not
+  /// null, dx_NI += d delta / dx. dy_NO is the gradient of the site's whole output.
+  virtual void backward(int layer, Site site, const at::Tensor& x_NI, const at::Tensor& dy_NO,
+                        const at::Tensor& saved_NS, at::Tensor* dx_NI, at::Tensor& flat_grad_P,
+                        const DropoutKey& dropout) const = 0;
   /// The lowest layer with an adapted site; backward stops there.
   virtual int first_layer() const = 0;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Forward and backward of a frozen decoder with an adapter over packed batches: all that a trainer sees of the model.
-// Written out by hand (no autograd): activations live in an arena planned from the largest batch, logits never exist as a whole.
+// Written out by hand (no autograd): activations live in an arena planned from the largest batch, logits never exist as
+// a whole.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -23,7 +24,7 @@ struct TokenStats {
 };
 
 struct TrainingModelOptions {
-  int head_chunk_rows = 256;      ///< target rows whose logits exist at one time
+  int head_chunk_rows = 256;  ///< target rows whose logits exist at one time
   bool want_entropy = false;
 };
 
@@ -39,7 +40,8 @@ class TrainingModel {
   TokenStats evaluate(const datasets::PackedBatch& batch, const Adapter* adapter);
   /// Keeps activations and the unscaled gradient of each target's log-probability for backward().
   TokenStats forward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout);
-  /// Of the batch just given to forward(): adds Σᵢ dloss_dlogp[i] · ∂logp[i]/∂θ to flat_grad_P (fp32, adapter's layout).
+  /// Of the batch just given to forward(): adds Σᵢ dloss_dlogp[i] · ∂logp[i]/∂θ to flat_grad_P (fp32, adapter's
+  /// layout).
   void backward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout,
                 std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P);
   /// Bytes held by the arena and the head's chunk: constant once the largest batch was seen.

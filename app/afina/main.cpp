@@ -27,7 +27,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "afina 0.1.0");
   app.footer("Example: afina generate --model model.gguf --prompt \"¿Dónde pago la luz?\"");
   afina::app::Context context;
-  app.add_option("--database", context.database, "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
+  app.add_option("--database", context.database,
+                 "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
   // Each verb adds itself here, in the order of --help.
   try {
     app.parse(argc, argv);

@@ -7,8 +7,9 @@
 
 namespace afina::datasets {
 
-/// Rows [begin, begin+length) attend causally to each other and wholly to rows [prefix_begin, prefix_begin+prefix_length).
-/// A prefix is an earlier segment of the same batch that itself has no prefix (prefix_length 0 means none).
+/// Rows [begin, begin+length) attend causally to each other and wholly to rows [prefix_begin,
+/// prefix_begin+prefix_length). A prefix is an earlier segment of the same batch that itself has no prefix
+/// (prefix_length 0 means none).
 struct Segment {
   int begin = 0;
   int length = 0;
@@ -16,8 +17,8 @@ struct Segment {
   int prefix_length = 0;
 };
 
-/// "Predict `token` from the hidden state of `row`". The first token of a completion is predicted from the last row of its
-/// prompt, so two answers can have targets on one row.
+/// "Predict `token` from the hidden state of `row`". The first token of a completion is predicted from the last row of
+/// its prompt, so two answers can have targets on one row.
 struct Target {
   int row = 0;
   int token = 0;
@@ -27,23 +28,24 @@ struct Target {
 
 /// One completion whose target log-probabilities are summed together; targets of a sequence are contiguous.
 struct Sequence {
-  int example = 0;       ///< index into PackedBatch::examples
-  int side = 0;          ///< 0 = SFT row, chosen or best answer; 1 = rejected; k = k-th ranked answer
+  int example = 0;  ///< index into PackedBatch::examples
+  int side = 0;     ///< 0 = SFT row, chosen or best answer; 1 = rejected; k = k-th ranked answer
   int first_target = 0;
   int n_targets = 0;
 };
 
 /// One training example: an SFT row, a pair or a ranking.
 struct ExampleRef {
-  int64_t row = 0;         ///< index of the row in its data set, for messages and for lineage
+  int64_t row = 0;  ///< index of the row in its data set, for messages and for lineage
   int first_sequence = 0;
   int n_sequences = 1;
-  double soft_label = 1.0; ///< q: probability that side 0 is better, 0.5..1
-  double margin = 0.0;     ///< m, nats
-  double weight = 1.0;     ///< w
+  double soft_label = 1.0;  ///< q: probability that side 0 is better, 0.5..1
+  double margin = 0.0;      ///< m, nats
+  double weight = 1.0;      ///< w
 };
 
-/// Rows of one forward pass. ids, positions: one entry a row; positions restart with each document and continue after a prefix.
+/// Rows of one forward pass. ids, positions: one entry a row; positions restart with each document and continue after a
+/// prefix.
 struct PackedBatch {
   std::vector<int> ids;
   std::vector<int> positions;
@@ -54,14 +56,15 @@ struct PackedBatch {
   int64_t rows() const { return static_cast<int64_t>(ids.size()); }
 };
 
-/// Everything between two optimiser steps. divisor: Σ target weights (SFT) or Σ example weights (preferences) over all of it,
-/// known before the first backward, so that any split into micro-batches gives one loss and one gradient.
+/// Everything between two optimiser steps. divisor: Σ target weights (SFT) or Σ example weights (preferences) over all
+/// of it, known before the first backward, so that any split into micro-batches gives one loss and one gradient.
 struct OptimiserBatch {
   std::vector<PackedBatch> micro;
   double divisor = 1.0;
 };
 
-/// Throws DataError "[datasets.batch] must …" where an index, a length or an order does not hold (vocab_size bounds the ids).
+/// Throws DataError "[datasets.batch] must …" where an index, a length or an order does not hold (vocab_size bounds the
+/// ids).
 void validate(const PackedBatch& batch, int vocab_size);
 
 }  // namespace afina::datasets

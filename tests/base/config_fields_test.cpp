@@ -7,7 +7,9 @@ namespace afina {
 namespace {
 
 enum class Colour { red, blue };
-std::string_view to_string(Colour c) { return c == Colour::red ? "red" : "blue"; }
+std::string_view to_string(Colour c) {
+  return c == Colour::red ? "red" : "blue";
+}
 bool from_string(std::string_view text, Colour& out) {
   if (text != "red" && text != "blue") return false;
   out = text == "red" ? Colour::red : Colour::blue;

@@ -20,7 +20,9 @@ TEST(File, ReplacesAFileAtomicallyAndLeavesNoTemporary) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
-TEST(File, SaysNotFoundForAMissingFile) { EXPECT_THROW(read_file("/nonexistent/x"), NotFound); }
+TEST(File, SaysNotFoundForAMissingFile) {
+  EXPECT_THROW(read_file("/nonexistent/x"), NotFound);
+}
 
 TEST(File, RefusesAFileAboveTheLimit) {
   const TempFolder folder;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Holds the tree to cmake/rooms.txt: which room includes which, where LibTorch may appear, and in which headers not at all.
+// Holds the tree to cmake/rooms.txt: which room includes which, where LibTorch may appear, and in which headers not at
+// all.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -26,9 +27,10 @@ std::map<std::string, Room> read_table() {
     const size_t colon = line.find(':');
     Room room;
     room.torch = line.find("| torch") != std::string::npos;
-    std::istringstream names(line.substr(colon + 1, line.find('|') == std::string::npos ? std::string::npos
-                                                                                         : line.find('|') - colon - 1));
-    for (std::string name; names >> name;) room.may_include.insert(name);
+    std::istringstream names(
+        line.substr(colon + 1, line.find('|') == std::string::npos ? std::string::npos : line.find('|') - colon - 1));
+    for (std::string name; names >> name;)
+      room.may_include.insert(name);
     rooms[line.substr(0, colon)] = room;
   }
   return rooms;
@@ -68,9 +70,11 @@ TEST(IncludeScan, EveryIncludeIsAllowedByTheRoomTable) {
             << path << ":" << number << " may not include " << target;
       } else {
         const bool torch = std::regex_search(target, std::regex("^(torch|ATen|c10)/"));
-        EXPECT_FALSE(torch && !rooms.at(room).torch && room != "app") << path << ":" << number << " may not use LibTorch";
+        EXPECT_FALSE(torch && !rooms.at(room).torch && room != "app")
+            << path << ":" << number << " may not use LibTorch";
         EXPECT_FALSE(target == "torch/torch.h") << path << ":" << number << " must not include torch/torch.h";
-        EXPECT_FALSE(target == "pqxx/pqxx" && room != "storage") << path << ":" << number << ": SQL belongs in storage/";
+        EXPECT_FALSE(target == "pqxx/pqxx" && room != "storage")
+            << path << ":" << number << ": SQL belongs in storage/";
       }
     }
   }

@@ -20,7 +20,9 @@ TEST(Utf8, RefusesOverlongFormsSurrogatesAndStrayBytes) {
 
 TEST(Utf8, RepairsWithOneMarkForEachMaximalSubpart) {
   // The example of the Unicode standard, table 3-8.
-  EXPECT_EQ(repair_utf8("\x61\xF1\x80\x80\xE1\x80\xC2\x62"), "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD" "b");
+  EXPECT_EQ(repair_utf8("\x61\xF1\x80\x80\xE1\x80\xC2\x62"),
+            "a\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b");
 }
 
 TEST(Utf8, HoldsBackOnlyAnIncompleteTail) {

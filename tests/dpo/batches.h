@@ -21,7 +21,8 @@ inline datasets::PackedBatch pair_batch(const std::vector<std::pair<int, int>>& 
       const int n = side == 0 ? lengths[i].first : lengths[i].second;
       const int sequence = static_cast<int>(batch.sequences.size());
       batch.sequences.push_back({static_cast<int>(i), side, static_cast<int>(batch.targets.size()), n});
-      for (int t = 0; t < n; ++t) batch.targets.push_back({0, 1, sequence, 1.0F});
+      for (int t = 0; t < n; ++t)
+        batch.targets.push_back({0, 1, sequence, 1.0F});
     }
   }
   return batch;

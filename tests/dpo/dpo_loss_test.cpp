@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden values: TRL's own code on four completions (c = [-20,-35], r = [-24,-33], reference c = [-21,-34], r = [-22.5,-33.5],
-// beta 0.1), and closed forms for soft labels and margins at d = 0.25.
+// Golden values: TRL's own code on four completions (c = [-20,-35], r = [-24,-33], reference c = [-21,-34], r =
+// [-22.5,-33.5], beta 0.1), and closed forms for soft labels and margins at d = 0.25.
 #include "dpo/dpo_loss.h"
 
 #include <gtest/gtest.h>
@@ -77,7 +77,8 @@ TEST(DpoLoss, DerivativesAgreeWithFiniteDifferences) {
   batch.targets[1].weight = 0.4F;
   const DpoLoss loss(0.3);
   TokenLogps tokens;
-  for (size_t i = 0; i < batch.targets.size(); ++i) tokens.logp.push_back(-0.5 - 0.3 * static_cast<double>(i));
+  for (size_t i = 0; i < batch.targets.size(); ++i)
+    tokens.logp.push_back(-0.5 - 0.3 * static_cast<double>(i));
   const ReferenceLogps reference{{-1.0, -2.0, -3.0, -4.0}};
   std::vector<double> derivatives(batch.targets.size()), ignored(batch.targets.size());
   loss.evaluate(batch, tokens, &reference, 3.5, derivatives);
@@ -87,7 +88,8 @@ TEST(DpoLoss, DerivativesAgreeWithFiniteDifferences) {
     up.logp[i] += h;
     down.logp[i] -= h;
     const double slope = (loss.evaluate(batch, up, &reference, 3.5, ignored).loss -
-                          loss.evaluate(batch, down, &reference, 3.5, ignored).loss) / (2 * h);
+                          loss.evaluate(batch, down, &reference, 3.5, ignored).loss) /
+                         (2 * h);
     EXPECT_NEAR(derivatives[i], slope, 1e-8) << i;
   }
 }
@@ -98,7 +100,9 @@ TEST(DpoLoss, StaysFiniteForExtremeRatios) {
   EXPECT_TRUE(std::isfinite(evaluate(pair_batch({{1, 1}}), {-1e6, 0}, {{0, -1e6}}).loss));
 }
 
-TEST(DpoLoss, RefusesABetaThatIsNotAboveZero) { EXPECT_THROW(DpoLoss(0.0), UsageError); }
+TEST(DpoLoss, RefusesABetaThatIsNotAboveZero) {
+  EXPECT_THROW(DpoLoss(0.0), UsageError);
+}
 
 }  // namespace
 }  // namespace afina::dpo

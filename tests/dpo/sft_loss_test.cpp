@@ -13,7 +13,8 @@ datasets::PackedBatch rows(const std::vector<int>& target_counts) {
   for (size_t i = 0; i < target_counts.size(); ++i) {
     batch.examples.push_back({static_cast<int64_t>(i), static_cast<int>(i), 1});
     batch.sequences.push_back({static_cast<int>(i), 0, static_cast<int>(batch.targets.size()), target_counts[i]});
-    for (int t = 0; t < target_counts[i]; ++t) batch.targets.push_back({0, 1, static_cast<int>(i), 1.0F});
+    for (int t = 0; t < target_counts[i]; ++t)
+      batch.targets.push_back({0, 1, static_cast<int>(i), 1.0F});
   }
   return batch;
 }

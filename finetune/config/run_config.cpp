@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finetune/config/run_config.h"
+
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/file.h"
+#include "base/hash.h"
+
+namespace afina::finetune {
+namespace {
+
+constexpr size_t kMaxConfigBytes = 1 << 20;
+
+constexpr std::pair<RunKind, std::string_view> kRunKinds[] = {{RunKind::sft, "sft"}, {RunKind::dpo, "dpo"}};
+constexpr std::pair<SchedulerType, std::string_view> kSchedulers[] = {
+    {SchedulerType::linear, "linear"},
+    {SchedulerType::cosine, "cosine"},
+    {SchedulerType::constant, "constant"},
+    {SchedulerType::constant_with_warmup, "constant_with_warmup"}};
+constexpr std::pair<ComputeType, std::string_view> kComputeTypes[] = {{ComputeType::float32, "float32"},
+                                                                      {ComputeType::bfloat16, "bfloat16"}};
+constexpr std::pair<ReferencePolicy, std::string_view> kReferences[] = {{ReferencePolicy::start, "start"},
+                                                                        {ReferencePolicy::base, "base"}};
+constexpr std::pair<LabelMode, std::string_view> kLabelModes[] = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
+
+template <typename E, size_t N>
+std::string_view word_of(const std::pair<E, std::string_view> (&words)[N], E value) {
+  for (const auto& [candidate, word] : words) {
+    if (candidate == value) return word;
+  }
+  return "unknown";
+}
+
+template <typename E, size_t N>
+bool value_of(const std::pair<E, std::string_view> (&words)[N], std::string_view word, E& out) {
+  for (const auto& [value, candidate] : words) {
+    if (candidate != word) continue;
+    out = value;
+    return true;
+  }
+  return false;
+}
+
+/// PEFT takes target_modules as one word or as a list.
+void accept_single_target(Json& object) {
+  const auto found = object.find("target_modules");
+  if (found != object.end() && found->is_string()) *found = Json::array({*found});
+}
+
+const std::set<std::string>& keys_without_numbers() {
+  static const std::set<std::string> keys = {"logging_steps", "save_steps", "eval_steps", "save_total_limit"};
+  return keys;
+}
+
+}  // namespace
+
+std::string_view to_string(RunKind value) {
+  return word_of(kRunKinds, value);
+}
+std::string_view to_string(SchedulerType value) {
+  return word_of(kSchedulers, value);
+}
+std::string_view to_string(ComputeType value) {
+  return word_of(kComputeTypes, value);
+}
+std::string_view to_string(ReferencePolicy value) {
+  return word_of(kReferences, value);
+}
+std::string_view to_string(LabelMode value) {
+  return word_of(kLabelModes, value);
+}
+bool from_string(std::string_view word, RunKind& out) {
+  return value_of(kRunKinds, word, out);
+}
+bool from_string(std::string_view word, SchedulerType& out) {
+  return value_of(kSchedulers, word, out);
+}
+bool from_string(std::string_view word, ComputeType& out) {
+  return value_of(kComputeTypes, word, out);
+}
+bool from_string(std::string_view word, ReferencePolicy& out) {
+  return value_of(kReferences, word, out);
+}
+bool from_string(std::string_view word, LabelMode& out) {
+  return value_of(kLabelModes, word, out);
+}
+
+RunConfig default_config(RunKind kind) {
+  RunConfig config;
+  if (kind == RunKind::dpo) config.learning_rate = 1e-5;
+  return config;
+}
+
+RunConfig read_run_config(RunKind kind, const std::filesystem::path& file,
+                          const std::vector<std::string>& assignments) {
+  RunConfig config = default_config(kind);
+  if (!file.empty()) {
+    JsonLimits limits;
+    limits.max_depth = 8;
+    limits.allow_comments = true;
+    Json object = parse_json(read_file(file, kMaxConfigBytes), file.string(), limits);
+    if (object.is_object()) accept_single_target(object);
+    read_config(config, object, file.string());
+  }
+  for (const auto& assignment : assignments)
+    set_field_from_text(config, assignment, "--set");
+  return config;
+}
+
+std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
+  std::vector<std::string> out = range_problems(config);
+  if (config.dtype != ComputeType::float32) {
+    out.push_back(cat("dtype must be float32 in this version, but got ", to_string(config.dtype)));
+  }
+  if (config.max_steps == 0) out.push_back("max_steps must be -1 or at least 1, but got 0");
+  if (config.max_steps < 0 && !(config.num_train_epochs > 0)) {
+    out.push_back("num_train_epochs must be above 0 where max_steps is -1, but got 0");
+  }
+  if (config.target_modules.empty()) out.push_back("target_modules must name at least one module, but is empty");
+  const std::set<std::string> targets(config.target_modules.begin(), config.target_modules.end());
+  if (targets.size() != config.target_modules.size())
+    out.push_back("target_modules must name each module once, but repeats one");
+  if (targets.count("all-linear") != 0 && targets.size() > 1) {
+    out.push_back("target_modules must be all-linear alone or a list of names, but mixes both");
+  }
+  if (config.lora_alpha <= 0) out.push_back("lora_alpha must be above 0: the adapter would do nothing");
+  if (config.max_steps > 0 && config.warmup_steps > config.max_steps) {
+    out.push_back(
+        cat("warmup_steps must be at most max_steps (", config.max_steps, "), but got ", config.warmup_steps));
+  }
+  if (kind == RunKind::sft && config.margin_scale != 0.0) {
+    out.push_back("margin_scale must be left out of SFT: it belongs to DPO");
+  }
+  return out;
+}
+
+void validate(RunKind kind, const RunConfig& config) {
+  const auto found = problems(kind, config);
+  if (found.empty()) return;
+  std::string list;
+  for (const auto& problem : found)
+    list += cat(list.empty() ? "" : "; ", problem);
+  throw UsageError(cat("[config] must be a config that can run, but got ", found.size(),
+                       found.size() == 1 ? " problem: " : " problems: ", list, "."));
+}
+
+std::string config_hash(RunKind kind, const RunConfig& config) {
+  OrderedJson record = OrderedJson::object();
+  record["kind"] = std::string(to_string(kind));
+  const OrderedJson fields = config_json(config);
+  for (const auto& [key, value] : fields.items()) {
+    if (keys_without_numbers().count(key) == 0) record[key] = value;
+  }
+  return sha256_hex(dump_json(record));
+}
+
+}  // namespace afina::finetune

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finetune/config/run_config.h"
+
+#include <gmock/gmock.h>
+
+#include "base/file.h"
+#include "tests/support/temp_folder.h"
+
+namespace afina::finetune {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+template <typename Function>
+std::string message_of(Function&& function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(RunConfig, DefaultsOfBothKindsCanRun) {
+  EXPECT_TRUE(problems(RunKind::sft, default_config(RunKind::sft)).empty());
+  EXPECT_TRUE(problems(RunKind::dpo, default_config(RunKind::dpo)).empty());
+  EXPECT_LT(default_config(RunKind::dpo).learning_rate, default_config(RunKind::sft).learning_rate);
+}
+
+TEST(RunConfig, HasThePeersKeys) {
+  const auto names = field_names<RunConfig>();
+  for (const char* key : {"learning_rate",
+                          "lr_scheduler_type",
+                          "warmup_steps",
+                          "warmup_ratio",
+                          "max_steps",
+                          "num_train_epochs",
+                          "per_device_train_batch_size",
+                          "gradient_accumulation_steps",
+                          "weight_decay",
+                          "max_grad_norm",
+                          "adam_beta1",
+                          "adam_beta2",
+                          "adam_epsilon",
+                          "r",
+                          "lora_alpha",
+                          "lora_dropout",
+                          "target_modules",
+                          "max_length",
+                          "beta",
+                          "seed",
+                          "dtype",
+                          "logging_steps",
+                          "save_steps",
+                          "eval_steps",
+                          "save_total_limit",
+                          "shuffle",
+                          "packing",
+                          "reference",
+                          "label_mode"}) {
+    EXPECT_THAT(names, ::testing::Contains(key));
+  }
+}
+
+TEST(RunConfig, FileThenSetOverDefaults) {
+  const TempFolder folder;
+  const auto file = folder.path() / "run.json";
+  write_file_atomic(file, R"({
+    // a comment
+    "learning_rate": 5e-5, "target_modules": "all-linear", "lr_scheduler_type": "cosine", "max_steps": 10
+  })");
+  const RunConfig config =
+      read_run_config(RunKind::dpo, file, {"max_steps=20", "target_modules=q_proj,v_proj", "reference=base"});
+  EXPECT_EQ(config.learning_rate, 5e-5);
+  EXPECT_EQ(config.lr_scheduler_type, SchedulerType::cosine);
+  EXPECT_EQ(config.max_steps, 20);
+  EXPECT_EQ(config.target_modules, (std::vector<std::string>{"q_proj", "v_proj"}));
+  EXPECT_EQ(config.reference, ReferencePolicy::base);
+  EXPECT_EQ(config.adam_beta2, 0.999);
+}
+
+TEST(RunConfig, UnknownKeyNamesTheNearest) {
+  EXPECT_THAT(message_of([] { read_run_config(RunKind::sft, "", {"learning_rat=1"}); }),
+              HasSubstr("\"learning_rate\""));
+  const TempFolder folder;
+  write_file_atomic(folder.path() / "run.json", R"({"lora_alfa": 8})");
+  const std::string message = message_of([&] { read_run_config(RunKind::sft, folder.path() / "run.json", {}); });
+  EXPECT_THAT(message, HasSubstr("\"lora_alpha\""));
+  EXPECT_THAT(message, HasSubstr("run.json"));
+}
+
+TEST(RunConfig, WrongTypesAndBrokenFilesAreNamed) {
+  EXPECT_THAT(message_of([] { read_run_config(RunKind::sft, "", {"max_steps=soon"}); }), HasSubstr("a whole number"));
+  EXPECT_THAT(message_of([] { read_run_config(RunKind::sft, "", {"lr_scheduler_type=square"}); }),
+              HasSubstr("\"square\""));
+  EXPECT_THAT(message_of([] { read_run_config(RunKind::sft, "/no/such/run.json", {}); }),
+              HasSubstr("/no/such/run.json"));
+  const TempFolder folder;
+  write_file_atomic(folder.path() / "run.json", R"({"r": 8)");
+  EXPECT_THROW(read_run_config(RunKind::sft, folder.path() / "run.json", {}), DataError);
+  write_file_atomic(folder.path() / "run.json", R"([1])");
+  EXPECT_THROW(read_run_config(RunKind::sft, folder.path() / "run.json", {}), UsageError);
+}
+
+TEST(RunConfig, AllProblemsAreToldAtOnce) {
+  RunConfig config;
+  config.r = 0;
+  config.lora_dropout = 1.5;
+  config.dtype = ComputeType::bfloat16;
+  config.target_modules = {"all-linear", "q_proj"};
+  EXPECT_THAT(problems(RunKind::sft, config), SizeIs(4));
+  const std::string message = message_of([&] { validate(RunKind::sft, config); });
+  EXPECT_THAT(message, HasSubstr("4 problems"));
+  EXPECT_THAT(message, HasSubstr("dtype must be float32 in this version, but got bfloat16"));
+}
+
+TEST(RunConfig, EveryNumberHasARange) {
+  for_each_field(static_cast<const RunConfig&>(RunConfig{}),
+                 [](const char* name, const auto& field, const FieldInfo& info) {
+                   EXPECT_STRNE(info.help, "") << name;
+                   if constexpr (config_detail::is_number<std::decay_t<decltype(field)>>()) {
+                     EXPECT_GT(info.minimum, -1e299) << name;
+                     EXPECT_LT(info.maximum, 1e299) << name;
+                   }
+                 });
+}
+
+TEST(RunConfig, HashSeesWhatDecidesTheNumbersOnly) {
+  RunConfig config;
+  const std::string hash = config_hash(RunKind::sft, config);
+  config.save_steps = 7;
+  config.logging_steps = 3;
+  EXPECT_EQ(config_hash(RunKind::sft, config), hash);
+  EXPECT_NE(config_hash(RunKind::dpo, config), hash);
+  config.seed = 43;
+  EXPECT_NE(config_hash(RunKind::sft, config), hash);
+}
+
+TEST(RunConfig, StoredRecordReadsBack) {
+  RunConfig config;
+  config.lr_scheduler_type = SchedulerType::constant_with_warmup;
+  config.target_modules = {"o_proj"};
+  RunConfig back;
+  read_config(back, Json::parse(dump_json(config_json(config))), "record");
+  EXPECT_EQ(config_hash(RunKind::sft, back), config_hash(RunKind::sft, config));
+}
+
+}  // namespace
+}  // namespace afina::finetune

@@ -47,9 +47,12 @@ inline float half_to_float(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000U) << 16;
   const uint32_t magnitude = half & 0x7FFFU;
   if (magnitude >= 0x7C00U) return std::bit_cast<float>(sign | 0x7F800000U | ((magnitude & 0x3FFU) << 13));
-  // Shifted into place the exponent is 112 too small; the product repairs that and makes subnormals normal.
-  const float scaled = std::bit_cast<float>(magnitude << 13) * 0x1p112F;
-  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(scaled));
+  const uint32_t bits = (magnitude << 13) + (112U << 23);
+  if (magnitude >= 0x400U) return std::bit_cast<float>(sign | bits);
+  // Subnormal: one exponent up, then the implicit bit is taken away again; no subnormal operand, so flush-to-zero is
+  // harmless.
+  const float value = std::bit_cast<float>(bits + (1U << 23)) - 0x1p-14F;
+  return std::bit_cast<float>(sign | std::bit_cast<uint32_t>(value));
 }
 /// binary32 to binary16, to nearest even; NaN stays NaN, overflow becomes infinity.
 uint16_t float_to_half(float value);

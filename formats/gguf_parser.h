@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checked walk over a GGUF header, private to formats/: fills a GgufFile from its map and refuses everything else.
+#pragma once
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "formats/gguf.h"
+
+namespace afina::formats {
+
+/// Bytes of one value, 0 for strings and arrays, -1 for an unknown type.
+int gguf_value_bytes(uint32_t type);
+
+class GgufParser {
+ public:
+  explicit GgufParser(GgufFile& file);
+  /// Throws ModelError.
+  void parse();
+
+ private:
+  template <typename T>
+  T number(const std::string& what) {
+    T value;
+    std::memcpy(&value, take(sizeof(T), what).data(), sizeof(T));
+    return value;
+  }
+  std::span<const std::byte> take(uint64_t size, const std::string& what);
+  std::string_view string(const std::string& what, uint64_t max_bytes);
+  uint64_t remaining() const { return bytes_.size() - at_; }
+  [[noreturn]] void refuse(const std::string& what, const std::string& hint = "") const;
+  void parse_value();
+  GgufFile::Value parse_array(const std::string& key);
+  uint64_t parse_tensor();
+  void place_tensors(const std::vector<uint64_t>& offsets);
+
+  GgufFile& file_;
+  std::string where_;
+  std::span<const std::byte> bytes_;
+  uint64_t at_ = 0;
+  uint64_t alignment_ = 32;
+};
+
+}  // namespace afina::formats

@@ -120,4 +120,12 @@ int64_t DecoderShape::output_offset(Module module) const {
   }
 }
 
+DecoderShape shape_of(const model::ModelConfig& config) {
+  return {.layers = config.layers,
+          .hidden = config.hidden,
+          .q_size = config.q_width(),
+          .kv_size = config.kv_width(),
+          .ffn = config.ffn};
+}
+
 }  // namespace afina::lora

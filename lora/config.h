@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/adapter.h"
+#include "model/config.h"
 
 namespace afina::lora {
 
@@ -42,5 +43,8 @@ struct DecoderShape {
   /// First output column of the module within its site's fused output.
   int64_t output_offset(Module module) const;
 };
+
+/// The shape of a model's decoder.
+DecoderShape shape_of(const model::ModelConfig& config);
 
 }  // namespace afina::lora

@@ -1,0 +1,17 @@
+# Run by afina_embed at build time.
+set(_cpp "#include \"embedded/${SYMBOL}.h\"\n\n#include <array>\n\nnamespace {\n\n")
+set(_rows "")
+set(_index 0)
+foreach(_file IN LISTS FILES)
+  file(READ "${ROOT}/${_file}" _hex HEX)
+  string(LENGTH "${_hex}" _digits)
+  math(EXPR _bytes "${_digits} / 2")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," _array "${_hex}")
+  string(APPEND _cpp "const unsigned char kFile${_index}[] = {${_array}0};\n\n")
+  string(APPEND _rows "    afina::EmbeddedFile{\"${_file}\", {reinterpret_cast<const char*>(kFile${_index}), ${_bytes}}},\n")
+  math(EXPR _index "${_index} + 1")
+endforeach()
+string(APPEND _cpp "const std::array<afina::EmbeddedFile, ${_index}> kFiles{\n${_rows}};\n\n}  // namespace\n\n"
+  "std::span<const afina::EmbeddedFile> ${SYMBOL}() { return kFiles; }\n")
+file(WRITE "${OUT}.h" "#pragma once\n#include <span>\n\n#include \"base/embedded_file.h\"\n\nstd::span<const afina::EmbeddedFile> ${SYMBOL}();\n")
+file(WRITE "${OUT}.cpp" "${_cpp}")

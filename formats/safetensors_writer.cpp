@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -25,18 +26,17 @@ void check_tensor(const TensorView& view) {
 
 std::vector<const TensorView*> sorted(std::span<const TensorView> tensors) {
   std::vector<const TensorView*> order;
+  std::set<std::string_view> names;
   for (const TensorView& view : tensors) {
     check_tensor(view);
+    if (!names.insert(view.name).second) {
+      throw DataError(cat("[formats.safetensors] must write each name once, but \"", view.name, "\" comes twice."));
+    }
     order.push_back(&view);
   }
   std::sort(order.begin(), order.end(), [](const TensorView* a, const TensorView* b) {
     return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
   });
-  const auto twin = std::adjacent_find(order.begin(), order.end(),
-                                       [](const TensorView* a, const TensorView* b) { return a->name == b->name; });
-  if (twin != order.end()) {
-    throw DataError(cat("[formats.safetensors] must write each name once, but \"", (*twin)->name, "\" comes twice."));
-  }
   return order;
 }
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the train loop needs of "a frozen decoder with an adapter", and nothing more: tests put a toy in its place.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "datasets/batch/packed_batch.h"
+#include "model/training_model.h"
+
+namespace afina::finetune {
+
+/// Not thread-safe.
+class Policy {
+ public:
+  Policy() = default;
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+  virtual ~Policy() = default;
+  /// fp32 [P], contiguous; the loop reads and writes it between passes.
+  virtual at::Tensor& parameters() = 0;
+  /// As model::TrainingModel::forward and backward, with this policy's adapter.
+  virtual model::TokenStats forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) = 0;
+  virtual void backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,
+                        std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P) = 0;
+  /// Without dropout and backward; with_adapter = false is the bare base.
+  virtual model::TokenStats evaluate(const datasets::PackedBatch& batch, bool with_adapter) = 0;
+  /// Writes the adapter in PEFT's layout as a new folder. Throws Conflict where it exists.
+  virtual void save_adapter(const std::filesystem::path& folder) const = 0;
+  /// "layers.3.mlp.up_proj.lora_A" of an entry of parameters(), for messages.
+  virtual std::string parameter_name(int64_t index) const = 0;
+};
+
+}  // namespace afina::finetune

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls to the collector. Every write carries an idempotency key, so that repeating it is always safe.
+import { hasWord, t } from "./i18n.js";
+
+export class ApiError extends Error {
+  constructor(code, status) {
+    super(t(hasWord(`error.${code}`) ? `error.${code}` : "error.unknown"));
+    this.code = code;
+    this.status = status;
+  }
+  /** True where the same request may succeed later. */
+  get passing() { return this.code === "offline" || this.status === 429 || this.status >= 500; }
+}
+
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+async function send(method, path, body, key) {
+  const headers = {};
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (key) headers["Idempotency-Key"] = key;
+  let response;
+  try {
+    response = await fetch(path, {
+      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin", cache: "no-store",
+    });
+  } catch {
+    throw new ApiError("offline", 0);
+  }
+  if (response.ok) return response;
+  const answer = await response.json().catch(() => ({}));
+  throw new ApiError(answer?.error?.code ?? (response.status === 429 ? "rate_limited" : "unknown"), response.status);
+}
+
+export async function get(path) { return (await send("GET", path)).json(); }
+export async function post(path, body = {}, key = newKey()) { return (await send("POST", path, body, key)).json(); }
+
+/** Posts and hands over each server-sent event as (name, data) until the stream ends. */
+export async function postStream(path, body, key, onEvent) {
+  await readEvents(await send("POST", path, body, key), onEvent);
+}
+export async function getStream(path, onEvent) { await readEvents(await send("GET", path), onEvent); }
+
+async function readEvents(response, onEvent) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    let piece;
+    try {
+      piece = await reader.read();
+    } catch {
+      throw new ApiError("offline", 0);
+    }
+    if (piece.done) return;
+    rest += piece.value;
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      let name = "message";
+      const data = [];
+      for (const line of block.split("\n")) {
+        if (line.startsWith("event: ")) name = line.slice(7);
+        else if (line.startsWith("data: ")) data.push(line.slice(6));
+      }
+      if (data.length) onEvent(name, JSON.parse(data.join("\n")));
+    }
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elements made without any HTML text: what a model or a person wrote can only ever become a text node.
+
+export const byId = (id) => document.getElementById(id);
+
+/** element("p", {class: "muted", onclick: f}, "text", child): text children become text nodes. */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** Says something to screen readers, without a change on the screen. */
+export function announce(text) {
+  const status = byId("status");
+  status.textContent = "";
+  requestAnimationFrame(() => { status.textContent = text; });
+}
+
+/** A problem for everyone to see; empty text takes it away. */
+export function notice(text) {
+  const box = byId("notice");
+  box.textContent = text;
+  box.hidden = !text;
+}

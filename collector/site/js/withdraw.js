@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Withdrawal by receipt code: needs no session, so it works on any device.
+import { post } from "./api.js";
+import { byId } from "./dom.js";
+import { startLanguageMenu, t } from "./i18n.js";
+
+let done = null;
+const showDone = () => { if (done) byId("withdraw-done-text").textContent = t("withdraw_done_text", done); };
+
+await startLanguageMenu(showDone);
+byId("withdraw-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const problem = byId("withdraw-problem");
+  problem.hidden = true;
+  try {
+    done = await post("/api/withdraw", { receipt_code: byId("code").value });
+    localStorage.removeItem("afina.outbox");
+    localStorage.removeItem("afina.draft");
+    byId("withdraw-form").hidden = true;
+    byId("withdraw-done").hidden = false;
+    showDone();
+    byId("withdraw-done-title").focus();
+  } catch (error) {
+    problem.textContent = error.message;
+    problem.hidden = false;
+  }
+});

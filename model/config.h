@@ -38,6 +38,7 @@ struct ModelConfig {
   double rms_eps = 1e-6;
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
+  std::vector<float> rope_divisors;  ///< of inverse frequencies, from a GGUF file; empty = 1
   bool tied_head = false;
   bool qkv_bias = false;            ///< Qwen2; refused until supported
   bool qk_norm = false;             ///< Qwen3; refused until supported

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <span>
 
 namespace afina::model {
 
@@ -26,8 +27,10 @@ class FrozenLinear {
   virtual void backward_input(const at::Tensor& dy_NO, at::Tensor& dx_NI, float beta) const = 0;
   /// Makes the layout that backward_input needs, once; thread-safe. Generation never pays for it.
   virtual void prepare_backward() const = 0;
-  /// Rows [first, first + R) of W as fp32 into out_RI: merging, exports, embedding look-ups.
-  virtual void dequantize_rows(int64_t first, at::Tensor& out_RI) const = 0;
+  /// Rows of W by index, as fp32 into out_RI: embedding look-ups, W[y] of targets.
+  virtual void gather_rows(std::span<const int> rows, at::Tensor& out_RI) const = 0;
+  /// Rows [first, first + R) of W as fp32 into out_RI: merging, exports.
+  void dequantize_rows(int64_t first, at::Tensor& out_RI) const;
   /// Bytes held now.
   virtual int64_t bytes() const = 0;
 };

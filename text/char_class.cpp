@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "text/char_class.h"
+
+#include <algorithm>
+#include <map>
+#include <span>
+
+#include "text/unicode_tables.h"
+
+namespace afina::text {
+
+namespace {
+
+void paint(std::vector<uint8_t>& flags, std::span<const CodePointRange> ranges, uint8_t value) {
+  for (const auto& range : ranges) {
+    for (char32_t c = range.first; c <= range.last; ++c)
+      flags[c] |= value;
+  }
+}
+
+}  // namespace
+
+const CharClasses& CharClasses::get() {
+  static const CharClasses classes;
+  return classes;
+}
+
+CharClasses::CharClasses() {
+  std::vector<uint8_t> flags(0x110000, 0);
+  paint(flags, letter_ranges(), static_cast<uint8_t>(CharClass::letter));
+  paint(flags, number_ranges(), static_cast<uint8_t>(CharClass::number) | kNumericBit);
+  paint(flags, numeric_extra_ranges(), kNumericBit);
+  paint(flags, white_space_ranges(), static_cast<uint8_t>(CharClass::space));
+  std::map<Block, uint16_t> known;
+  for (size_t stage = 0; stage < stages_.size(); ++stage) {
+    Block block;
+    std::copy_n(flags.begin() + static_cast<std::ptrdiff_t>(stage << kShift), block.size(), block.begin());
+    const auto [it, is_new] = known.emplace(block, static_cast<uint16_t>(blocks_.size()));
+    if (is_new) blocks_.push_back(block);
+    stages_[stage] = it->second;
+  }
+}
+
+}  // namespace afina::text

@@ -39,13 +39,18 @@ target_precompile_headers(afina_torch_pch PRIVATE "${CMAKE_SOURCE_DIR}/cmake/tor
 set(_llama "${AFINA_DEPS}/llama.cpp")
 add_library(deps_httplib STATIC EXCLUDE_FROM_ALL "${_llama}/vendor/cpp-httplib/httplib.cpp")
 add_library(deps::httplib ALIAS deps_httplib)
-target_include_directories(deps_httplib SYSTEM PUBLIC "${_llama}/vendor")
+# Not ${_llama}/vendor itself: it also holds another nlohmann/json, whose symbols would not match the system's.
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/deps-include")
+file(CREATE_LINK "${_llama}/vendor/cpp-httplib" "${CMAKE_BINARY_DIR}/deps-include/cpp-httplib" SYMBOLIC)
+target_include_directories(deps_httplib SYSTEM PUBLIC "${CMAKE_BINARY_DIR}/deps-include")
 target_compile_definitions(deps_httplib PUBLIC CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_LISTEN_BACKLOG=512)
 target_link_libraries(deps_httplib PUBLIC OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
 file(GLOB _jinja CONFIGURE_DEPENDS "${_llama}/common/jinja/*.cpp")
 add_library(deps_jinja STATIC EXCLUDE_FROM_ALL ${_jinja} "${_llama}/common/json.cpp" "${_llama}/common/unicode.cpp")
 add_library(deps::jinja ALIAS deps_jinja)
-target_include_directories(deps_jinja SYSTEM PUBLIC "${_llama}/common" "${_llama}/vendor" "${_llama}/ggml/include")
+target_include_directories(deps_jinja SYSTEM PUBLIC "${_llama}/common")
+# vendor/ is private: it holds a nlohmann/json of another ABI, which must not hide the system's from our rooms.
+target_include_directories(deps_jinja SYSTEM PRIVATE "${_llama}/vendor" "${_llama}/ggml/include")
 
 add_library(deps_json INTERFACE)
 add_library(deps::json ALIAS deps_json)

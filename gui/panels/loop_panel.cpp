@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gui/panels/loop_panel.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "gui/view_model/next_action.h"
+#include "gui/view_model/votes.h"
+#include "gui/widgets.h"
+
+namespace afina::gui {
+
+namespace {
+
+/// What a stage's card says.
+struct Card {
+  const char* id;
+  Stage stage;
+  const char* number;
+  Text title;
+  Text unit;
+  int64_t count;
+  std::vector<std::string> lines;
+  std::optional<Time> newest_at;
+  std::optional<PanelId> opens;
+};
+
+std::string languages_line(const ConversationStage& stage) {
+  std::string out;
+  for (size_t i = 0; i < std::min<size_t>(stage.languages.size(), 4); ++i) {
+    const LanguageCount& language = stage.languages[i];
+    const double share = static_cast<double>(language.conversations) / static_cast<double>(stage.conversations);
+    out += cat(i == 0 ? "" : "  ·  ", language.tag.empty() ? "?" : language.tag, " ", percent(share, 0));
+  }
+  return out;
+}
+
+std::string run_line(const RunStage& run, const Catalogue& texts) {
+  const std::string name = run.newest_name.empty() ? short_id(run.newest_id) : run.newest_name;
+  return run.newest_max_steps > 0
+             ? texts(Text::loop_run_newest_of, name, with_groups(run.newest_step), with_groups(run.newest_max_steps))
+             : texts(Text::loop_run_newest, name, with_groups(run.newest_step));
+}
+
+// In the order of the loop; the picture shows 0 1 2 above and 5 4 3 below.
+std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
+  std::array<Card, 6> cards = {{
+      {"conversations",
+       Stage::conversations,
+       "1",
+       Text::stage_conversations,
+       Text::unit_conversations,
+       loop.conversations.conversations,
+       {},
+       loop.conversations.newest_at,
+       PanelId::conversations},
+      {"votes",
+       Stage::votes,
+       "2",
+       Text::stage_votes,
+       Text::unit_votes,
+       loop.votes.votes,
+       {},
+       loop.votes.newest_at,
+       PanelId::conversations},
+      {"snapshots",
+       Stage::snapshots,
+       "3",
+       Text::stage_snapshots,
+       Text::unit_snapshots,
+       loop.snapshots.snapshots,
+       {},
+       loop.snapshots.newest_at,
+       std::nullopt},
+      {"runs",
+       Stage::runs,
+       "4",
+       Text::stage_runs,
+       Text::unit_runs,
+       loop.runs.runs,
+       {},
+       loop.runs.newest_at,
+       PanelId::runs},
+      {"adapters",
+       Stage::adapters,
+       "5",
+       Text::stage_adapters,
+       Text::unit_adapters,
+       loop.adapters.adapters,
+       {},
+       loop.adapters.newest_at,
+       std::nullopt},
+      {"arena",
+       Stage::arena,
+       "6",
+       Text::stage_arena,
+       Text::unit_arena,
+       loop.arena.votes,
+       {},
+       loop.arena.newest_at,
+       std::nullopt},
+  }};
+  if (loop.conversations.conversations > 0) {
+    cards[0].lines = {texts(Text::loop_messages, with_groups(loop.conversations.messages)),
+                      languages_line(loop.conversations)};
+  }
+  if (loop.votes.votes > 0) {
+    const int64_t waiting = loop.snapshots.snapshots == 0 ? loop.votes.votes : loop.votes.outside_newest_snapshot;
+    cards[1].lines = {texts(Text::loop_pairs, with_groups(loop.votes.pairs), with_groups(loop.votes.annotators)),
+                      waiting > 0 ? texts(Text::loop_votes_waiting, with_groups(waiting))
+                                  : std::string(texts(Text::loop_votes_covered))};
+  }
+  if (loop.snapshots.snapshots > 0) {
+    cards[2].lines = {
+        texts(Text::loop_snapshot_rows, loop.snapshots.newest_name, with_groups(loop.snapshots.newest_rows)),
+        cat("sha256 ", loop.snapshots.newest_sha256.substr(0, 12))};
+  }
+  if (loop.runs.runs > 0) {
+    cards[3].lines = {run_line(loop.runs, texts),
+                      texts(Text::loop_run_states, with_groups(loop.runs.running), with_groups(loop.runs.finished),
+                            with_groups(loop.runs.failed))};
+  }
+  if (loop.adapters.adapters > 0) cards[4].lines = {texts(Text::loop_adapter_newest, loop.adapters.newest_name)};
+  if (const auto rate = win_rate(loop.arena)) {
+    cards[5].lines = {
+        texts(Text::loop_arena_rate, percent(rate->rate, 1), percent(rate->low, 0), percent(rate->high, 0)),
+        texts(Text::loop_arena_wins, with_groups(loop.arena.wins), with_groups(loop.arena.ties),
+              with_groups(loop.arena.losses))};
+  }
+  return cards;
+}
+
+void draw_card(const Ui& ui, const Card& card, bool is_next, ImVec2 at, ImVec2 size) {
+  ImDrawList& draw = *ImGui::GetWindowDrawList();
+  const ImVec2 end = {at.x + size.x, at.y + size.y};
+  ImGui::SetCursorScreenPos(at);
+  ImGui::PushID(card.id);
+  const bool clicked = ImGui::InvisibleButton("card", size);
+  const bool hovered = card.opens && ImGui::IsItemHovered();
+  if (hovered) ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+  if (clicked && card.opens) ui.emit(ShowPanel{*card.opens});
+  const float rounding = em(0.5F), pad = em(0.9F);
+  draw.AddRectFilled(at, end, colour(hovered ? ui.palette.hovered : ui.palette.raised), rounding);
+  draw.AddRect(at, end, colour(is_next ? ui.palette.accent : ui.palette.border), rounding, is_next ? 2.0F : 1.0F);
+
+  ImGui::PushClipRect(at, end, true);
+  ImGui::SetCursorScreenPos({at.x + pad, at.y + pad});
+  ImGui::BeginGroup();
+  heading(ui, card.number, ui.palette.muted);
+  ImGui::SameLine();
+  heading(ui, ui.texts(card.title), ui.palette.text);
+  if (is_next) {
+    ImGui::SameLine();
+    pill(ui.texts(Text::loop_next), ui.palette.accent);
+  }
+  heading(ui, with_groups(card.count), card.count > 0 ? ui.palette.text : ui.palette.muted, 2.1F);
+  ImGui::SameLine();
+  ImGui::SetCursorPosY(ImGui::GetCursorPosY() + em(1.05F));
+  label(ui.texts(card.unit), ui.palette.muted);
+  if (card.lines.empty()) label(ui.texts(Text::age_never), ui.palette.muted);
+  for (const std::string& line : card.lines)
+    clipped(line, ui.palette.muted, size.x - 2 * pad);
+  ImGui::EndGroup();
+  if (card.newest_at) {
+    const std::string past = age_text(ui, *card.newest_at);
+    const float width = ImGui::CalcTextSize(past.c_str()).x;
+    ImGui::SetCursorScreenPos({end.x - pad - width, at.y + pad});
+    label(past, ui.palette.muted);
+  }
+  ImGui::PopClipRect();
+  ImGui::PopID();
+}
+
+void arrow(const Ui& ui, ImVec2 from, ImVec2 to) {
+  ImDrawList& draw = *ImGui::GetWindowDrawList();
+  const float length = std::max(1.0F, std::abs(to.x - from.x) + std::abs(to.y - from.y));
+  const ImVec2 along = {(to.x - from.x) / length, (to.y - from.y) / length}, across = {-along.y, along.x};
+  const float head = em(0.55F);
+  const ImVec2 neck = {to.x - along.x * head, to.y - along.y * head};
+  draw.AddLine(from, neck, colour(ui.palette.muted), 2);
+  draw.AddTriangleFilled(to, {neck.x + across.x * head * 0.6F, neck.y + across.y * head * 0.6F},
+                         {neck.x - across.x * head * 0.6F, neck.y - across.y * head * 0.6F}, colour(ui.palette.muted));
+}
+
+// Three cards above, three below, arrows clockwise. Returns the height used.
+float draw_ring(const Ui& ui, const std::array<Card, 6>& cards, Stage next, ImVec2 at, float width) {
+  const float gap_x = em(3.4F), gap_y = em(3.2F), card_height = em(9.6F), air = em(0.4F);
+  const float card_width = (width - 2 * gap_x) / 3;
+  std::array<ImVec2, 6> corner{};
+  for (size_t i = 0; i < 6; ++i) {
+    const size_t column = i < 3 ? i : 5 - i;
+    corner[i] = {at.x + static_cast<float>(column) * (card_width + gap_x), at.y + (i < 3 ? 0 : card_height + gap_y)};
+    draw_card(ui, cards[i], cards[i].stage == next, corner[i], {card_width, card_height});
+  }
+  const float middle = card_height / 2;
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    arrow(ui, {corner[i].x + card_width + air, corner[i].y + middle}, {corner[i + 1].x - air, corner[i].y + middle});
+  }
+  for (const size_t i : {size_t{3}, size_t{4}}) {
+    arrow(ui, {corner[i].x - air, corner[i].y + middle}, {corner[i + 1].x + card_width + air, corner[i].y + middle});
+  }
+  const float centre = card_width / 2;
+  arrow(ui, {corner[2].x + centre, corner[2].y + card_height + air}, {corner[3].x + centre, corner[3].y - air});
+  arrow(ui, {corner[5].x + centre, corner[5].y - air}, {corner[0].x + centre, corner[0].y + card_height + air});
+  ImGui::SetCursorScreenPos({corner[5].x + centre + em(0.9F), corner[5].y - (gap_y + ImGui::GetTextLineHeight()) / 2});
+  label(ui.texts(Text::loop_back), ui.palette.muted);
+  return 2 * card_height + gap_y;
+}
+
+}  // namespace
+
+void LoopPanel::draw(const Ui& ui, const Snapshots& snapshots) {
+  const LoopData* loop = snapshots.loop->data.get();
+  if (loop == nullptr) {
+    if (snapshots.loop->error.empty()) return empty_state(ui, "loading", ui.texts(Text::loading), snapshots.source, "");
+    return empty_state(ui, "away", ui.texts(Text::status_down), ui.texts(Text::banner_retrying), "");
+  }
+  const NextAction next = next_action(*loop, ui.texts);
+  // Below this width the cards would cut their numbers: the panel scrolls sideways instead.
+  ImGui::BeginChild("ring", {0, 0}, ImGuiChildFlags_None, ImGuiWindowFlags_HorizontalScrollbar);
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float width = std::max(ImGui::GetContentRegionAvail().x, em(52));
+  const float used = draw_ring(ui, make_cards(*loop, ui.texts), next.stage, at, width);
+  ImGui::SetCursorScreenPos({at.x, at.y + used + em(1.6F)});
+  if (begin_card(ui, "next", width)) {
+    heading(ui, ui.texts(Text::loop_next_label), ui.palette.accent);
+    paragraph(next.sentence, ui.palette.text);
+    ImGui::Dummy({0, em(0.1F)});
+    command_line(ui, "command", next.command);
+  }
+  end_card();
+  ImGui::EndChild();
+}
+
+}  // namespace afina::gui

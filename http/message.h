@@ -42,7 +42,8 @@ struct Request {
   std::map<std::string, std::string> query;   ///< percent-decoded; the first of equal names
   Headers headers;
   std::string body;
-  std::string remote_ip;   ///< of the peer, or of the client where the peer is a trusted proxy
+  std::string remote_ip;  ///< of the peer, or of the client where the peer is a trusted proxy
+  std::stop_token stop;   ///< tripped when the client has left (noticed within about a second): long work may end early
   std::string request_id;  ///< UUIDv7, also in the response's X-Request-Id and in log lines
 
   /// A {name} part of the route. Throws InternalError where the route has none of that name.

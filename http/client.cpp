@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/client.h"
+
+#include <cpp-httplib/httplib.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <limits>
+#include <mutex>
+#include <random>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "http/retry.h"
+
+namespace afina::http {
+namespace {
+
+constexpr size_t kMaxErrorBytes = 64 * 1024;
+
+struct Address {
+  std::string origin;  ///< "https://host:port"
+  std::string prefix;  ///< "" or "/v1"
+};
+
+Address split_base_url(const std::string& url) {
+  const size_t scheme = url.find("://");
+  const std::string name = url.substr(0, scheme);
+  const bool clean = std::none_of(url.begin(), url.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
+  if (scheme == std::string::npos || (name != "http" && name != "https") || !clean || url.size() < scheme + 4 ||
+      url.find_first_of("@?#", scheme) != std::string::npos || url[scheme + 3] == '/') {
+    throw UsageError(cat("[base_url] must be http:// or https:// with a host, but got \"", url, "\"."));
+  }
+  const size_t slash = std::min(url.find('/', scheme + 3), url.size());
+  Address address{url.substr(0, slash), url.substr(slash)};
+  while (address.prefix.ends_with('/'))
+    address.prefix.pop_back();
+  return address;
+}
+
+/// A call to make: what to send and who takes the answer's bytes.
+struct Call {
+  std::string method, path, body;
+  Headers headers;
+  std::stop_token stop;
+  /// Runs when the head is there, before any byte of the body. False ends the call without an error.
+  std::function<bool(const ClientResponse&)> on_head = [](const ClientResponse&) { return true; };
+  /// Takes body bytes; null: they are collected in the response.
+  std::function<bool(std::string_view)> on_bytes;
+};
+
+UpstreamError transport_error(const ClientOptions& options, const std::string& origin, httplib::Error error,
+                              double elapsed_s) {
+  using E = httplib::Error;
+  const auto seconds = [](std::chrono::milliseconds time) { return std::chrono::duration<double>(time).count(); };
+  const bool cut = error == E::Read || error == E::Write || error == E::ConnectionClosed;
+  const double deadline_s = std::min(seconds(options.read_deadline), seconds(options.total_deadline));
+  if (error == E::ConnectionTimeout || error == E::Timeout || (cut && elapsed_s >= 0.95 * deadline_s)) {
+    return {UpstreamFault::slow,
+            cat("[upstream ", origin, "] must answer in time, but did not within ", elapsed_s, " s.")};
+  }
+  if (error == E::InvalidHeaders || error == E::HTTPParsing || error == E::UnsupportedContentEncoding) {
+    return {UpstreamFault::nonsense,
+            cat("[upstream ", origin, "] must answer in HTTP, but got: ", httplib::to_string(error), ".")};
+  }
+  return {UpstreamFault::down,
+          cat("[upstream ", origin, "] must be reachable, but got: ", httplib::to_string(error), ".")};
+}
+
+void configure(httplib::Client& client, const ClientOptions& options, const std::stop_token& stop) {
+  client.set_connection_timeout(options.connect_deadline);
+  client.set_read_timeout(options.read_deadline);
+  client.set_write_timeout(options.read_deadline);
+  client.set_max_timeout(options.total_deadline);
+  client.set_payload_max_length(std::numeric_limits<size_t>::max());  // ours is kept where the bytes arrive
+  client.set_tcp_nodelay(true);
+  client.set_follow_location(false);
+  client.set_keep_alive(false);
+  client.set_decompress(false);
+  client.enable_server_certificate_verification(true);
+  if (!options.ca_file.empty()) client.set_ca_cert_path(options.ca_file);
+  // A stop that came while the connection was made found no socket to shut: it is seen here.
+  client.set_header_writer([stop](httplib::Stream& stream, httplib::Headers& headers) -> ssize_t {
+    return stop.stop_requested() ? -1 : httplib::detail::write_headers(stream, headers);
+  });
+}
+
+/// One attempt, without retries.
+ClientResponse attempt(const ClientOptions& options, const Address& address, const Call& call) {
+  const Stopwatch watch;
+  httplib::Client client(address.origin);
+  configure(client, options, call.stop);
+  httplib::Request request;
+  request.start_time_ = std::chrono::steady_clock::now();  // else the total deadline is not kept
+  request.method = call.method;
+  request.path = address.prefix + call.path;
+  request.body = call.body;
+  request.headers.emplace("Accept-Encoding", "identity");
+  for (const auto& [name, value] : call.headers.lines())
+    request.headers.emplace(name, value);
+  if (!call.body.empty()) request.headers.emplace("Content-Type", "application/json");
+  if (!options.bearer.empty()) request.headers.emplace("Authorization", "Bearer " + options.bearer);
+  ClientResponse response;
+  bool ended_by_us = false, too_large = false;
+  size_t received = 0;
+  std::exception_ptr thrown;
+  // Callbacks of the library must not throw: what ours throw waits until the call is over.
+  const auto guarded = [&](const auto& act) {
+    try {
+      ended_by_us = !act();
+    } catch (...) {
+      thrown = std::current_exception();
+      ended_by_us = true;
+    }
+    return !ended_by_us;
+  };
+  request.response_handler = [&](const httplib::Response& head) {
+    response.status = head.status;
+    for (const auto& [name, value] : head.headers)
+      response.headers.add(name, value);
+    return guarded([&] { return call.on_head(response); });
+  };
+  request.content_receiver = [&](const char* data, size_t size, size_t, size_t) {
+    received += size;
+    too_large = received > options.max_response_bytes;
+    if (too_large || call.stop.stop_requested()) return false;
+    if (!call.on_bytes) return response.body.append(data, size), true;
+    return guarded([&] { return call.on_bytes({data, size}); });
+  };
+  std::optional<std::stop_callback<std::function<void()>>> on_stop;
+  on_stop.emplace(call.stop, [&client] { client.stop(); });
+  const httplib::Result result = client.send(request);
+  on_stop.reset();
+  if (thrown) std::rethrow_exception(thrown);
+  if (call.stop.stop_requested())
+    throw Cancelled(cat("[upstream ", address.origin, "] was not waited for any longer."));
+  if (too_large) {
+    throw UpstreamError(UpstreamFault::nonsense, cat("[upstream ", address.origin, "] must answer with at most ",
+                                                     options.max_response_bytes, " bytes, but sent more."));
+  }
+  if (!result && !ended_by_us) throw transport_error(options, address.origin, result.error(), watch.seconds());
+  return response;
+}
+
+void wait(std::chrono::milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop, time, [] { return false; });
+  if (stop.stop_requested()) throw Cancelled("[upstream] was not asked again.");
+}
+
+double random_unit() {
+  thread_local std::mt19937_64 engine(std::random_device{}());
+  return std::uniform_real_distribution<double>(0, 1)(engine);
+}
+
+/// Repeats the call as the rules of retry.h say. `may_repeat` turns false once something was shown to the caller.
+ClientResponse with_retries(const ClientOptions& options, const Address& address, const Call& call,
+                            const bool& may_repeat) {
+  for (int tried = 0;; ++tried) {
+    const bool last = tried >= options.max_retries;
+    std::optional<std::chrono::milliseconds> asked;
+    try {
+      ClientResponse response = attempt(options, address, call);
+      if (last || !may_repeat || !is_retryable(response.status, response.headers)) return response;
+      asked = retry_after(response.headers, std::chrono::system_clock::now());
+    } catch (const UpstreamError& error) {
+      if (last || !may_repeat || error.fault() != UpstreamFault::down) throw;
+    }
+    wait(asked ? *asked : backoff(options.first_backoff, tried, random_unit()), call.stop);
+  }
+}
+
+UpstreamError refusal(const std::string& origin, const ClientResponse& response) {
+  std::string said;
+  try {
+    const Json body = parse_json(response.body, "answer", {.max_depth = 16, .max_elements = 10'000});
+    const Json::json_pointer message("/error/message");
+    if (body.contains(message) && body.at(message).is_string()) said = body.at(message).get<std::string>();
+  } catch (const Error&) {
+    // Not JSON: the status alone must do.
+  }
+  const auto wait_time = retry_after(response.headers, std::chrono::system_clock::now());
+  return {UpstreamFault::refused,
+          cat("[upstream ", origin, "] must accept the request, but answered ", response.status,
+              said.empty() ? "" : cat(": \"", repair_utf8(said.substr(0, 500)), "\""), "."),
+          response.status, wait_time ? static_cast<int>((wait_time->count() + 999) / 1000) : 0};
+}
+
+int gateway_status(UpstreamFault fault, int upstream_status) {
+  if (fault == UpstreamFault::slow) return 504;
+  return upstream_status == 429 || upstream_status == 503 ? upstream_status : 502;
+}
+
+}  // namespace
+
+std::string_view to_string(UpstreamFault fault) {
+  constexpr std::string_view kNames[] = {"down", "slow", "nonsense", "refused"};
+  return kNames[static_cast<int>(fault)];
+}
+
+UpstreamError::UpstreamError(UpstreamFault fault, const std::string& message, int upstream_status, int retry_after_s)
+    : HttpError(ErrorKind::model, gateway_status(fault, upstream_status), message, cat("upstream_", to_string(fault)),
+                retry_after_s),
+      fault_(fault),
+      upstream_status_(upstream_status) {}
+
+Json ClientResponse::json() const {
+  try {
+    return parse_json(body, "upstream's answer", {.max_depth = 64, .max_elements = 2'000'000});
+  } catch (const DataError& error) {
+    throw UpstreamError(UpstreamFault::nonsense, error.what(), status);
+  }
+}
+
+Client::Client(ClientOptions options) : options_(std::move(options)) {
+  split_base_url(options_.base_url);
+}
+
+ClientResponse Client::request(const std::string& method, const std::string& path, const std::string& json_body,
+                               const Headers& headers, std::stop_token stop) const {
+  Call call;
+  call.method = method;
+  call.path = path;
+  call.body = json_body;
+  call.headers = headers;
+  call.stop = std::move(stop);
+  const bool may_repeat = true;
+  return with_retries(options_, split_base_url(options_.base_url), call, may_repeat);
+}
+
+ClientResponse Client::get(const std::string& path, std::stop_token stop) const {
+  return request("GET", path, "", {}, std::move(stop));
+}
+
+ClientResponse Client::post(const std::string& path, const Json& body, std::stop_token stop) const {
+  return request("POST", path, dump_json(body), {}, std::move(stop));
+}
+
+Json Client::get_json(const std::string& path, std::stop_token stop) const {
+  const ClientResponse response = get(path, std::move(stop));
+  if (response.status / 100 != 2) throw refusal(split_base_url(options_.base_url).origin, response);
+  return response.json();
+}
+
+Json Client::post_json(const std::string& path, const Json& body, std::stop_token stop) const {
+  const ClientResponse response = post(path, body, std::move(stop));
+  if (response.status / 100 != 2) throw refusal(split_base_url(options_.base_url).origin, response);
+  return response.json();
+}
+
+void Client::post_stream(const std::string& path, const Json& body, const SseParser::OnEvent& on_event,
+                         std::stop_token stop) const {
+  const Address address = split_base_url(options_.base_url);
+  bool may_repeat = true, finished = false, is_stream = false;
+  std::string error_body;
+  std::optional<SseParser> parser;
+  Call call;
+  call.method = "POST";
+  call.path = path;
+  call.body = dump_json(body);
+  call.stop = std::move(stop);
+  call.headers.set("Accept", "text/event-stream");
+  call.on_head = [&](const ClientResponse& head) {
+    is_stream = head.status == 200;
+    error_body.clear();
+    if (is_stream && !head.headers.get("Content-Type").starts_with("text/event-stream")) {
+      throw UpstreamError(UpstreamFault::nonsense,
+                          cat("[upstream ", address.origin, "] must answer with an event stream, but did not."),
+                          head.status);
+    }
+    parser.emplace([&](const SseEvent& event) {
+      may_repeat = false;
+      const bool more = on_event(event);
+      finished = !more || event.data == "[DONE]";
+      return !finished;
+    });
+    return true;
+  };
+  call.on_bytes = [&](std::string_view bytes) {
+    if (is_stream) return parser->push(bytes);
+    error_body.append(bytes.substr(0, kMaxErrorBytes - error_body.size()));
+    return error_body.size() < kMaxErrorBytes;
+  };
+  ClientResponse response;
+  try {
+    response = with_retries(options_, address, call, may_repeat);
+  } catch (const DataError& error) {
+    throw UpstreamError(UpstreamFault::nonsense, error.what());
+  }
+  if (!is_stream) {
+    response.body = std::move(error_body);
+    throw refusal(address.origin, response);
+  }
+  if (!finished) {
+    throw UpstreamError(UpstreamFault::down,
+                        cat("[upstream ", address.origin, "] must end its stream with [DONE], but broke off."));
+  }
+}
+
+}  // namespace afina::http

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/engine.h"
+
+#include <cpp-httplib/httplib.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "http/server.h"
+
+namespace afina::http {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kSlowestReader_bytes_per_s = 32 * 1024;
+
+/// Hands the library a head that was read before, and writes to the socket under a deadline.
+class PreparedStream final : public httplib::Stream {
+ public:
+  PreparedStream(int socket, std::string_view head, std::chrono::milliseconds write_deadline)
+      : socket_(socket), head_(head), write_deadline_(write_deadline) {}
+
+  bool is_readable() const override { return !head_.empty(); }
+  bool wait_readable() const override { return !head_.empty(); }
+  bool wait_writable() const override { return !broken_; }
+  ssize_t read(char* to, size_t size) override {
+    const size_t count = std::min(size, head_.size());
+    std::copy_n(head_.data(), count, to);
+    head_.remove_prefix(count);
+    return static_cast<ssize_t>(count);
+  }
+  ssize_t write(const char* from, size_t size) override;
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return socket_; }
+  time_t duration() const override { return 0; }
+  const char* buffered_data(size_t& size) const override {
+    size = head_.size();
+    return head_.data();
+  }
+  void consume_buffered(size_t size) override { head_.remove_prefix(std::min(size, head_.size())); }
+
+ private:
+  int socket_;
+  std::string_view head_;
+  std::chrono::milliseconds write_deadline_;
+  bool broken_ = false;
+};
+
+// Two limits: some progress within the deadline, and a pace over the whole, so that neither a stuck nor a dripping
+// reader holds a worker for long.
+ssize_t PreparedStream::write(const char* from, size_t size) {
+  const Clock::time_point start = Clock::now();
+  Clock::time_point progress = start;
+  size_t done = 0;
+  while (!broken_ && done < size) {
+    const ssize_t sent = ::send(socket_, from + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const Clock::time_point now = Clock::now();
+    if (sent > 0) {
+      done += static_cast<size_t>(sent);
+      progress = now;
+      continue;
+    }
+    const auto earned = std::chrono::duration<double>(static_cast<double>(done) / kSlowestReader_bytes_per_s);
+    broken_ = (sent < 0 && errno != EAGAIN && errno != EINTR) || now - progress > write_deadline_ ||
+              now - start > write_deadline_ + earned;
+    pollfd descriptor{.fd = socket_, .events = POLLOUT, .revents = 0};
+    if (!broken_) ::poll(&descriptor, 1, static_cast<int>(std::min<int64_t>(write_deadline_.count(), 100)));
+  }
+  return broken_ ? -1 : static_cast<ssize_t>(size);
+}
+
+std::string peer_ip(int socket) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  char text[NI_MAXHOST] = "";
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0) return "";
+  ::getnameinfo(reinterpret_cast<sockaddr*>(&address), length, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return text;
+}
+
+/// Adopting a socket takes microseconds, so the accepting thread does it itself.
+class InlineQueue final : public httplib::TaskQueue {
+ public:
+  bool enqueue(std::function<void()> job) override {
+    job();
+    return true;
+  }
+  void shutdown() override {}
+};
+
+/// What the library's callbacks need of the request this thread serves; they get no context of their own.
+struct Current {
+  Connection* connection = nullptr;
+  Exchange* exchange = nullptr;
+  bool keep = true;
+};
+thread_local Current* t_current = nullptr;
+
+}  // namespace
+
+class Engine::Library final : public httplib::Server {
+ public:
+  Library(Config config, Watcher& watcher) : config_(std::move(config)), watcher_(watcher) {
+    new_task_queue = [] { return new InlineQueue; };
+    set_tcp_nodelay(true);
+    set_trusted_proxies(config_.trusted_proxies);
+    // Not SO_REUSEPORT, the library's default: a second server must not share our port in silence.
+    set_socket_options([](socket_t sock) { httplib::set_socket_opt(sock, SOL_SOCKET, SO_REUSEADDR, 1); });
+    set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      answer(request, response);
+      return HandlerResponse::Handled;
+    });
+    set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+      response.headers.erase("Keep-Alive");
+      response.headers.erase("Connection");
+      if (!t_current->keep) response.set_header("Connection", "close");
+    });
+    set_error_logger([](const httplib::Error& error, const httplib::Request*) {
+      log_line(LogLevel::debug, "http", httplib::to_string(error));
+    });
+  }
+
+  bool serve(Connection& connection, bool close);
+
+ private:
+  bool process_and_close_socket(socket_t sock) override {
+    config_.on_accept(sock);
+    return true;
+  }
+  void answer(const httplib::Request& request, httplib::Response& response);
+  void set_stream(const httplib::Request& request, httplib::Response& response, Response&& ours);
+
+  Config config_;
+  Watcher& watcher_;
+};
+
+bool Engine::Library::serve(Connection& connection, bool close) {
+  PreparedStream stream(connection.fd, connection.request.head.text, config_.write_deadline);
+  Exchange exchange{.socket = connection.fd, .stop = {}, .stream = nullptr};
+  Current current{.connection = &connection, .exchange = &exchange, .keep = !close};
+  t_current = &current;
+  watcher_.add(exchange);
+  bool connection_closed = false;
+  const bool written = serve_guarded([&] {
+    return process_request(stream, peer_ip(connection.fd), 0, "", 0, close, connection_closed,
+                           [&](httplib::Request&) { current.keep = current.keep && !connection_closed; });
+  });
+  watcher_.remove(exchange);
+  t_current = nullptr;
+  connection.request.body.clear();
+  return written && current.keep && !connection_closed;
+}
+
+void Engine::Library::answer(const httplib::Request& request, httplib::Response& response) {
+  Request ours;
+  ours.method = request.method;
+  ours.path = t_current->connection->request.head.path;
+  for (const auto& [name, value] : request.params)
+    ours.query.emplace(name, value);
+  for (const auto& [name, value] : request.headers)
+    ours.headers.add(name, value);
+  ours.body = std::move(t_current->connection->request.body);
+  ours.remote_ip = request.remote_addr;
+  ours.stop = t_current->exchange->stop.get_token();
+  Response answer;
+  config_.dispatch(ours, answer);
+  response.status = answer.status;
+  for (const auto& [name, value] : answer.headers.lines())
+    response.headers.emplace(name, value);
+  if (answer.streamer) {
+    set_stream(request, response, std::move(answer));
+  } else {
+    response.body = std::move(answer.body);
+  }
+}
+
+void Engine::Library::set_stream(const httplib::Request& request, httplib::Response& response, Response&& ours) {
+  response.headers.erase("Content-Type");
+  const auto provider = [this, write = std::move(ours.streamer)](size_t, httplib::DataSink& sink) {
+    StreamWriter writer([&](std::string_view bytes) { return sink.write(bytes.data(), bytes.size()); },
+                        t_current->exchange->stop);
+    watcher_.set_stream(*t_current->exchange, &writer);
+    try {
+      write(writer);
+    } catch (...) {
+      watcher_.set_stream(*t_current->exchange, nullptr);
+      throw;
+    }
+    watcher_.set_stream(*t_current->exchange, nullptr);
+    sink.done();
+    return true;
+  };
+  if (request.version == "HTTP/1.1") {
+    response.set_chunked_content_provider("text/event-stream", provider);
+  } else {
+    t_current->keep = false;
+    response.set_content_provider("text/event-stream", provider);
+  }
+}
+
+Engine::Engine(Config config, Watcher& watcher) : library_(std::make_unique<Library>(std::move(config), watcher)) {}
+Engine::~Engine() = default;
+
+int Engine::bind(const std::string& host, int port) {
+  const int bound = port == 0 ? library_->bind_to_any_port(host) : (library_->bind_to_port(host, port) ? port : -1);
+  if (bound <= 0) {
+    throw StorageError(cat("[http server] must bind ", host, " port ", port, ", but the system refuses."),
+                       "Choose another --port, or stop the program that holds it.");
+  }
+  return bound;
+}
+
+void Engine::listen() {
+  library_->listen_after_bind();
+}
+void Engine::stop() {
+  library_->stop();
+}
+bool Engine::serve(Connection& connection, bool close) {
+  return library_->serve(connection, close);
+}
+
+}  // namespace afina::http

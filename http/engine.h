@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only place of the server that knows cpp-httplib: it accepts sockets and parses and writes messages through it.
+// Each message was read whole and checked by our own reader before the library sees it (a second parser, not the
+// first).
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/connection_loop.h"
+#include "http/exchange.h"
+#include "http/message.h"
+
+namespace afina::http {
+
+class Engine {
+ public:
+  struct Config {
+    std::vector<std::string> trusted_proxies;
+    std::chrono::milliseconds write_deadline;
+    std::function<void(int socket)> on_accept;
+    /// Fills the response for a request; must not throw.
+    std::function<void(Request&, Response&)> dispatch;
+  };
+  Engine(Config config, Watcher& watcher);
+  ~Engine();
+
+  /// Returns the port. Throws StorageError.
+  int bind(const std::string& host, int port);
+  /// Accepts until stop().
+  void listen();
+  void stop();
+  /// Answers the connection's whole request on the calling thread. close: say that the connection ends here. True where
+  /// it may be kept.
+  bool serve(Connection& connection, bool close);
+
+ private:
+  class Library;
+  std::unique_ptr<Library> library_;
+};
+
+}  // namespace afina::http

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+#include "http/server.h"
+
+namespace afina::http {
+namespace {
+
+struct ErrorView {
+  int status = 500;
+  std::string kind = "internal", code, message;
+  int retry_after_s = 0;
+};
+
+ErrorView view_of(const std::exception& error, const std::string& request_id) {
+  ErrorView view;
+  if (const auto* http = dynamic_cast<const HttpError*>(&error)) {
+    view = {http->status(), std::string(to_string(http->kind())), http->code(), http->what(), http->retry_after_s()};
+  } else if (const auto* ours = dynamic_cast<const Error*>(&error)) {
+    view = {http_status(ours->kind()), std::string(to_string(ours->kind())), "", ours->what(), 0};
+    if (ours->kind() == ErrorKind::storage) {
+      // Its text may name hosts, tables and paths: for the log only.
+      log_error("http", "request ", request_id, ": ", ours->what());
+      view.message = cat("The store is not available now. Try again; request ", request_id, " is in the log.");
+      view.retry_after_s = 1;
+    }
+  }
+  if (view.message.empty() || view.kind == "internal") {
+    log_error("http", "request ", request_id, ": ", error.what());
+    view.message = cat("Something failed inside the server; request ", request_id, " is in the log.");
+  }
+  return view;
+}
+
+std::string openai_type(int status) {
+  if (status == 429) return "rate_limit_error";
+  if (status == 401) return "authentication_error";
+  if (status == 403) return "permission_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+Json json_of(const ErrorView& view, const std::string& request_id, ErrorForm form) {
+  Json error;
+  if (form == ErrorForm::openai) {
+    error = {{"message", view.message}, {"type", openai_type(view.status)}, {"param", nullptr}, {"code", nullptr}};
+    if (!view.code.empty()) error["code"] = view.code;
+  } else {
+    error = {{"kind", view.kind}, {"message", view.message}, {"request_id", request_id}};
+    if (!view.code.empty()) error["code"] = view.code;
+  }
+  return Json{{"error", error}};
+}
+
+}  // namespace
+
+Json error_json(const std::exception& error, const std::string& request_id, ErrorForm form) {
+  return json_of(view_of(error, request_id), request_id, form);
+}
+
+void write_error(const std::exception& error, const std::string& request_id, ErrorForm form, Response& response) {
+  const ErrorView view = view_of(error, request_id);
+  response = Response();
+  response.set_json(json_of(view, request_id, form), view.status);
+  if (view.retry_after_s > 0) response.headers.set("Retry-After", std::to_string(view.retry_after_s));
+}
+
+}  // namespace afina::http

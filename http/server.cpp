@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/server.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "base/uuid.h"
+#include "http/connection_loop.h"
+#include "http/engine.h"
+#include "http/exchange.h"
+#include "http/rate_limiter.h"
+#include "http/router.h"
+#include "http/worker_pool.h"
+
+namespace afina::http {
+namespace {
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+/// "name:80" -> "name", "[::1]:80" -> "::1".
+std::string host_name(std::string_view host) {
+  if (host.starts_with('[')) return std::string(host.substr(1, host.find(']') - 1));
+  return std::string(host.substr(0, host.rfind(':')));
+}
+
+size_t connection_cap(int wanted) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return static_cast<size_t>(wanted);
+  return std::min<size_t>(static_cast<size_t>(wanted), std::max<size_t>(16, limit.rlim_cur / 3));
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  explicit Impl(ServerOptions options) : options_(std::move(options)) {}
+  ~Impl() { stop(); }
+
+  void start();
+  void stop();
+  void dispatch(Request& request, Response& response);
+
+  ServerOptions options_;
+  Router router_;
+  std::map<std::string, std::unique_ptr<RateLimiter>> rates_;
+  int port_ = 0;
+  bool started_ = false, stopped_ = false;
+
+ private:
+  bool serve(std::unique_ptr<Connection>& connection);
+  std::string refusal(const HeadFault& fault) const;
+  void check_origin(const Request& request) const;
+  void check_rate(const Request& request, const Route& route);
+  void run_handler(Request& request, const RouteMatch& match, Response& response);
+  void guard_stream(const Request& request, const Route& route, Response& response);
+  void add_security_headers(const Request& request, const Route* route, Response& response) const;
+
+  std::atomic<int> streams_{0};
+  std::atomic<bool> draining_{false};
+  std::unique_ptr<Watcher> watcher_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ConnectionLoop> loop_;
+  std::unique_ptr<WorkerPool> pool_;
+  std::thread acceptor_;
+};
+
+void Server::Impl::start() {
+  if (started_) throw InternalError("[http server] must be started once, but was started twice.");
+  if (!is_loopback(options_.host) && !options_.allow_remote) {
+    throw UsageError(cat("[http server] must bind a loopback address, but got \"", options_.host, "\"."),
+                     "Put a reverse proxy with TLS in front, or allow remote addresses explicitly.");
+  }
+  watcher_ = std::make_unique<Watcher>(options_.heartbeat);
+  engine_ = std::make_unique<Engine>(
+      Engine::Config{.trusted_proxies = options_.trusted_proxies,
+                     .write_deadline = options_.write_deadline,
+                     .on_accept = [this](int socket) { loop_->adopt(socket); },
+                     .dispatch = [this](Request& request, Response& response) { dispatch(request, response); }},
+      *watcher_);
+  port_ = engine_->bind(options_.host, options_.port);
+  pool_ = std::make_unique<WorkerPool>(options_.workers + options_.max_streams, options_.max_queue);
+  loop_ = std::make_unique<ConnectionLoop>(
+      LoopLimits{connection_cap(options_.max_connections), options_.max_head_bytes, options_.max_buffered_bytes,
+                 options_.head_deadline, options_.body_deadline, options_.idle_deadline},
+      ConnectionLoop::Callbacks{.body_cap =
+                                    [this](const RequestHead& head) {
+                                      const RouteMatch match = router_.match(head.method, head.path);
+                                      const size_t own =
+                                          match.route == nullptr ? 0 : match.route->options.max_body_bytes;
+                                      return own == 0 ? options_.max_body_bytes : own;
+                                    },
+                                .serve = [this](std::unique_ptr<Connection>& connection) { return serve(connection); },
+                                .refusal = [this](const HeadFault& fault) { return refusal(fault); }});
+  started_ = true;
+  acceptor_ = std::thread([this] { engine_->listen(); });
+}
+
+void Server::Impl::stop() {
+  if (!started_ || stopped_) return;
+  stopped_ = true;
+  draining_ = true;
+  engine_->stop();
+  acceptor_.join();
+  loop_->drain();
+  watcher_->stop_streams();
+  const auto deadline = std::chrono::steady_clock::now() + options_.drain_deadline;
+  if (!pool_->wait_idle(deadline)) {
+    log_warning("http", "requests did not end within ", options_.drain_deadline.count(),
+                " ms of the stop and are cut off");
+    watcher_->abort_all();
+  }
+  pool_.reset();
+  loop_.reset();
+  engine_.reset();
+  watcher_.reset();
+}
+
+bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
+  // std::function must be copyable, so the job owns the connection through a shared pointer of its own.
+  auto job = std::make_shared<std::unique_ptr<Connection>>(std::move(connection));
+  const bool taken = pool_->submit([this, job] {
+    const bool keep = engine_->serve(**job, draining_);
+    loop_->give_back(std::move(*job), keep);
+  });
+  if (!taken) connection = std::move(*job);
+  return taken;
+}
+
+std::string Server::Impl::refusal(const HeadFault& fault) const {
+  const std::string request_id = new_uuid();
+  const Json error{
+      {"kind", fault.status >= 500 ? "internal" : "usage"}, {"message", fault.reason}, {"request_id", request_id}};
+  const std::string body = dump_json(Json{{"error", error}});
+  return cat("HTTP/1.1 ", fault.status, " Refused\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+             "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ",
+             request_id, fault.status == 503 ? "\r\nRetry-After: 1" : "", "\r\n\r\n", body);
+}
+
+void Server::Impl::dispatch(Request& request, Response& response) {
+  const Stopwatch watch;
+  request.request_id = new_uuid();
+  const Route* route = nullptr;
+  try {
+    RouteMatch match = router_.match(request.method, request.path);
+    route = match.route;
+    check_origin(request);
+    run_handler(request, match, response);
+  } catch (const std::exception& error) {
+    write_error(error, request.request_id, route == nullptr ? ErrorForm::afina : route->options.error_form, response);
+  } catch (...) {
+    write_error(std::runtime_error("not an exception"), request.request_id, ErrorForm::afina, response);
+  }
+  add_security_headers(request, route, response);
+  log_line(
+      LogLevel::debug, "http",
+      cat(request.method, " ", request.path, " ", response.status, " ", watch.seconds(), " s ", request.request_id));
+}
+
+// A page of another site must neither write here (Origin, Sec-Fetch-Site) nor read through a name it points at us
+// (Host).
+void Server::Impl::check_origin(const Request& request) const {
+  const auto known = [&](const std::string& name) {
+    return std::any_of(options_.public_hosts.begin(), options_.public_hosts.end(),
+                       [&](const std::string& other) { return equal_without_case(name, other); });
+  };
+  const std::string host = request.headers.get("Host");
+  const std::string name = host_name(host);
+  const bool any_host = options_.allow_remote && options_.public_hosts.empty();
+  if (!host.empty() && !any_host && !is_loopback(name) && !known(name)) {
+    throw HttpError(ErrorKind::usage, 421, cat("[Host] must be a name of this server, but got \"", name, "\"."));
+  }
+  if (request.method == "GET" || request.method == "HEAD") return;
+  const std::string site = request.headers.get("Sec-Fetch-Site"), origin = request.headers.get("Origin");
+  const size_t scheme = origin.find("://");
+  const std::string origin_host = scheme == std::string::npos ? "" : origin.substr(scheme + 3);
+  const bool own = origin.empty() || equal_without_case(origin_host, host) || known(host_name(origin_host));
+  if (site == "cross-site" || !own) {
+    throw HttpError(ErrorKind::usage, 403,
+                    "[Origin] must be this server's own page, but the request comes from another site.");
+  }
+}
+
+void Server::Impl::check_rate(const Request& request, const Route& route) {
+  if (route.options.rate_class.empty()) return;
+  const double wait_s = rates_.at(route.options.rate_class)->take(request.remote_ip);
+  if (wait_s > 0) {
+    throw HttpError(ErrorKind::usage, 429, "[requests] must come more slowly, but came too fast.",
+                    "rate_limit_exceeded", std::max(1, static_cast<int>(std::ceil(std::min(wait_s, 3600.0)))));
+  }
+}
+
+void Server::Impl::run_handler(Request& request, const RouteMatch& match, Response& response) {
+  if (match.route == nullptr && match.allowed.empty()) {
+    throw HttpError(ErrorKind::not_found, 404, "[path] must be a route of this server, but is none.");
+  }
+  if (match.route == nullptr) {
+    write_error(
+        HttpError(ErrorKind::usage, 405, cat("[method] must be one of this route's, but got ", request.method, ".")),
+        request.request_id, ErrorForm::afina, response);
+    for (const std::string& method : match.allowed)
+      response.headers.add("Allow", method);
+    return;
+  }
+  const Route& route = *match.route;
+  check_rate(request, route);
+  const std::string type = request.headers.get("Content-Type");
+  if (!request.body.empty() && route.options.json_only &&
+      !equal_without_case(type.substr(0, std::min(type.find_first_of("; "), type.size())), "application/json")) {
+    throw HttpError(ErrorKind::usage, 415, "[Content-Type] must be application/json, but is not.");
+  }
+  for (const auto& [name, value] : request.query) {
+    if (!is_valid_utf8(name) || !is_valid_utf8(value)) throw UsageError("[query] must be UTF-8, but is not.");
+  }
+  request.params = match.params;
+  route.handler(request, response);
+  if (response.streamer) guard_stream(request, route, response);
+}
+
+void Server::Impl::guard_stream(const Request& request, const Route& route, Response& response) {
+  // The slot is freed with the streamer itself, also where it never runs (HEAD, a client that left).
+  const int taken = streams_.fetch_add(1);
+  const std::shared_ptr<void> slot(nullptr, [this](void*) { streams_.fetch_sub(1); });
+  if (draining_ || taken >= options_.max_streams) {
+    throw HttpError(ErrorKind::conflict, 503, "[streams] must be fewer at one time, but all are taken.", "overloaded",
+                    1);
+  }
+  const ErrorForm form = route.options.error_form;
+  response.streamer = [write = std::move(response.streamer), slot, form, id = request.request_id](SseWriter& writer) {
+    try {
+      write(writer);
+    } catch (const std::exception& error) {
+      writer.send(dump_json(error_json(error, id, form)));
+    }
+  };
+  response.headers.set("X-Accel-Buffering", "no");
+}
+
+void Server::Impl::add_security_headers(const Request& request, const Route* route, Response& response) const {
+  Headers& headers = response.headers;
+  if (headers.find("Content-Security-Policy") == nullptr) {
+    headers.set("Content-Security-Policy", options_.content_security_policy);
+  }
+  headers.set("X-Content-Type-Options", "nosniff");
+  headers.set("Referrer-Policy", "no-referrer");
+  headers.set("Cross-Origin-Opener-Policy", "same-origin");
+  headers.set("Cross-Origin-Resource-Policy", "same-origin");
+  headers.set("X-Request-Id", request.request_id);
+  if (headers.find("Cache-Control") == nullptr) {
+    headers.set("Cache-Control", route != nullptr && response.status < 400 ? route->options.cache_control : "no-store");
+  }
+}
+
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Server::~Server() = default;
+
+void Server::route(const std::string& method, const std::string& pattern, Handler handler, RouteOptions options) {
+  if (impl_->started_) throw InternalError("[http server] must get its routes before it starts, but has started.");
+  if (!options.rate_class.empty() && !impl_->rates_.contains(options.rate_class)) {
+    throw UsageError(
+        cat("[route \"", pattern, "\"] must name a known rate class, but got \"", options.rate_class, "\"."));
+  }
+  impl_->router_.add({method, pattern, std::move(handler), std::move(options), {}});
+}
+
+void Server::add_rate_class(RateClass rate) {
+  impl_->rates_[rate.name] = std::make_unique<RateLimiter>(rate.per_second, rate.burst);
+}
+
+void Server::start() {
+  impl_->start();
+}
+void Server::stop() {
+  impl_->stop();
+}
+int Server::port() const {
+  return impl_->port_;
+}
+
+std::string Server::address() const {
+  const std::string& host = impl_->options_.host;
+  return cat("http://", host.find(':') == std::string::npos ? host : cat("[", host, "]"), ":", impl_->port_);
+}
+
+}  // namespace afina::http

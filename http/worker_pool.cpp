@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http/worker_pool.h"
+
+#include <system_error>
+
+namespace afina::http {
+
+WorkerPool::~WorkerPool() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  work_.notify_all();
+  for (std::thread& thread : threads_)
+    thread.join();
+}
+
+bool WorkerPool::submit(std::function<void()> job) {
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) return false;
+    if (jobs_.size() >= waiting_ && threads_.size() < max_threads_) {
+      try {
+        threads_.emplace_back([this] { run(); });
+      } catch (const std::system_error&) {
+        if (threads_.empty()) return false;
+      }
+    } else if (jobs_.size() >= waiting_ + max_queue_) {
+      return false;
+    }
+    jobs_.push_back(std::move(job));
+  }
+  work_.notify_one();
+  return true;
+}
+
+bool WorkerPool::wait_idle(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_until(lock, deadline, [&] { return jobs_.empty() && busy_ == 0; });
+}
+
+void WorkerPool::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++waiting_;
+    work_.wait(lock, [&] { return closing_ || !jobs_.empty(); });
+    --waiting_;
+    if (jobs_.empty()) return;
+    const std::function<void()> job = std::move(jobs_.front());
+    jobs_.pop_front();
+    ++busy_;
+    lock.unlock();
+    job();
+    lock.lock();
+    if (--busy_ == 0 && jobs_.empty()) idle_.notify_all();
+  }
+}
+
+}  // namespace afina::http

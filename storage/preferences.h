@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pairs of answers, who was shown them on which side, and what people said. Judgements are append-only: a correction or
+// an undo is a new row that supersedes; the chain of an exposure is a line, and its last row stands unless it is a
+// retraction. Votes are about the pair's A and B, never about left and right.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "storage/types.h"
+
+namespace afina::storage {
+
+class Transaction;
+
+/// Two answers to the same messages. Unordered uniqueness: (a, b) and (b, a) are one pair.
+struct Pair {
+  std::string id = new_uuid();
+  std::string conversation_id;
+  int turn = 0;
+  std::string generation_a_id, generation_b_id;
+  Time created_at{};
+};
+
+/// A pair as one visitor saw it.
+struct Exposure {
+  std::string id = new_uuid();
+  std::string pair_id;
+  std::string visitor_id;
+  std::string annotator_id;  ///< filled in from the visitor
+  bool a_on_left = true;     ///< random; stored for position bias
+  Time shown_at{};
+  std::optional<Time> revealed_at;  ///< when the models' names were shown; later votes are not blind
+};
+
+struct NewPreference {
+  std::string id = new_uuid();
+  std::string exposure_id;
+  std::string visitor_id;  ///< who votes; must own the exposure
+  Outcome outcome = Outcome::graded;
+  int grade = 0;                  ///< −3 (B much better) … 3 (A much better); 0 unless graded
+  std::optional<int> confidence;  ///< 1 (a guess) … 4 (certain)
+  std::string reason;             ///< at most 4000 bytes
+  std::optional<int64_t> ms_to_decide;
+  std::string idempotency_key;  ///< 1..64 characters, unique for an annotator
+  std::string supersedes_id;    ///< the row this corrects; empty: the first vote, or one after a retraction
+  Source source = Source::web;
+};
+
+struct Preference {
+  std::string id, exposure_id, pair_id, annotator_id, visitor_id;
+  std::string annotator_name;  ///< pseudonym; empty for anonymous people
+  Outcome outcome = Outcome::graded;
+  int grade = 0;
+  std::optional<int> confidence;
+  std::string reason;
+  std::optional<int64_t> ms_to_decide;
+  std::string idempotency_key, body_sha256, supersedes_id;
+  Source source = Source::web;
+  bool blind = true;        ///< cast before the models' names were shown
+  bool superseded = false;  ///< a later row took its place
+  Time created_at{};
+};
+/// stored: the row in the table. created: false where the same key had brought the same body before.
+struct PutPreference {
+  Preference stored;
+  bool created = true;
+};
+
+/// Returns the stored pair, which may be an earlier one of the same two answers. Throws NotFound for an unknown answer,
+/// DataError for two of different turns or an answer with an error.
+Pair create_pair(Transaction& t, const std::string& generation_a_id, const std::string& generation_b_id);
+/// Throws NotFound for an unknown pair or visitor. A visitor sees a pair once: the earlier exposure is returned.
+Exposure create_exposure(Transaction& t, const Exposure& exposure);
+/// Throws NotFound where it is not this visitor's.
+Exposure get_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id);
+/// Pairs that this visitor's annotator has not seen, whose owners allowed review, fewest votes first. For more
+/// judgements on the same answers.
+std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, int64_t limit);
+
+/// SHA-256 over everything the person said in the act (not id, visitor or time).
+std::string preference_body_sha256(const NewPreference& preference);
+/// Same key and body: the stored row. Same key, other body: Conflict. Somebody else's or an unknown exposure: NotFound.
+/// A second first vote, or one that corrects a row already corrected: Conflict. Grade or key out of range: DataError.
+PutPreference put_preference(Transaction& t, const NewPreference& preference);
+/// Undo: a superseding row with outcome retracted. Repeatable by key as above.
+PutPreference retract_preference(Transaction& t, const std::string& preference_id, const std::string& visitor_id,
+                                 const std::string& idempotency_key);
+/// The row that stands for an exposure, if any. Throws NotFound where it is not this visitor's.
+std::optional<Preference> standing_preference(Transaction& t, const std::string& exposure_id,
+                                              const std::string& visitor_id);
+/// Marks the names as shown and returns the exposure; again: the first time stands. Throws Conflict before a vote.
+Exposure reveal_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id);
+
+/// An answer somebody wrote that is better than both of a pair.
+struct Rewrite {
+  std::string id = new_uuid();
+  std::string exposure_id;
+  std::string pair_id;  ///< filled in
+  std::string visitor_id;
+  std::string annotator_id;  ///< filled in
+  std::string text;
+  std::string sha256;  ///< of text; computed
+  std::string idempotency_key;
+  Source source = Source::web;
+  Time created_at{};
+};
+/// As put_preference for keys and owners.
+Rewrite put_rewrite(Transaction& t, const Rewrite& rewrite);
+
+}  // namespace afina::storage

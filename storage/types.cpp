@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/types.h"
+
+#include <array>
+#include <utility>
+
+#include "storage/people.h"
+#include "storage/snapshots.h"
+
+namespace afina::storage {
+namespace {
+
+template <typename E, size_t N>
+using Words = std::array<std::pair<E, std::string_view>, N>;
+
+constexpr Words<Source, 4> kSources{
+    {{Source::web, "web"}, {Source::api, "api"}, {Source::demo, "demo"}, {Source::import, "import"}}};
+constexpr Words<Mode, 2> kModes{{{Mode::chat, "chat"}, {Mode::arena, "arena"}}};
+constexpr Words<Outcome, 5> kOutcomes{{{Outcome::graded, "graded"},
+                                       {Outcome::both_good, "both_good"},
+                                       {Outcome::both_bad, "both_bad"},
+                                       {Outcome::cannot_judge, "cannot_judge"},
+                                       {Outcome::retracted, "retracted"}}};
+constexpr Words<RunKind, 2> kRunKinds{{{RunKind::sft, "sft"}, {RunKind::dpo, "dpo"}}};
+constexpr Words<RunState, 5> kRunStates{{{RunState::queued, "queued"},
+                                         {RunState::running, "running"},
+                                         {RunState::finished, "finished"},
+                                         {RunState::failed, "failed"},
+                                         {RunState::cancelled, "cancelled"}}};
+constexpr Words<AnnotatorKind, 4> kAnnotatorKinds{{{AnnotatorKind::anonymous, "anonymous"},
+                                                   {AnnotatorKind::annotator, "annotator"},
+                                                   {AnnotatorKind::demo, "demo"},
+                                                   {AnnotatorKind::service, "service"}}};
+constexpr Words<MemberKind, 3> kMemberKinds{
+    {{MemberKind::pair, "pair"}, {MemberKind::answer, "answer"}, {MemberKind::negative, "negative"}}};
+
+template <typename E, size_t N>
+std::string_view word_of(const Words<E, N>& words, E value) {
+  for (const auto& [known, word] : words) {
+    if (known == value) return word;
+  }
+  return "";
+}
+
+template <typename E, size_t N>
+bool value_of(const Words<E, N>& words, std::string_view word, E& out) {
+  for (const auto& [known, known_word] : words) {
+    if (known_word != word) continue;
+    out = known;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string_view to_string(Source value) {
+  return word_of(kSources, value);
+}
+std::string_view to_string(Mode value) {
+  return word_of(kModes, value);
+}
+std::string_view to_string(Outcome value) {
+  return word_of(kOutcomes, value);
+}
+std::string_view to_string(RunKind value) {
+  return word_of(kRunKinds, value);
+}
+std::string_view to_string(RunState value) {
+  return word_of(kRunStates, value);
+}
+std::string_view to_string(AnnotatorKind value) {
+  return word_of(kAnnotatorKinds, value);
+}
+std::string_view to_string(MemberKind value) {
+  return word_of(kMemberKinds, value);
+}
+bool from_string(std::string_view word, Source& out) {
+  return value_of(kSources, word, out);
+}
+bool from_string(std::string_view word, Mode& out) {
+  return value_of(kModes, word, out);
+}
+bool from_string(std::string_view word, Outcome& out) {
+  return value_of(kOutcomes, word, out);
+}
+bool from_string(std::string_view word, RunKind& out) {
+  return value_of(kRunKinds, word, out);
+}
+bool from_string(std::string_view word, RunState& out) {
+  return value_of(kRunStates, word, out);
+}
+bool from_string(std::string_view word, AnnotatorKind& out) {
+  return value_of(kAnnotatorKinds, word, out);
+}
+bool from_string(std::string_view word, MemberKind& out) {
+  return value_of(kMemberKinds, word, out);
+}
+
+}  // namespace afina::storage

@@ -23,6 +23,7 @@ constexpr std::pair<ComputeType, std::string_view> kComputeTypes[] = {{ComputeTy
                                                                       {ComputeType::bfloat16, "bfloat16"}};
 constexpr std::pair<ReferencePolicy, std::string_view> kReferences[] = {{ReferencePolicy::start, "start"},
                                                                         {ReferencePolicy::base, "base"}};
+constexpr std::pair<BadRows, std::string_view> kBadRows[] = {{BadRows::error, "error"}, {BadRows::drop, "drop"}};
 constexpr std::pair<LabelMode, std::string_view> kLabelModes[] = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
 
 template <typename E, size_t N>

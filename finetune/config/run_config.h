@@ -20,17 +20,22 @@ enum class ComputeType { float32, bfloat16 };
 enum class ReferencePolicy { start, base };
 /// soft: q from the judgements; hard: q = 1, exact ties dropped.
 enum class LabelMode { soft, hard };
+/// A row whose prompt alone fills max_length, or that has nothing to train: stop and name it, or leave it out and count
+/// it.
+enum class BadRows { error, drop };
 
 std::string_view to_string(RunKind value);
 std::string_view to_string(SchedulerType value);
 std::string_view to_string(ComputeType value);
 std::string_view to_string(ReferencePolicy value);
 std::string_view to_string(LabelMode value);
+std::string_view to_string(BadRows value);
 bool from_string(std::string_view word, RunKind& out);
 bool from_string(std::string_view word, SchedulerType& out);
 bool from_string(std::string_view word, ComputeType& out);
 bool from_string(std::string_view word, ReferencePolicy& out);
 bool from_string(std::string_view word, LabelMode& out);
+bool from_string(std::string_view word, BadRows& out);
 
 /// Defaults are those of SFT; default_config(kind) gives either's. Sources: transformers TrainingArguments, TRL
 /// SFTConfig and DPOConfig, TRL's advice of ten times the full fine-tuning rate for LoRA.
@@ -54,6 +59,7 @@ struct RunConfig {
   double lora_dropout = 0.0;
   std::vector<std::string> target_modules = {"all-linear"};
   int64_t max_length = 1024;
+  BadRows bad_rows = BadRows::error;
   double beta = 0.1;
   ReferencePolicy reference = ReferencePolicy::start;
   LabelMode label_mode = LabelMode::soft;
@@ -99,6 +105,7 @@ void for_each_method_field(Config& c, Visitor&& visit) {
         FieldInfo{"all-linear, or names such as q_proj,v_proj; of a starting adapter its own are kept"});
   visit("max_length", c.max_length,
         FieldInfo{"tokens of prompt and answer; longer rows are cut at the end", 2, 1048576});
+  visit("bad_rows", c.bad_rows, FieldInfo{"a prompt of max_length or more, or nothing to train: error or drop"});
   visit("beta", c.beta, FieldInfo{"DPO: larger stays nearer the reference", 1e-6, 1e6});
   visit("reference", c.reference, FieldInfo{"DPO: start = the policy at step 0, base = the bare model"});
   visit("label_mode", c.label_mode, FieldInfo{"DPO: soft labels from the votes, or hard ones without ties"});

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real policy: a frozen decoder with one LoRA adapter, behind the interface of the train loop.
+#pragma once
+#include <memory>
+
+#include "finetune/policy.h"
+#include "lora/adapter_set.h"
+#include "lora/peft.h"
+#include "model/model.h"
+
+namespace afina::finetune {
+
+/// Sizes an adapter needs to know of this model.
+lora::DecoderShape decoder_shape(const model::ModelConfig& config);
+
+class DecoderPolicy final : public Policy {
+ public:
+  /// info goes into the folders that save_adapter writes. Both pointers are set.
+  DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
+                lora::PeftInfo info);
+  at::Tensor& parameters() override { return adapter_->flat_parameters(); }
+  model::TokenStats forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) override;
+  void backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,
+                std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P) override;
+  model::TokenStats evaluate(const datasets::PackedBatch& batch, bool with_adapter) override;
+  void save_adapter(const std::filesystem::path& folder) const override;
+  std::string parameter_name(int64_t index) const override;
+  const lora::AdapterSet& adapter() const { return *adapter_; }
+
+ private:
+  std::unique_ptr<lora::AdapterSet> adapter_;
+  model::TrainingModel decoder_;
+  lora::PeftInfo info_;
+};
+
+}  // namespace afina::finetune

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finetune/train_job.h"
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "dpo/dpo_loss.h"
+#include "dpo/sft_loss.h"
+#include "finetune/file_sink.h"
+#include "model/threads.h"
+#include "text/text_stack.h"
+
+namespace afina::finetune {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::unique_ptr<dpo::Objective> make_objective(RunKind kind, const RunConfig& config) {
+  if (kind == RunKind::dpo) return std::make_unique<dpo::DpoLoss>(config.beta);
+  return std::make_unique<dpo::SftLoss>();
+}
+
+std::vector<std::string> module_names(const lora::LoraConfig& config) {
+  std::vector<std::string> names;
+  for (const auto module : lora::resolve_targets(config))
+    names.emplace_back(to_string(module));
+  return names;
+}
+
+}  // namespace
+
+TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)) {
+  validate(request_.kind, request_.config);
+  check_run_folder(request_.out, request_.resume);
+  model_ = model::load_model(request_.model);
+  load_rows();
+  make_policy();
+  identity_ = {config_hash(request_.kind, request_.config), rows_->data_hash(), model_->identity(), "",
+               model::threads()};
+  folder_ = std::make_unique<RunFolder>(request_.out, request_.resume, record());
+  run_id_ = folder_->record().value("run_id", "");
+}
+
+TrainJob::~TrainJob() = default;
+
+void TrainJob::load_rows() {
+  const bool needs_text = has_text(request_.rows) || (request_.eval_rows && has_text(*request_.eval_rows));
+  std::optional<text::TextStack> text;
+  if (needs_text) text = text::load_text_stack(request_.model);
+  const text::TextStack* stack = text ? &*text : nullptr;
+  const int vocab = static_cast<int>(model_->config().vocab_size);
+  rows_ = std::make_unique<EncodedTrainingRows>(encode_rows(request_.rows, stack, request_.config, vocab));
+  log_info("finetune", "data: ", rows_->report().summary());
+  if (!request_.eval_rows) return;
+  eval_rows_ = std::make_unique<EncodedTrainingRows>(encode_rows(*request_.eval_rows, stack, request_.config, vocab));
+  log_info("finetune", "held out: ", eval_rows_->report().summary());
+}
+
+std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
+  const auto shape = decoder_shape(model_->config());
+  RunConfig& config = request_.config;
+  lora::LoraConfig adapter_config{static_cast<int>(config.r), config.lora_alpha, config.lora_dropout, false,
+                                  config.target_modules};
+  if (request_.start_adapter.empty()) {
+    auto fresh = std::make_unique<lora::AdapterSet>(shape, adapter_config);
+    fresh->initialise(static_cast<uint64_t>(config.seed));
+    return fresh;
+  }
+  const auto start = lora::load_peft(request_.start_adapter, shape);
+  start_sha256_ = lora::adapter_sha256(*start);
+  adapter_config = start->config();
+  // Rank, scale and targets belong to the numbers; dropout belongs to this run.
+  adapter_config.lora_dropout = config.lora_dropout;
+  config.r = adapter_config.r;
+  config.lora_alpha = adapter_config.lora_alpha;
+  config.target_modules = module_names(adapter_config);
+  auto adapter = std::make_unique<lora::AdapterSet>(shape, adapter_config);
+  adapter->flat_parameters().copy_(start->flat_parameters());
+  return adapter;
+}
+
+void TrainJob::make_policy() {
+  std::string base = request_.base_model;
+  if (base.empty()) base = fs::path(request_.model).lexically_normal().filename().string();
+  auto adapter = make_adapter();
+  const std::string summary =
+      cat("Method: ", to_string(request_.kind), " on ", rows_->size(), " rows of ", request_.source, ".");
+  policy_ = std::make_unique<DecoderPolicy>(model_, std::move(adapter), lora::PeftInfo{base, summary});
+}
+
+OrderedJson TrainJob::record() const {
+  OrderedJson record = {{"format", 1},
+                        {"run_id", request_.run_id},
+                        {"kind", std::string(to_string(request_.kind))},
+                        {"created", now_iso8601()},
+                        {"model", fs::path(request_.model).filename().string()},
+                        {"model_sha256", identity_.model_hash},
+                        {"start_adapter_sha256", start_sha256_},
+                        {"source", request_.source},
+                        {"rows", rows_->size()},
+                        {"data_sha256", identity_.data_hash},
+                        {"config_sha256", identity_.config_hash},
+                        {"threads", identity_.threads}};
+  if (eval_rows_) {
+    record["eval_rows"] = eval_rows_->size();
+    record["eval_data_sha256"] = eval_rows_->data_hash();
+  }
+  record["config"] = config_json(request_.config);
+  return record;
+}
+
+std::unique_ptr<ReferenceTable> TrainJob::reference_of(const TrainingRows& rows, const fs::path& file,
+                                                       std::stop_token stop) {
+  if (request_.resume && fs::exists(file)) return std::make_unique<ReferenceTable>(read_reference(file, rows));
+  ReferenceRequest request;
+  request.rows = &rows;
+  request.policy = policy_.get();
+  request.with_adapter = request_.config.reference == ReferencePolicy::start && !request_.start_adapter.empty();
+  request.reference_key =
+      cat("reference 1\n", identity_.model_hash, "\n", request.with_adapter ? start_sha256_ : std::string("base"), "\n",
+          to_string(request_.config.dtype));
+  request.cache = cache_;
+  request.stop = std::move(stop);
+  ReferenceCounts counts;
+  auto table = std::make_unique<ReferenceTable>(compute_reference(request, &counts));
+  reference_counts_.computed += counts.computed;
+  reference_counts_.cached += counts.cached;
+  write_reference(file, rows, *table);
+  return table;
+}
+
+void TrainJob::resume(Trainer& trainer, CheckpointStore& store) {
+  const auto checkpoint = store.newest_valid();
+  if (!checkpoint) {
+    log_warning("finetune", "no whole checkpoint in ", folder_->checkpoints().string(),
+                ": the run begins again at step 0");
+    return;
+  }
+  trainer.restore(*checkpoint);
+  log_info("finetune", "resumed at step ", trainer.step(), " of ", trainer.total_steps());
+}
+
+void TrainJob::write_adapter() {
+  // Left by a run that was finished before: the same numbers, or the run could not have been resumed.
+  std::error_code code;
+  fs::remove_all(folder_->adapter(), code);
+  policy_->save_adapter(folder_->adapter());
+}
+
+TrainReport TrainJob::run(std::stop_token stop) {
+  const auto objective = make_objective(request_.kind, request_.config);
+  std::unique_ptr<ReferenceTable> reference, eval_reference;
+  if (objective->needs_reference()) {
+    reference = reference_of(*rows_, folder_->reference(), stop);
+    identity_.reference_hash = reference->hash();
+    if (eval_rows_) eval_reference = reference_of(*eval_rows_, folder_->eval_reference(), stop);
+  }
+  ShuffledBatches batches(*rows_, request_.config,
+                          [&](const datasets::PackedBatch& batch) { return objective->divisor_share(batch); });
+  CheckpointStore store(folder_->checkpoints(), request_.config.save_total_limit);
+  sinks_.add(std::make_unique<FileSink>(folder_->path(), *rows_));
+  sinks_.add(std::make_unique<TensorBoardSink>(folder_->tensorboard()));
+  sinks_.add(std::make_unique<ProgressSink>(std::string(to_string(request_.kind))));
+  Trainer trainer(request_.config, {*policy_, *objective, batches, *rows_, reference.get(),
+                                    EvaluationSet{eval_rows_.get(), eval_reference.get()}, sinks_, store, identity_});
+  if (request_.resume) resume(trainer, store);
+  TrainReport report;
+  report.outcome = trainer.run(std::move(stop));
+  write_adapter();
+  report.reference = reference_counts_;
+  report.adapter = folder_->adapter();
+  report.adapter_sha256 = lora::adapter_sha256(policy_->adapter());
+  return report;
+}
+
+}  // namespace afina::finetune

@@ -67,7 +67,8 @@ void apply_style(const Palette& palette, float font_size_pixels) {
   style.ScrollbarRounding = style.ScrollbarSize / 2;
   style.GrabMinSize = std::round(0.8F * em);
   const float rounding = std::round(0.4F * em);
-  style.FrameRounding = style.ChildRounding = style.PopupRounding = style.GrabRounding = style.TabRounding = rounding;
+  style.FrameRounding = style.PopupRounding = style.GrabRounding = style.TabRounding = rounding;
+  style.ChildRounding = 0;  // of the dock host too; cards round their own
   style.WindowRounding = 0;
   style.WindowBorderSize = 0;
   style.FrameBorderSize = 1;
@@ -85,7 +86,7 @@ void apply_style(const Palette& palette, float font_size_pixels) {
   plot.MousePosPadding = {std::round(0.4F * em), std::round(0.3F * em)};
   plot.PlotMinSize = {4 * em, 4 * em};
   plot.MajorTickLen = plot.MinorTickLen = {0, 0};
-  plot.MinorAlpha = 0;
+  plot.MinorAlpha = 0.55F;
   plot.PlotBorderSize = 1;
 }
 

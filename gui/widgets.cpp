@@ -51,8 +51,8 @@ void clipped(std::string_view text, Rgb rgb, float width) {
   if (size.x <= width) return label(text, rgb);
   ImGui::Dummy({width, size.y});
   ImGui::PushStyleColor(ImGuiCol_Text, colour(rgb));
-  ImGui::RenderTextEllipsis(ImGui::GetWindowDrawList(), at, {at.x + width, at.y + size.y}, at.x + width, text.data(),
-                            text.data() + text.size(), &size);
+  ImGui::RenderTextEllipsis(ImGui::GetWindowDrawList(), at, {at.x + width, at.y + size.y + em(0.4F)}, at.x + width,
+                            text.data(), text.data() + text.size(), &size);
   ImGui::PopStyleColor();
   if (ImGui::IsItemHovered() && ImGui::BeginTooltip()) {
     ImGui::PushTextWrapPos(em(30));
@@ -184,9 +184,11 @@ void vote_scale(const Ui& ui, int grade, float width) {
 
 bool begin_card(const Ui& ui, const char* id, float width, float height) {
   ImGui::PushStyleColor(ImGuiCol_ChildBg, colour(ui.palette.raised));
+  ImGui::PushStyleVar(ImGuiStyleVar_ChildRounding, em(0.45F));
   ImGuiChildFlags flags = ImGuiChildFlags_Borders | ImGuiChildFlags_AlwaysUseWindowPadding;
   if (height <= 0) flags |= ImGuiChildFlags_AutoResizeY;
-  const bool visible = ImGui::BeginChild(id, {width, height}, flags, ImGuiWindowFlags_NoScrollWithMouse);
+  const bool visible = ImGui::BeginChild(id, {width, height}, flags);
+  ImGui::PopStyleVar();
   ImGui::PopStyleColor();
   return visible;
 }

@@ -5,6 +5,7 @@
 #include <imgui_internal.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "gui/panels/conversations_panel.h"
 #include "gui/panels/loop_panel.h"
@@ -143,8 +144,8 @@ void Workbench::draw_banner(const Ui& ui, const std::string& error, bool has_dat
   const std::string reason = one_line(error, 600);
   const ImGuiStyle& style = ImGui::GetStyle();
   const float mark = em(1.6F), width = ImGui::GetMainViewport()->Size.x - 2 * style.WindowPadding.x - mark;
-  const float height = ImGui::GetTextLineHeightWithSpacing() + 2 * style.WindowPadding.y +
-                       ImGui::CalcTextSize(reason.c_str(), nullptr, false, width).y;
+  const float height = std::ceil(ImGui::GetTextLineHeightWithSpacing() + 2 * style.WindowPadding.y +
+                                 ImGui::CalcTextSize(reason.c_str(), nullptr, false, width).y);
   ImGui::PushStyleColor(ImGuiCol_WindowBg, colour(blend(ui.palette.error, ui.palette.surface, 0.12)));
   if (ImGui::BeginViewportSideBar("##banner", ImGui::GetMainViewport(), ImGuiDir_Up, height, kBarFlags)) {
     heading(ui, "!", ui.palette.error, 1.3F);
@@ -169,7 +170,7 @@ void Workbench::draw_status(const Ui& ui, const Snapshots& snapshots) {
   const Rgb rgb = failed ? ui.palette.error : time ? ui.palette.ok : ui.palette.muted;
   ImGui::PushStyleColor(ImGuiCol_WindowBg, colour(ui.palette.window));
   ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, {em(0.9F), em(0.35F)});
-  const float height = ImGui::GetTextLineHeight() + em(0.7F);
+  const float height = std::ceil(ImGui::GetTextLineHeight() + em(0.7F));
   if (ImGui::BeginViewportSideBar("##status", ImGui::GetMainViewport(), ImGuiDir_Down, height, kBarFlags)) {
     label(failed ? "\u2715" : time ? "\u25CF" : "\u25CB", rgb);
     ImGui::SameLine();

@@ -62,39 +62,49 @@ void ConversationsPanel::draw_list(const Ui& ui, const Area<ConversationPage>& a
   }
   const float pager = ImGui::GetFrameHeightWithSpacing();
   ImGui::BeginChild("rows", {0, -pager});
-  draw_rows(ui, page);
+  draw_rows(ui, area.data);
   ImGui::EndChild();
   draw_pager(ui, page);
 }
 
-void ConversationsPanel::draw_rows(const Ui& ui, const ConversationPage& page) {
-  if (selected_.empty()) open(ui, page.rows.front().id);
-  const float pad = em(0.55F), line = ImGui::GetTextLineHeight(), gap = em(0.25F), height = 2 * pad + 2 * line + gap;
-  for (const ConversationRow& row : page.rows) {
-    ImGui::PushID(row.id.c_str());
-    const ImVec2 at = ImGui::GetCursorScreenPos();
-    const float width = ImGui::GetContentRegionAvail().x;
-    const bool chosen = row.id == selected_;
-    if (ImGui::Selectable("##row", chosen, ImGuiSelectableFlags_None, {width, height})) open(ui, row.id);
-    ImDrawList& draw = *ImGui::GetWindowDrawList();
-    if (chosen) draw.AddRectFilled(at, {at.x + em(0.2F), at.y + height}, colour(ui.palette.accent));
-    const ImVec2 after = ImGui::GetCursorScreenPos();
-    ImGui::SetCursorScreenPos({at.x + pad + em(0.2F), at.y + pad});
-    ImGui::BeginGroup();
-    const float tag_width = em(2.2F);
-    clipped(one_line(row.title, 120), ui.palette.text, width - 2 * pad - tag_width - em(0.4F));
-    label(cat(date_time(row.created_at), "  ·  ",
-              ui.texts(Text::conversation_counts, with_groups(row.messages), with_groups(row.votes))),
-          ui.palette.muted);
-    ImGui::EndGroup();
-    if (!row.language.empty()) {
-      ImGui::SetCursorScreenPos({at.x + width - pad - tag_width + em(0.3F), at.y + pad});
-      pill(one_line(row.language, 6), ui.palette.muted);
-    }
-    ImGui::SetCursorScreenPos(after);
+void ConversationsPanel::draw_rows(const Ui& ui, const std::shared_ptr<const ConversationPage>& page) {
+  if (page != titled_) {
+    titled_ = page;
+    titles_.clear();
+    const auto has_glyph = [&](char32_t c) { return font_has_glyph(ui.fonts.regular, c); };
+    for (const ConversationRow& row : page->rows)
+      titles_.push_back(drawable_text(one_line(row.title, 120), has_glyph));
+  }
+  if (selected_.empty() && !page->rows.empty()) open(ui, page->rows.front().id);
+  for (size_t i = 0; i < page->rows.size(); ++i) {
+    ImGui::PushID(page->rows[i].id.c_str());
+    draw_row(ui, page->rows[i], titles_[i]);
     ImGui::PopID();
   }
   ImGui::Dummy({0, 0});
+}
+
+void ConversationsPanel::draw_row(const Ui& ui, const ConversationRow& row, const std::string& title) {
+  const float pad = em(0.55F), line = ImGui::GetTextLineHeight(), gap = ImGui::GetStyle().ItemSpacing.y;
+  const float height = 2 * pad + 2 * line + gap, width = ImGui::GetContentRegionAvail().x, mark = em(0.2F);
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const bool chosen = row.id == selected_;
+  if (ImGui::Selectable("##row", chosen, ImGuiSelectableFlags_None, {width, height})) open(ui, row.id);
+  if (chosen) ImGui::GetWindowDrawList()->AddRectFilled(at, {at.x + mark, at.y + height}, colour(ui.palette.accent));
+  const ImVec2 after = ImGui::GetCursorScreenPos();
+  const float tag_width = em(2.2F);
+  ImGui::SetCursorScreenPos({at.x + pad + mark, at.y + pad});
+  ImGui::BeginGroup();
+  clipped(title, ui.palette.text, width - 2 * pad - tag_width - em(0.4F));
+  label(cat(date_time(row.created_at), "  ·  ",
+            ui.texts(Text::conversation_counts, with_groups(row.messages), with_groups(row.votes))),
+        ui.palette.muted);
+  ImGui::EndGroup();
+  if (!row.language.empty()) {
+    ImGui::SetCursorScreenPos({at.x + width - pad - tag_width + em(0.3F), at.y + pad});
+    pill(one_line(row.language, 6), ui.palette.muted);
+  }
+  ImGui::SetCursorScreenPos(after);
 }
 
 void ConversationsPanel::draw_pager(const Ui& ui, const ConversationPage& page) {

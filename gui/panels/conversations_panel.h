@@ -20,12 +20,15 @@ class ConversationsPanel final : public Panel {
 
  private:
   void draw_list(const Ui& ui, const Area<ConversationPage>& area);
-  void draw_rows(const Ui& ui, const ConversationPage& page);
+  void draw_rows(const Ui& ui, const std::shared_ptr<const ConversationPage>& page);
+  void draw_row(const Ui& ui, const ConversationRow& row, const std::string& title);
   void draw_pager(const Ui& ui, const ConversationPage& page);
   void draw_reader(const Ui& ui, const Area<ConversationDetail>& area);
   void search(const Ui& ui, int64_t page);
   void open(const Ui& ui, const std::string& id);
 
+  std::shared_ptr<const ConversationPage> titled_;  // the page whose titles these are
+  std::vector<std::string> titles_;
   std::string search_text_;
   std::string selected_;
   Transcript transcript_;

@@ -67,7 +67,9 @@ void Curves::prepare(const std::shared_ptr<const RunDetail>& run) {
     if (has_points) steps = {std::min(steps.first, own.first), std::max(steps.second, own.second)};
   }
   if (steps.second <= steps.first) steps.second = steps.first + 1;
-  steps_ = steps;
+  // Room for the last tick's number at the right edge.
+  const double length = steps.second - steps.first;
+  steps_ = {steps.first - 0.01 * length, steps.second + 0.05 * length};
 }
 
 void Curves::draw(const Ui& ui, const std::shared_ptr<const RunDetail>& run) {
@@ -99,7 +101,7 @@ void Curves::draw_toolbar(const Ui& ui) {
   label(ui.texts(Text::smoothing), ui.palette.muted);
   ImGui::SameLine();
   ImGui::SetNextItemWidth(em(8));
-  ImGui::SliderFloat("##smoothing", &smoothing_, 0.0F, 0.99F, "%.2f", ImGuiSliderFlags_AlwaysClamp);
+  ImGui::SliderFloat("##smoothing", &smoothing_, 0.0F, 0.99F, "", ImGuiSliderFlags_AlwaysClamp);
   ImGui::SameLine();
   ImGui::BeginDisabled(is_following_);
   if (ImGui::Button(cat(ui.texts(Text::chart_fit), "###fit").c_str())) is_following_ = true;
@@ -107,7 +109,11 @@ void Curves::draw_toolbar(const Ui& ui) {
   ImGui::SameLine();
   const std::string note = smoothing_ > 0 ? ui.texts(Text::smoothing_note, fixed(smoothing_, 2))
                                           : std::string(ui.texts(Text::smoothing_off));
-  clipped(cat(note, "   \u25C6 ", ui.texts(Text::chart_eval), "   x: ", ui.texts(Text::chart_steps)), ui.palette.muted,
+  label(note, ui.palette.muted);
+  ImGui::SameLine(0, em(1.2F));
+  label("\u25C6", ui.palette.series[1]);
+  ImGui::SameLine();
+  clipped(cat(ui.texts(Text::chart_eval), "    x: ", ui.texts(Text::chart_steps)), ui.palette.muted,
           ImGui::GetContentRegionAvail().x);
 }
 

@@ -13,6 +13,9 @@ namespace afina::gui {
 
 namespace {
 
+/// The bar at the foot of a card.
+enum class Gauge { none, shares, progress, interval };
+
 /// What a stage's card says.
 struct Card {
   const char* id;
@@ -24,6 +27,8 @@ struct Card {
   std::vector<std::string> lines;
   std::optional<Time> newest_at;
   std::optional<PanelId> opens;
+  Gauge gauge = Gauge::none;
+  std::vector<double> values = {};  ///< shares that add up to 1; progress; or low, rate, high
 };
 
 std::string languages_line(const ConversationStage& stage) {
@@ -104,12 +109,19 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
   if (loop.conversations.conversations > 0) {
     cards[0].lines = {texts(Text::loop_messages, with_groups(loop.conversations.messages)),
                       languages_line(loop.conversations)};
+    cards[0].gauge = Gauge::shares;
+    for (const LanguageCount& language : loop.conversations.languages) {
+      cards[0].values.push_back(static_cast<double>(language.conversations) /
+                                static_cast<double>(loop.conversations.conversations));
+    }
   }
   if (loop.votes.votes > 0) {
     const int64_t waiting = loop.snapshots.snapshots == 0 ? loop.votes.votes : loop.votes.outside_newest_snapshot;
     cards[1].lines = {texts(Text::loop_pairs, with_groups(loop.votes.pairs), with_groups(loop.votes.annotators)),
                       waiting > 0 ? texts(Text::loop_votes_waiting, with_groups(waiting))
                                   : std::string(texts(Text::loop_votes_covered))};
+    cards[1].gauge = Gauge::progress;
+    cards[1].values = {1.0 - static_cast<double>(waiting) / static_cast<double>(loop.votes.votes)};
   }
   if (loop.snapshots.snapshots > 0) {
     cards[2].lines = {
@@ -121,14 +133,47 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
                       texts(Text::loop_run_states, with_groups(loop.runs.running), with_groups(loop.runs.finished),
                             with_groups(loop.runs.failed))};
   }
+  if (loop.runs.newest_max_steps > 0) {
+    cards[3].gauge = Gauge::progress;
+    cards[3].values = {std::clamp(
+        static_cast<double>(loop.runs.newest_step) / static_cast<double>(loop.runs.newest_max_steps), 0.0, 1.0)};
+  }
   if (loop.adapters.adapters > 0) cards[4].lines = {texts(Text::loop_adapter_newest, loop.adapters.newest_name)};
   if (const auto rate = win_rate(loop.arena)) {
     cards[5].lines = {
         texts(Text::loop_arena_rate, percent(rate->rate, 1), percent(rate->low, 0), percent(rate->high, 0)),
         texts(Text::loop_arena_wins, with_groups(loop.arena.wins), with_groups(loop.arena.ties),
               with_groups(loop.arena.losses))};
+    cards[5].gauge = Gauge::interval;
+    cards[5].values = {rate->low, rate->rate, rate->high};
   }
   return cards;
+}
+
+void draw_gauge(const Ui& ui, const Card& card, ImVec2 at, float width) {
+  ImDrawList& draw = *ImGui::GetWindowDrawList();
+  const float height = em(0.4F), rounding = height / 2;
+  const auto bar = [&](double from, double to, Rgb rgb) {
+    const float left = at.x + width * static_cast<float>(from), right = at.x + width * static_cast<float>(to);
+    draw.AddRectFilled({left, at.y}, {std::max(right, left + 1), at.y + height}, colour(rgb), rounding);
+  };
+  if (card.gauge == Gauge::shares) {
+    double from = 0;
+    for (size_t i = 0; i < card.values.size(); ++i) {
+      const double gap = 2.0 / std::max(1.0, static_cast<double>(width));  // two pixels part neighbours without colour
+      bar(from, std::max(from, from + card.values[i] - gap), ui.palette.series.at(i % 8));
+      from += card.values[i];
+    }
+  } else if (card.gauge == Gauge::progress) {
+    bar(0, 1, ui.palette.border);
+    bar(0, card.values[0], ui.palette.accent);
+  } else if (card.gauge == Gauge::interval) {
+    bar(0, 1, ui.palette.border);
+    bar(card.values[0], card.values[2], ui.palette.muted);
+    const float middle = at.x + width / 2, rate = at.x + width * static_cast<float>(card.values[1]);
+    draw.AddRectFilled({middle - 1, at.y - height * 0.6F}, {middle + 1, at.y + height * 1.6F}, colour(ui.palette.text));
+    draw.AddCircleFilled({rate, at.y + rounding}, height * 0.85F, colour(ui.palette.accent));
+  }
 }
 
 void draw_card(const Ui& ui, const Card& card, bool is_next, ImVec2 at, ImVec2 size) {
@@ -162,6 +207,7 @@ void draw_card(const Ui& ui, const Card& card, bool is_next, ImVec2 at, ImVec2 s
   for (const std::string& line : card.lines)
     clipped(line, ui.palette.muted, size.x - 2 * pad);
   ImGui::EndGroup();
+  draw_gauge(ui, card, {at.x + pad, end.y - pad - em(0.4F)}, size.x - 2 * pad);
   if (card.newest_at) {
     const std::string past = age_text(ui, *card.newest_at);
     const float width = ImGui::CalcTextSize(past.c_str()).x;
@@ -184,8 +230,9 @@ void arrow(const Ui& ui, ImVec2 from, ImVec2 to) {
 }
 
 // Three cards above, three below, arrows clockwise. Returns the height used.
-float draw_ring(const Ui& ui, const std::array<Card, 6>& cards, Stage next, ImVec2 at, float width) {
-  const float gap_x = em(3.4F), gap_y = em(3.2F), card_height = em(9.6F), air = em(0.4F);
+float draw_ring(const Ui& ui, const std::array<Card, 6>& cards, Stage next, ImVec2 at, ImVec2 room) {
+  const float gap_x = em(3.4F), gap_y = em(3.2F), air = em(0.4F), width = room.x;
+  const float card_height = std::clamp((room.y - gap_y) / 2, em(10.5F), em(14));
   const float card_width = (width - 2 * gap_x) / 3;
   std::array<ImVec2, 6> corner{};
   for (size_t i = 0; i < 6; ++i) {
@@ -221,7 +268,9 @@ void LoopPanel::draw(const Ui& ui, const Snapshots& snapshots) {
   ImGui::BeginChild("ring", {0, 0}, ImGuiChildFlags_None, ImGuiWindowFlags_HorizontalScrollbar);
   const ImVec2 at = ImGui::GetCursorScreenPos();
   const float width = std::max(ImGui::GetContentRegionAvail().x, em(52));
-  const float used = draw_ring(ui, make_cards(*loop, ui.texts), next.stage, at, width);
+  const float next_height = em(9.5F);
+  const ImVec2 room = {width, ImGui::GetContentRegionAvail().y - next_height};
+  const float used = draw_ring(ui, make_cards(*loop, ui.texts), next.stage, at, room);
   ImGui::SetCursorScreenPos({at.x, at.y + used + em(1.6F)});
   if (begin_card(ui, "next", width)) {
     heading(ui, ui.texts(Text::loop_next_label), ui.palette.accent);

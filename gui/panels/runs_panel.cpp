@@ -99,15 +99,20 @@ void draw_lineage(const Ui& ui, const std::vector<LineageLink>& lineage) {
 
 void draw_config(const Ui& ui, const std::vector<std::pair<std::string, std::string>>& config) {
   heading(ui, ui.texts(Text::inspector_config), ui.palette.text);
-  if (!ImGui::BeginTable("config", 2, ImGuiTableFlags_SizingStretchProp)) return;
-  ImGui::TableSetupColumn("key", ImGuiTableColumnFlags_WidthStretch, 1.25F);
+  ImGui::PushStyleVar(ImGuiStyleVar_CellPadding, {em(0.15F), em(0.18F)});
+  const bool open = ImGui::BeginTable("config", 2, ImGuiTableFlags_SizingStretchProp);
+  ImGui::PopStyleVar();
+  if (!open) return;
+  ImGui::TableSetupColumn("key", ImGuiTableColumnFlags_WidthStretch, 2.1F);
   ImGui::TableSetupColumn("value", ImGuiTableColumnFlags_WidthStretch, 1.0F);
   for (const auto& [key, value] : config) {
     ImGui::TableNextRow();
     ImGui::TableNextColumn();
+    ImGui::PushFont(nullptr, ImGui::GetStyle().FontSizeBase * 0.9F);
     clipped(key, ui.palette.muted, ImGui::GetContentRegionAvail().x);
+    ImGui::PopFont();
     ImGui::TableNextColumn();
-    ImGui::PushFont(ui.fonts.mono, ImGui::GetStyle().FontSizeBase * 0.9F);
+    ImGui::PushFont(ui.fonts.mono, ImGui::GetStyle().FontSizeBase * 0.88F);
     clipped(one_line(value, 400), ui.palette.text, ImGui::GetContentRegionAvail().x);
     ImGui::PopFont();
   }

@@ -42,19 +42,22 @@ std::string role_text(const Ui& ui, const std::string& role) {
   return role == "system" ? ui.texts(Text::role_system) : role;
 }
 
-void draw_vote(const Ui& ui, const Vote& vote, const std::string& reason, float width) {
-  const float dim = vote.superseded ? 0.55F : 1.0F;
-  ImGui::PushStyleVar(ImGuiStyleVar_Alpha, dim);
-  if (vote.outcome == Outcome::graded) vote_scale(ui, vote.grade, std::min(width, em(14)));
-  label(ui.texts(outcome_text(vote)), outcome_colour(ui, vote));
+// The hour alone on the day of the conversation, else the date with it.
+std::string vote_time(Time at, Time conversation) {
+  const std::string whole = date_time(at);
+  return whole.substr(0, 10) == date_time(conversation).substr(0, 10) ? whole.substr(11) : whole;
+}
+
+void draw_vote(const Ui& ui, const Vote& vote, const std::string& reason, Time day, float width) {
+  if (vote.outcome == Outcome::graded && !vote.superseded) vote_scale(ui, vote.grade, std::min(width, em(14)));
+  label(ui.texts(outcome_text(vote)), vote.superseded ? ui.palette.muted : outcome_colour(ui, vote));
   if (vote.superseded) {
     ImGui::SameLine();
     pill(ui.texts(Text::vote_superseded), ui.palette.muted);
   }
-  clipped(cat(vote.annotator, "  ·  ", date_time(vote.at), vote.source.empty() ? "" : "  ·  ", vote.source),
+  clipped(cat(vote.annotator, "  ·  ", vote_time(vote.at, day), vote.source.empty() ? "" : "  ·  ", vote.source),
           ui.palette.muted, width);
-  if (!reason.empty()) paragraph(reason, ui.palette.text);
-  ImGui::PopStyleVar();
+  if (!reason.empty()) paragraph(reason, vote.superseded ? ui.palette.muted : ui.palette.text);
 }
 
 }  // namespace
@@ -146,7 +149,7 @@ void Transcript::draw_answer(const Ui& ui, const Answer& answer, const std::stri
   if (begin_card(ui, is_a ? "answer_a" : "answer_b", width)) {
     letter_badge(ui, is_a ? "A" : "B", is_a ? ui.palette.chosen : ui.palette.rejected);
     ImGui::SameLine();
-    ImGui::AlignTextToFramePadding();
+    ImGui::SetCursorPosY(ImGui::GetCursorPosY() + em(0.15F));  // the badge is 0.3 em taller than the text
     const float room = ImGui::GetContentRegionAvail().x;
     ImGui::PushFont(ui.fonts.semibold, 0);
     clipped(answer.model, ui.palette.text, room);
@@ -174,7 +177,7 @@ void Transcript::draw_votes(const Ui& ui, const Turn& turn, const Drawable& draw
     }
     for (size_t i = 0; i < turn.votes.size(); ++i) {
       ImGui::Separator();
-      draw_vote(ui, turn.votes[i], drawable.reasons[i], ImGui::GetContentRegionAvail().x);
+      draw_vote(ui, turn.votes[i], drawable.reasons[i], turn.at, ImGui::GetContentRegionAvail().x);
     }
   }
   end_card();

@@ -29,7 +29,7 @@ void run(const Gemm& g) {
 class PackedF32 final : public FrozenLinear {
  public:
   explicit PackedF32(const at::Tensor& w_OI) : out_(w_OI.size(0)), in_(w_OI.size(1)) {
-    float* packed = forward_.get(kernels::packed_floats(in_, out_));
+    float* packed = forward_.get(kernels::packed_floats(in_, out_), true);
     const float* w = w_OI.const_data_ptr<float>();
     parallel(kernels::panels(out_),
              [&](int64_t begin, int64_t end) { kernels::pack_b(w, 1, in_, in_, out_, packed, begin, end); });
@@ -72,7 +72,7 @@ class PackedF32 final : public FrozenLinear {
   void prepare_backward() const override {
     const std::lock_guard lock(mutex_);
     if (backward_data_.load() != nullptr) return;
-    float* packed = backward_.get(kernels::packed_floats(out_, in_));
+    float* packed = backward_.get(kernels::packed_floats(out_, in_), true);
     parallel(kernels::panels(in_), [&](int64_t begin, int64_t end) {
       for (int64_t panel = begin; panel < end; ++panel)
         transpose_panel(panel, packed + panel * out_ * kPanel);

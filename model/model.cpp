@@ -38,12 +38,12 @@ std::shared_ptr<const Model> load_folder(const fs::path& folder, const LoadOptio
         cat("[", folder.string(), "] weights must be one file, model.safetensors, but are split into shards."),
         "save the model with a larger max_shard_size");
   const formats::SafetensorsFile file(weights_path);
-  for (const auto& tensor : file.tensors())
-    if (tensor.name.starts_with("model.layers.") &&
-        (tensor.name.ends_with(".bias") || tensor.name.find("_proj.weight_") != std::string::npos ||
-         tensor.name.find("q_norm") != std::string::npos))
+  for (const auto& tensor : file.tensors()) {
+    const bool foreign = tensor.name.ends_with(".bias") || tensor.name.find("self_attn.q_norm") != std::string::npos;
+    if (foreign)
       throw ModelError(cat("[", weights_path.string(), "] tensors must be those of a Llama decoder, but there is '",
                            tensor.name, "'."));
+  }
   return build_model(config, *safetensors_source(file), options, folder);
 }
 

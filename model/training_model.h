@@ -38,6 +38,8 @@ class TrainingModel {
 
   /// Log-probabilities without backward: evaluation and reference values. adapter null = bare base.
   TokenStats evaluate(const datasets::PackedBatch& batch, const Adapter* adapter);
+  /// Whole logits [R, V] of a few rows: probes and tests. Allocates them; evaluate() never does.
+  at::Tensor logits(const datasets::PackedBatch& batch, std::span<const int> rows, const Adapter* adapter);
   /// Keeps activations and the unscaled gradient of each target's log-probability for backward().
   TokenStats forward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout);
   /// Of the batch just given to forward(): adds Σᵢ dloss_dlogp[i] · ∂logp[i]/∂θ to flat_grad_P (fp32, adapter's

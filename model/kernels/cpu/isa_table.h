@@ -6,8 +6,9 @@
 
 namespace {
 constexpr afina::model::kernels::KernelTable make_table(const char* name) {
-  return {name,         kTileRows, tile,         pack_a,         rms_forward,     rms_apply,
-          rms_backward, rope,      rope_inverse, swiglu_forward, swiglu_backward, max,
-          exp_sum,      sum_exp,   dot,          axpy,           scale,           softmax_backward};
+  return {
+      name,           kTileRows,       tile, pack_a,  rms_forward, rms_apply,    rms_backward,     rope, rope_inverse,
+      swiglu_forward, swiglu_backward, max,  exp_sum, sum_exp,     exp_sum_wide, sum_exp_weighted, dot,  axpy,
+      scale,          softmax_backward};
 }
 }  // namespace

@@ -91,11 +91,9 @@ void swiglu_forward(const float* gate, const float* up, float* h, int64_t n) {
     h[i] = static_cast<float>(gate[i] * sigmoid(gate[i]) * up[i]);
 }
 
-void swiglu_backward(const float* gate, const float* up, const float* dh, float* h, float* d_gate, float* d_up,
-                     int64_t n) {
+void swiglu_backward(const float* gate, const float* up, const float* dh, float* d_gate, float* d_up, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const double g = gate[i], u = up[i], d = dh[i], s = sigmoid(g);
-    h[i] = static_cast<float>(g * s * u);
     d_gate[i] = static_cast<float>(d * u * s * (1.0 + g * (1.0 - s)));
     d_up[i] = static_cast<float>(d * g * s);
   }

@@ -14,8 +14,7 @@ float rms_forward(const float* x, const float* w, float* y, int64_t n, float eps
 void rms_backward(const float* dy, const float* x, const float* w, float rstd, float* dx, int64_t n);
 void rope(float* x, const float* cos, const float* sin, int64_t half, bool inverse);
 void swiglu_forward(const float* gate, const float* up, float* h, int64_t n);
-void swiglu_backward(const float* gate, const float* up, const float* dh, float* h, float* d_gate, float* d_up,
-                     int64_t n);
+void swiglu_backward(const float* gate, const float* up, const float* dh, float* d_gate, float* d_up, int64_t n);
 double sum_exp(const float* x, int64_t n, float shift);
 void attention_forward(const Attention& a);
 /// d_k, d_v per query head, as the kernel leaves them.

@@ -2,6 +2,7 @@
 // Element-wise and row-wise loops, included by the isa_*.cpp files only; the formulas are in table.h.
 #pragma once
 #include <cmath>
+#include <type_traits>
 
 #include "model/kernels/cpu/vec_impl.h"
 
@@ -90,25 +91,22 @@ void swiglu_forward(const float* gate, const float* up, float* h, int64_t n) {
   if (left > 0) store_tail(h + end, one(load_tail(gate + end, left, 0), load_tail(up + end, left, 0)), left);
 }
 
-void swiglu_backward(const float* gate, const float* up, const float* dh, float* h, float* d_gate, float* d_up,
-                     int64_t n) {
+void swiglu_backward(const float* gate, const float* up, const float* dh, float* d_gate, float* d_up, int64_t n) {
   struct Out {
-    RegVec h, dg, du;
+    RegVec dg, du;
   };
   const auto one = [](RegVec g, RegVec u, RegVec d) {
-    const RegVec s = sigmoid(g), silu = g * s;
-    return Out{silu * u, d * u * s * (1.0F + g * (1.0F - s)), d * silu};
+    const RegVec s = sigmoid(g);
+    return Out{d * u * s * (1.0F + g * (1.0F - s)), d * (g * s)};
   };
   const int64_t end = whole(n), left = n - end;
   for (int64_t i = 0; i < end; i += kLanes) {
     const Out out = one(load(gate + i), load(up + i), load(dh + i));
-    store(h + i, out.h);
     store(d_gate + i, out.dg);
     store(d_up + i, out.du);
   }
   if (left > 0) {
     const Out out = one(load_tail(gate + end, left, 0), load_tail(up + end, left, 0), load_tail(dh + end, left, 0));
-    store_tail(h + end, out.h, left);
     store_tail(d_gate + end, out.dg, left);
     store_tail(d_up + end, out.du, left);
   }
@@ -147,25 +145,50 @@ float exp_sum(float* x, int64_t n, float scale, float shift) {
   return total;
 }
 
-double sum_exp(const float* x, int64_t n, float shift) {
+/// Adds up f(x) in short fp32 sums and those in double. f may store where X is float.
+template <typename X, typename F>
+double wide_sum(X* x, int64_t n, F f) {
   double total = 0;
-  constexpr int64_t kBlock = 256;  // short fp32 sums, long ones in double
-  int64_t i = 0;
-  while (i < n) {
-    const int64_t stop = i + kBlock < n ? i + kBlock : n;
+  constexpr int64_t kBlock = 256;
+  const int64_t end = whole(n);
+  for (int64_t i = 0; i < end;) {
+    const int64_t stop = i + kBlock < end ? i + kBlock : end;
     RegVec sum = {};
-    for (; i + kLanes <= stop; i += kLanes)
-      sum += exp_vec(load(x + i) - shift);
+    for (; i < stop; i += kLanes)
+      sum += f(x + i);
     total += static_cast<double>(sum_lanes(sum));
-    if (i < stop) {
-      float tail[kLanes];
-      store(tail, exp_vec(load_tail(x + i, stop - i, 0) - shift));
-      for (int64_t j = 0; i + j < stop; ++j)
-        total += static_cast<double>(tail[j]);
-      i = stop;
+  }
+  if (end < n) {
+    float tail[kLanes] = {};
+    for (int64_t i = end; i < n; ++i)
+      tail[i - end] = x[i];
+    float sums[kLanes];
+    store(sums, f(tail));
+    for (int64_t i = end; i < n; ++i) {
+      total += static_cast<double>(sums[i - end]);
+      if constexpr (!std::is_const_v<X>) x[i] = tail[i - end];
     }
   }
   return total;
+}
+
+double sum_exp(const float* x, int64_t n, float shift) {
+  return wide_sum(x, n, [shift](const float* p) { return exp_vec(load(p) - shift); });
+}
+
+double exp_sum_wide(float* x, int64_t n, float shift) {
+  return wide_sum(x, n, [shift](float* p) {
+    const RegVec e = exp_vec(load(p) - shift);
+    store(p, e);
+    return e;
+  });
+}
+
+double sum_exp_weighted(const float* x, int64_t n, float shift) {
+  return wide_sum(x, n, [shift](const float* p) {
+    const RegVec y = load(p) - shift;
+    return exp_vec(y) * y;
+  });
 }
 
 void axpy(float* y, const float* x, float f, int64_t n) {

@@ -41,15 +41,17 @@ struct KernelTable {
   void (*rope_inverse)(float* x, const float* cos, const float* sin, int64_t half);
   /// h = silu(gate) * up.
   void (*swiglu_forward)(const float* gate, const float* up, float* h, int64_t n);
-  /// h = silu(gate)*up again, d_gate = dh*up*silu'(gate), d_up = dh*silu(gate). d_gate, d_up may be gate, up; h may be
-  /// dh.
-  void (*swiglu_backward)(const float* gate, const float* up, const float* dh, float* h, float* d_gate, float* d_up,
-                          int64_t n);
+  /// d_gate = dh*up*silu'(gate), d_up = dh*silu(gate). d_gate, d_up may be gate, up.
+  void (*swiglu_backward)(const float* gate, const float* up, const float* dh, float* d_gate, float* d_up, int64_t n);
   float (*max)(const float* x, int64_t n);
   /// x = exp(x*scale - shift), returns the sum. Inputs below the smallest normal give 0.
   float (*exp_sum)(float* x, int64_t n, float scale, float shift);
   /// Sum of exp(x - shift) in double, x unchanged.
   double (*sum_exp)(const float* x, int64_t n, float shift);
+  /// x = exp(x - shift), returns the sum in double.
+  double (*exp_sum_wide)(float* x, int64_t n, float shift);
+  /// Sum of exp(x - shift) * (x - shift) in double, x unchanged: for entropies.
+  double (*sum_exp_weighted)(const float* x, int64_t n, float shift);
   /// Sum of a*b.
   float (*dot)(const float* a, const float* b, int64_t n);
   /// y += f*x.

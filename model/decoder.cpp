@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "model/parallel.h"
+
+namespace afina::model {
+namespace {
+
+constexpr int64_t kMinRows = 4;  // below this a second thread costs more than it brings
+
+const float* row(const at::Tensor& t, int64_t i) {
+  return t.const_data_ptr<float>() + i * t.stride(0);
+}
+float* row(at::Tensor& t, int64_t i) {
+  return t.data_ptr<float>() + i * t.stride(0);
+}
+
+template <typename F>
+void for_rows(int64_t n, F f) {
+  parallel(
+      n,
+      [&f](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          f(i);
+      },
+      kMinRows);
+}
+
+void copy_rows(const at::Tensor& from, at::Tensor& to) {
+  const auto bytes = static_cast<size_t>(from.size(1)) * sizeof(float);
+  for_rows(from.size(0), [&](int64_t i) { std::memcpy(row(to, i), row(from, i), bytes); });
+}
+
+}  // namespace
+
+void rms_norm(const at::Tensor& x_ND, const at::Tensor& w_D, float eps, at::Tensor& y_ND, at::Tensor& rstd_N) {
+  const auto& t = kernels::table();
+  const float* w = w_D.const_data_ptr<float>();
+  float* rstd = rstd_N.data_ptr<float>();
+  for_rows(x_ND.size(0), [&](int64_t i) { rstd[i] = t.rms_forward(row(x_ND, i), w, row(y_ND, i), x_ND.size(1), eps); });
+}
+
+kernels::Attention Decoder::attention(LayerBuffers& b, std::span<const kernels::AttentionSegment> segments) const {
+  const float* qkv = b.qkv_NC.const_data_ptr<float>();
+  kernels::Attention a;
+  a.heads = config_.heads;
+  a.kv_heads = config_.kv_heads;
+  a.head_dim = config_.head_dim;
+  a.scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim));
+  a.q = qkv;
+  a.k = qkv + config_.q_width();
+  a.v = a.k + config_.kv_width();
+  a.qkv_stride = b.qkv_NC.stride(0);
+  a.o = b.o_NQ.data_ptr<float>();
+  a.o_stride = b.o_NQ.stride(0);
+  a.lse = b.lse_HN.data_ptr<float>();
+  a.lse_stride = b.lse_HN.stride(0);
+  a.segments = segments.data();
+  a.n_segments = static_cast<int64_t>(segments.size());
+  return a;
+}
+
+void Decoder::project(int64_t layer, Site site, const at::Tensor& x, at::Tensor& y, float beta, LayerBuffers& b,
+                      const ForwardContext& context) const {
+  model_.linear(layer, site).forward(x, y, beta);
+  for (const AdapterRun& run : context.runs) {
+    if (run.adapter == nullptr || run.adapter->saved_width(static_cast<int>(layer), site) == 0) continue;
+    at::Tensor* saved = context.keep ? &b.adapter_NS[static_cast<int>(site)] : nullptr;
+    at::Tensor y_run = y.narrow(0, run.begin, run.end - run.begin);
+    run.adapter->add_forward(static_cast<int>(layer), site, x.narrow(0, run.begin, run.end - run.begin), y_run, saved,
+                             context.dropout);
+  }
+}
+
+void Decoder::forward(int64_t layer, LayerBuffers& b, WorkBuffers& w, const ForwardContext& context) const {
+  const LayerWeights& weights = model_.layer(layer);
+  const auto& t = kernels::table();
+  const auto eps = static_cast<float>(config_.rms_eps);
+  const int64_t n = b.x_in_ND.size(0), hd = config_.head_dim, ffn = config_.ffn;
+
+  rms_norm(b.x_in_ND, weights.norm1_D, eps, w.norm_ND, b.rstd1_N);
+  project(layer, Site::qkv, w.norm_ND, b.qkv_NC, 0.0F, b, context);
+  for_rows(n, [&](int64_t i) {
+    const int position = context.positions[static_cast<size_t>(i)];
+    for (int64_t h = 0; h < config_.heads + config_.kv_heads; ++h)
+      t.rope(row(b.qkv_NC, i) + h * hd, rope_.cosines(position), rope_.sines(position), hd / 2);
+  });
+  context.attend(layer, b);
+  copy_rows(b.x_in_ND, b.x_mid_ND);
+  project(layer, Site::o, b.o_NQ, b.x_mid_ND, 1.0F, b, context);
+
+  rms_norm(b.x_mid_ND, weights.norm2_D, eps, w.norm_ND, b.rstd2_N);
+  project(layer, Site::gate_up, w.norm_ND, b.gate_up_NF2, 0.0F, b, context);
+  for_rows(n, [&](int64_t i) {
+    const float* gate = row(b.gate_up_NF2, i);
+    t.swiglu_forward(gate, gate + ffn, row(w.h_NF, i), ffn);
+  });
+  copy_rows(b.x_mid_ND, b.x_out_ND);
+  project(layer, Site::down, w.h_NF, b.x_out_ND, 1.0F, b, context);
+}
+
+struct Decoder::Gradient {
+  const Model& model;
+  const Adapter& adapter;
+  const DropoutKey& dropout;
+  at::Tensor& flat_grad_P;
+  const kernels::Families& families;
+  std::span<const kernels::AttentionSegment> segments;
+  std::span<const int> positions;
+  int64_t layer;
+
+  bool adapts(Site site) const { return adapter.saved_width(static_cast<int>(layer), site) > 0; }
+  /// Does anything before this site, in this layer or below, have parameters?
+  bool needed_before(Site site) const {
+    if (layer > adapter.first_layer()) return true;
+    for (int s = 0; s < static_cast<int>(site); ++s)
+      if (adapts(static_cast<Site>(s))) return true;
+    return false;
+  }
+  /// dx = dy W + what the adapter adds; dx null: parameter gradients only. x is read only where the site is adapted.
+  void site(Site site, const at::Tensor& x, const at::Tensor& dy, const at::Tensor& saved, at::Tensor* dx) const {
+    if (dx != nullptr) model.linear(layer, site).backward_input(dy, *dx, 0.0F);
+    if (adapts(site)) adapter.backward(static_cast<int>(layer), site, x, dy, saved, dx, flat_grad_P, dropout);
+  }
+};
+
+void Decoder::backward(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND,
+                       const kernels::Families& families, std::span<const kernels::AttentionSegment> segments,
+                       std::span<const int> positions, const Adapter& adapter, const DropoutKey& dropout,
+                       at::Tensor& flat_grad_P) const {
+  const Gradient g{model_, adapter, dropout, flat_grad_P, families, segments, positions, layer};
+  backward_mlp(layer, b, w, dx_ND, g);
+  if (g.needed_before(Site::gate_up)) backward_attention(layer, b, w, dx_ND, g);
+}
+
+void Decoder::backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const {
+  const auto& t = kernels::table();
+  const LayerWeights& weights = model_.layer(layer);
+  const int64_t n = dx_ND.size(0), ffn = config_.ffn, hidden = config_.hidden;
+  if (g.adapts(Site::down))
+    for_rows(n, [&](int64_t i) {
+      t.swiglu_forward(row(b.gate_up_NF2, i), row(b.gate_up_NF2, i) + ffn, row(w.h_NF, i), ffn);
+    });
+  const bool below_down = g.needed_before(Site::down), below_gate_up = g.needed_before(Site::gate_up);
+  g.site(Site::down, w.h_NF, dx_ND, b.adapter_NS[static_cast<int>(Site::down)], below_down ? &w.d_h_NF : nullptr);
+  if (!below_down) return;
+  const float* norm2 = weights.norm2_D.const_data_ptr<float>();
+  const float* rstd2 = b.rstd2_N.const_data_ptr<float>();
+  const bool recompute = g.adapts(Site::gate_up);
+  for_rows(n, [&](int64_t i) {
+    float* gate = row(b.gate_up_NF2, i);
+    t.swiglu_backward(gate, gate + ffn, row(w.d_h_NF, i), gate, gate + ffn, ffn);
+    if (recompute) t.rms_apply(row(b.x_mid_ND, i), norm2, rstd2[i], row(w.norm_ND, i), hidden);
+  });
+  g.site(Site::gate_up, w.norm_ND, b.gate_up_NF2, b.adapter_NS[static_cast<int>(Site::gate_up)],
+         below_gate_up ? &w.d_norm_ND : nullptr);
+  if (!below_gate_up) return;
+  for_rows(n, [&](int64_t i) {
+    t.rms_backward(row(w.d_norm_ND, i), row(b.x_mid_ND, i), norm2, rstd2[i], row(dx_ND, i), hidden);
+  });
+}
+
+void Decoder::backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND,
+                                 const Gradient& g) const {
+  const auto& t = kernels::table();
+  const LayerWeights& weights = model_.layer(layer);
+  const int64_t n = dx_ND.size(0), hd = config_.head_dim, hidden = config_.hidden;
+  const bool below_o = g.needed_before(Site::o), below_qkv = g.needed_before(Site::qkv);
+  g.site(Site::o, b.o_NQ, dx_ND, b.adapter_NS[static_cast<int>(Site::o)], below_o ? &w.d_o_NQ : nullptr);
+  if (!below_o) return;
+
+  const kernels::Attention a = attention(b, g.segments);
+  float* d_qkv = w.d_qkv_NC.data_ptr<float>();
+  const int64_t stride = w.d_qkv_NC.stride(0);
+  const kernels::AttentionGradient ag{w.d_o_NQ.const_data_ptr<float>(), d_qkv, stride, w.d_k_NQ.data_ptr<float>(),
+                                      w.d_v_NQ.data_ptr<float>()};
+  parallel(kernels::attention_backward_units(a, g.families),
+           [&](int64_t begin, int64_t end) { kernels::attention_backward(a, g.families, ag, begin, end); });
+  const float* norm1 = weights.norm1_D.const_data_ptr<float>();
+  const float* rstd1 = b.rstd1_N.const_data_ptr<float>();
+  const bool recompute = g.adapts(Site::qkv);
+  for_rows(n, [&](int64_t i) {
+    kernels::sum_groups(a, ag.d_k, d_qkv + config_.q_width(), stride, i, i + 1);
+    kernels::sum_groups(a, ag.d_v, d_qkv + config_.q_width() + config_.kv_width(), stride, i, i + 1);
+    const int position = g.positions[static_cast<size_t>(i)];
+    for (int64_t h = 0; h < config_.heads + config_.kv_heads; ++h)
+      t.rope_inverse(d_qkv + i * stride + h * hd, rope_.cosines(position), rope_.sines(position), hd / 2);
+    if (recompute) t.rms_apply(row(b.x_in_ND, i), norm1, rstd1[i], row(w.norm_ND, i), hidden);
+  });
+  g.site(Site::qkv, w.norm_ND, w.d_qkv_NC, b.adapter_NS[static_cast<int>(Site::qkv)],
+         below_qkv ? &w.d_norm_ND : nullptr);
+  if (!below_qkv) return;
+  for_rows(n, [&](int64_t i) {
+    t.rms_backward(row(w.d_norm_ND, i), row(b.x_in_ND, i), norm1, rstd1[i], row(dx_ND, i), hidden);
+  });
+}
+
+}  // namespace afina::model

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// One decoder layer, written out: forward into given buffers, backward out of them. Used by training (packed segments)
+// and by generation (KV caches), which differ only in the attention they plug in. The step is that of the Llama block:
+//   x_mid = x_in + o(attention(rope(qkv(norm1(x_in))))),  x_out = x_mid + down(silu(gate) * up), gate|up =
+//   gate_up(norm2(x_mid))
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "model/adapter.h"
+#include "model/kernels/cpu/attention.h"
+#include "model/model.h"
+#include "model/rope_table.h"
+
+namespace afina::model {
+
+/// What one layer leaves for its backward pass (or, in evaluation, buffers that every layer reuses).
+struct LayerBuffers {
+  at::Tensor x_in_ND, x_mid_ND, x_out_ND;
+  at::Tensor qkv_NC;  ///< q and k after rotary positions
+  at::Tensor o_NQ, lse_HN;
+  at::Tensor gate_up_NF2;
+  at::Tensor rstd1_N, rstd2_N;
+  at::Tensor adapter_NS[kSites];  ///< undefined where the adapter saves nothing
+};
+
+/// Reused by all layers.
+struct WorkBuffers {
+  at::Tensor norm_ND, h_NF;
+  // backward only
+  at::Tensor d_norm_ND, d_h_NF, d_qkv_NC, d_o_NQ, d_k_NQ, d_v_NQ;
+};
+
+/// Rows [begin, end) use this adapter (null: none).
+struct AdapterRun {
+  int64_t begin = 0, end = 0;
+  const Adapter* adapter = nullptr;
+};
+
+struct ForwardContext {
+  std::span<const AdapterRun> runs;
+  std::span<const int> positions;  ///< one a row
+  bool keep = false;               ///< fill adapter_NS for backward
+  DropoutKey dropout;
+  /// Fills o_NQ (and lse_HN where it is kept) from qkv_NC.
+  std::function<void(int64_t layer, LayerBuffers& buffers)> attend;
+};
+
+class Decoder {
+ public:
+  explicit Decoder(const Model& model) : model_(model), config_(model.config()), rope_(model.config()) {}
+
+  RopeTable& rope() { return rope_; }
+  const ModelConfig& config() const { return config_; }
+  /// x_in_ND -> x_out_ND.
+  void forward(int64_t layer, LayerBuffers& b, WorkBuffers& w, const ForwardContext& context) const;
+  /// dx_ND: gradient of x_out on entry, of x_in on return (unspecified in the adapter's lowest layer, where nothing
+  /// below needs it). gate_up_NF2 is overwritten.
+  void backward(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const kernels::Families& families,
+                std::span<const kernels::AttentionSegment> segments, std::span<const int> positions,
+                const Adapter& adapter, const DropoutKey& dropout, at::Tensor& flat_grad_P) const;
+  /// The kernel's view of one layer's packed attention.
+  kernels::Attention attention(LayerBuffers& b, std::span<const kernels::AttentionSegment> segments) const;
+
+ private:
+  struct Gradient;  // what every site of one backward pass shares
+  void project(int64_t layer, Site site, const at::Tensor& x, at::Tensor& y, float beta, LayerBuffers& b,
+               const ForwardContext& context) const;
+  void backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
+  void backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
+
+  const Model& model_;
+  const ModelConfig& config_;
+  RopeTable rope_;
+};
+
+/// y = norm(x) * w row by row; rstd_N is filled.
+void rms_norm(const at::Tensor& x_ND, const at::Tensor& w_D, float eps, at::Tensor& y_ND, at::Tensor& rstd_N);
+
+}  // namespace afina::model

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshots of the judgements in the database: made in one REPEATABLE READ transaction, read for training, written out
+// as files in TRL's forms with every raw vote. Training reads snapshots, never live tables (DESIGN.md §3).
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "datasets/rows.h"
+#include "datasets/snapshot_plan.h"
+#include "storage/database.h"
+
+namespace afina::datasets {
+
+/// Reads what may be used, plans and inserts in one transaction, and appends to the audit trail. Throws DataError where
+/// nothing may be used (no consent, no votes), Conflict for a taken name, UsageError for shares outside 0..1.
+storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpec& spec);
+
+/// Rows of one side of a snapshot, in its order. Members whose people withdrew since are left out and counted.
+template <typename Row>
+struct SnapshotRows {
+  storage::Snapshot snapshot;
+  std::vector<Row> rows;
+  int64_t withdrawn = 0;
+};
+/// Answers to imitate: chosen ones and rewrites. Only the answer is trained, not earlier turns. split: "train", "eval",
+/// … Throws NotFound for an unknown snapshot, DataError for a split without rows of this kind.
+SnapshotRows<SftRow> load_snapshot_sft(storage::Database& database, const std::string& id_or_name,
+                                       const std::string& split);
+/// Pairs with q, margin, weight and their preference ids.
+SnapshotRows<PairRow> load_snapshot_pairs(storage::Database& database, const std::string& id_or_name,
+                                          const std::string& split);
+
+/// The pure step of the two above, for one member. Throws InternalError for a member of another kind.
+SftRow sft_row(const storage::SnapshotRow& row, const std::string& snapshot_name);
+PairRow pair_row(const storage::SnapshotRow& row, const std::string& snapshot_name);
+
+struct ExportReport {
+  std::filesystem::path folder;
+  int64_t sft = 0, pairs = 0, negatives = 0, votes = 0, withdrawn = 0;
+};
+/// Writes a folder whole (a temporary sibling, renamed at the end): snapshot.json, and where there are any sft.jsonl
+/// (prompt, completion), preference.jsonl (prompt, chosen, rejected, soft_label, weight, …), negative.jsonl (prompt,
+/// completion, label) and votes.jsonl (every vote cast on its pairs until the snapshot was taken, also superseded ones;
+/// `used` tells those behind a row). Throws Conflict where the folder exists, NotFound, StorageError.
+ExportReport export_snapshot(storage::Database& database, const std::string& id_or_name,
+                             const std::filesystem::path& folder);
+
+}  // namespace afina::datasets

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/snapshot_plan.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "datasets/labels.h"
+
+namespace afina::datasets {
+namespace {
+
+using storage::MemberKind;
+using storage::SnapshotMember;
+
+Vote vote_of(const storage::Preference& preference) {
+  VoteOutcome outcome = VoteOutcome::graded;
+  switch (preference.outcome) {
+    case storage::Outcome::graded:
+      break;
+    case storage::Outcome::both_good:
+      outcome = VoteOutcome::both_good;
+      break;
+    case storage::Outcome::both_bad:
+      outcome = VoteOutcome::both_bad;
+      break;
+    case storage::Outcome::cannot_judge:
+    case storage::Outcome::retracted:
+      outcome = VoteOutcome::cannot_judge;
+      break;
+  }
+  return {outcome, preference.grade, 1.0, preference.id, preference.annotator_id};
+}
+
+class Planner {
+ public:
+  explicit Planner(const SnapshotSpec& spec) : split_(spec.split) {}
+
+  void add(const storage::EligiblePair& pair) {
+    ++pairs_;
+    prompt_ = split_prompt(pair.prompt);
+    prompt_sha256_ = prompt_hash(prompt_);
+    for (auto& [split, votes] : votes_by_split(pair))
+      add_votes(pair, split, votes);
+    for (const storage::Rewrite& rewrite : pair.rewrites)
+      add_rewrite(pair, rewrite);
+  }
+
+  SnapshotPlan finish() {
+    SnapshotPlan plan;
+    plan.counts = {{"pairs", pairs_},
+                   {"votes", votes_},
+                   {"rewrites", rewrites_},
+                   {"left_out", Json::object()},
+                   {"members", members_}};
+    plan.counts["left_out"] = {{"older_vote_of_the_same_annotator", older_votes_}, {"cannot_judge", cannot_judge_}};
+    plan.counts["both_good"] = both_good_;
+    plan.counts["both_bad"] = both_bad_;
+    plan.counts["exact_ties"] = ties_;
+    plan.members = std::move(list_);
+    return plan;
+  }
+
+ private:
+  std::map<Split, std::vector<Vote>> votes_by_split(const storage::EligiblePair& pair) {
+    std::map<std::string, const storage::Preference*> newest;
+    for (const auto& preference : pair.votes) {
+      if (preference.outcome == storage::Outcome::retracted) continue;
+      const auto [place, first] = newest.insert_or_assign(preference.annotator_id, &preference);
+      if (!first) ++older_votes_;
+    }
+    std::map<Split, std::vector<Vote>> groups;
+    // In the order they were cast, so that the plan does not depend on annotators' ids.
+    for (const auto& preference : pair.votes) {
+      const auto found = newest.find(preference.annotator_id);
+      if (found == newest.end() || found->second != &preference) continue;
+      count(preference);
+      groups[split_of(prompt_, preference.annotator_id, split_)].push_back(vote_of(preference));
+    }
+    return groups;
+  }
+
+  void count(const storage::Preference& preference) {
+    ++votes_;
+    both_good_ += preference.outcome == storage::Outcome::both_good ? 1 : 0;
+    both_bad_ += preference.outcome == storage::Outcome::both_bad ? 1 : 0;
+    cannot_judge_ += preference.outcome == storage::Outcome::cannot_judge ? 1 : 0;
+  }
+
+  void add_votes(const storage::EligiblePair& pair, Split split, const std::vector<Vote>& votes) {
+    const PairJudgement judgement = judge_pair(votes);
+    if (!judgement.preference_ids.empty()) {
+      const std::string& chosen = judgement.swapped ? pair.b.id : pair.a.id;
+      const std::string& rejected = judgement.swapped ? pair.a.id : pair.b.id;
+      auto& member = push(pair, MemberKind::pair, split, judgement.preference_ids);
+      member.chosen_generation_id = chosen;
+      member.rejected_generation_id = rejected;
+      member.soft_label = judgement.soft_label;
+      ties_ += judgement.soft_label == 0.5 ? 1 : 0;
+      const bool liked = judgement.soft_label > 0.5 && judgement.both_bad_ids.size() <= judgement.preference_ids.size();
+      if (liked && answers_.insert({split, chosen}).second) {
+        push(pair, MemberKind::answer, split, judgement.preference_ids).chosen_generation_id = chosen;
+      }
+    } else if (!judgement.both_bad_ids.empty()) {
+      for (const std::string& bad : {pair.a.id, pair.b.id}) {
+        if (negatives_.insert({split, bad}).second) {
+          push(pair, MemberKind::negative, split, judgement.both_bad_ids).rejected_generation_id = bad;
+        }
+      }
+    }
+  }
+
+  void add_rewrite(const storage::EligiblePair& pair, const storage::Rewrite& rewrite) {
+    ++rewrites_;
+    const Split split = split_of(prompt_, rewrite.annotator_id, split_);
+    push(pair, MemberKind::answer, split, {}).chosen_rewrite_id = rewrite.id;
+    const std::vector<Vote> vote{{VoteOutcome::graded, kRewriteGrade, 1.0, rewrite.id, rewrite.annotator_id}};
+    for (const std::string& beaten : {pair.a.id, pair.b.id}) {
+      auto& member = push(pair, MemberKind::pair, split, {});
+      member.chosen_rewrite_id = rewrite.id;
+      member.rejected_generation_id = beaten;
+      member.soft_label = judge_pair(vote).soft_label;
+    }
+  }
+
+  SnapshotMember& push(const storage::EligiblePair& pair, MemberKind kind, Split split,
+                       std::vector<std::string> preference_ids) {
+    SnapshotMember member;
+    member.position = static_cast<int64_t>(list_.size());
+    member.kind = kind;
+    member.split = to_string(split);
+    member.pair_id = pair.pair.id;
+    member.prompt_sha256 = prompt_sha256_;
+    member.preference_ids = std::move(preference_ids);
+    Json& split_counts = members_[member.split];
+    const std::string word(storage::to_string(kind));
+    split_counts[word] = split_counts.value(word, 0) + 1;
+    list_.push_back(std::move(member));
+    return list_.back();
+  }
+
+  SplitOptions split_;
+  std::string prompt_, prompt_sha256_;  // of the pair at hand
+  std::vector<SnapshotMember> list_;
+  std::set<std::pair<Split, std::string>> answers_, negatives_;
+  Json members_ = Json::object();
+  int64_t pairs_ = 0, votes_ = 0, rewrites_ = 0, older_votes_ = 0, cannot_judge_ = 0, both_good_ = 0, both_bad_ = 0,
+          ties_ = 0;
+};
+
+}  // namespace
+
+Json to_json(const SnapshotSpec& spec) {
+  Json sources = Json::array();
+  for (const storage::Source source : spec.filter.sources)
+    sources.push_back(storage::to_string(source));
+  Json json{{"sources", sources},
+            {"locales", spec.filter.locales},
+            {"blind_only", spec.filter.blind_only},
+            {"seed", spec.split.seed},
+            {"eval_prompts", spec.split.eval_prompts},
+            {"eval_annotators", spec.split.eval_annotators}};
+  if (spec.filter.before) json["before"] = iso8601_utc(*spec.filter.before);
+  return json;
+}
+
+std::string split_prompt(std::span<const storage::Message> prompt) {
+  std::string all;
+  for (const storage::Message& message : prompt) {
+    if (message.role == "user") return message.content;
+    all += message.content + "\n";
+  }
+  return all;
+}
+
+SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec) {
+  Planner planner(spec);
+  for (const storage::EligiblePair& pair : pairs)
+    planner.add(pair);
+  return planner.finish();
+}
+
+}  // namespace afina::datasets

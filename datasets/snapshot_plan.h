@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a snapshot holds, as a pure function of the judgements that may be used: pairs with q, answers to imitate,
+// answers that everybody called bad, each on its side of the split. No database: snapshot.h.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "datasets/splits.h"
+#include "storage/snapshots.h"
+
+namespace afina::datasets {
+
+struct SnapshotSpec {
+  std::string name;                ///< unique; empty: made from the time
+  storage::EligibleFilter filter;  ///< which votes may be used
+  SplitOptions split;
+  std::string parent_id;  ///< snapshot it continues; may be empty
+};
+/// As stored with the snapshot.
+Json to_json(const SnapshotSpec& spec);
+
+struct SnapshotPlan {
+  std::vector<storage::SnapshotMember> members;
+  Json counts = Json::object();  ///< votes used and left out, and members by split and kind
+};
+
+/// Rules, in the order of the pairs given:
+/// - Splits go by the first thing the person wrote, so all turns of a conversation, and all conversations that begin
+/// alike,
+///   fall on one side. Votes of held-out annotators make members of their own (splits.h).
+/// - Of one annotator the newest vote on a pair counts; other votes than graded and both_good make no pair (labels.h).
+/// - The better answer of a pair with q > ½ is an answer to imitate, once a split, unless more people called both bad
+/// than
+///   judged; so is a rewrite, which also beats both answers like a vote of 3.
+/// - Two answers that everybody called bad are two negatives.
+SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec);
+
+/// What splits of a conversation go by: its first user message, or everything where there is none.
+std::string split_prompt(std::span<const storage::Message> prompt);
+
+}  // namespace afina::datasets

@@ -12,8 +12,6 @@
 namespace afina::model {
 namespace {
 
-constexpr int64_t kMinRows = 4;  // below this a second thread costs more than it brings
-
 const float* row(const at::Tensor& t, int64_t i) {
   return t.const_data_ptr<float>() + i * t.stride(0);
 }
@@ -21,20 +19,21 @@ float* row(at::Tensor& t, int64_t i) {
   return t.data_ptr<float>() + i * t.stride(0);
 }
 
+/// width: floats of a row that f touches.
 template <typename F>
-void for_rows(int64_t n, F f) {
+void for_rows(int64_t n, int64_t width, F f) {
   parallel(
       n,
       [&f](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i)
           f(i);
       },
-      kMinRows);
+      worth_a_thread(4 * width));
 }
 
 void copy_rows(const at::Tensor& from, at::Tensor& to) {
   const auto bytes = static_cast<size_t>(from.size(1)) * sizeof(float);
-  for_rows(from.size(0), [&](int64_t i) { std::memcpy(row(to, i), row(from, i), bytes); });
+  for_rows(from.size(0), from.size(1), [&](int64_t i) { std::memcpy(row(to, i), row(from, i), bytes); });
 }
 
 }  // namespace
@@ -43,7 +42,8 @@ void rms_norm(const at::Tensor& x_ND, const at::Tensor& w_D, float eps, at::Tens
   const auto& t = kernels::table();
   const float* w = w_D.const_data_ptr<float>();
   float* rstd = rstd_N.data_ptr<float>();
-  for_rows(x_ND.size(0), [&](int64_t i) { rstd[i] = t.rms_forward(row(x_ND, i), w, row(y_ND, i), x_ND.size(1), eps); });
+  for_rows(x_ND.size(0), x_ND.size(1),
+           [&](int64_t i) { rstd[i] = t.rms_forward(row(x_ND, i), w, row(y_ND, i), x_ND.size(1), eps); });
 }
 
 kernels::Attention Decoder::attention(LayerBuffers& b, std::span<const kernels::AttentionSegment> segments) const {
@@ -86,7 +86,7 @@ void Decoder::forward(int64_t layer, LayerBuffers& b, WorkBuffers& w, const Forw
 
   rms_norm(b.x_in_ND, weights.norm1_D, eps, w.norm_ND, b.rstd1_N);
   project(layer, Site::qkv, w.norm_ND, b.qkv_NC, 0.0F, b, context);
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, config_.qkv_width(), [&](int64_t i) {
     const int position = context.positions[static_cast<size_t>(i)];
     for (int64_t h = 0; h < config_.heads + config_.kv_heads; ++h)
       t.rope(row(b.qkv_NC, i) + h * hd, rope_.cosines(position), rope_.sines(position), hd / 2);
@@ -97,7 +97,7 @@ void Decoder::forward(int64_t layer, LayerBuffers& b, WorkBuffers& w, const Forw
 
   rms_norm(b.x_mid_ND, weights.norm2_D, eps, w.norm_ND, b.rstd2_N);
   project(layer, Site::gate_up, w.norm_ND, b.gate_up_NF2, 0.0F, b, context);
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, 4 * ffn, [&](int64_t i) {
     const float* gate = row(b.gate_up_NF2, i);
     t.swiglu_forward(gate, gate + ffn, row(w.h_NF, i), ffn);
   });
@@ -144,7 +144,7 @@ void Decoder::backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::T
   const LayerWeights& weights = model_.layer(layer);
   const int64_t n = dx_ND.size(0), ffn = config_.ffn, hidden = config_.hidden;
   if (g.adapts(Site::down))
-    for_rows(n, [&](int64_t i) {
+    for_rows(n, 4 * ffn, [&](int64_t i) {
       t.swiglu_forward(row(b.gate_up_NF2, i), row(b.gate_up_NF2, i) + ffn, row(w.h_NF, i), ffn);
     });
   const bool below_down = g.needed_before(Site::down), below_gate_up = g.needed_before(Site::gate_up);
@@ -153,7 +153,7 @@ void Decoder::backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::T
   const float* norm2 = weights.norm2_D.const_data_ptr<float>();
   const float* rstd2 = b.rstd2_N.const_data_ptr<float>();
   const bool recompute = g.adapts(Site::gate_up);
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, 4 * ffn, [&](int64_t i) {
     float* gate = row(b.gate_up_NF2, i);
     t.swiglu_backward(gate, gate + ffn, row(w.d_h_NF, i), gate, gate + ffn, ffn);
     if (recompute) t.rms_apply(row(b.x_mid_ND, i), norm2, rstd2[i], row(w.norm_ND, i), hidden);
@@ -161,7 +161,7 @@ void Decoder::backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::T
   g.site(Site::gate_up, w.norm_ND, b.gate_up_NF2, b.adapter_NS[static_cast<int>(Site::gate_up)],
          below_gate_up ? &w.d_norm_ND : nullptr);
   if (!below_gate_up) return;
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, hidden, [&](int64_t i) {
     t.rms_backward(row(w.d_norm_ND, i), row(b.x_mid_ND, i), norm2, rstd2[i], row(dx_ND, i), hidden);
   });
 }
@@ -180,12 +180,14 @@ void Decoder::backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w,
   const int64_t stride = w.d_qkv_NC.stride(0);
   const kernels::AttentionGradient ag{w.d_o_NQ.const_data_ptr<float>(), d_qkv, stride, w.d_k_NQ.data_ptr<float>(),
                                       w.d_v_NQ.data_ptr<float>()};
-  parallel(kernels::attention_backward_units(a, g.families),
-           [&](int64_t begin, int64_t end) { kernels::attention_backward(a, g.families, ag, begin, end); });
+  parallel(
+      kernels::attention_backward_units(a, g.families),
+      [&](int64_t begin, int64_t end) { kernels::attention_backward(a, g.families, ag, begin, end); },
+      worth_a_thread(5 * n * n / static_cast<int64_t>(g.families.size()) * hd));
   const float* norm1 = weights.norm1_D.const_data_ptr<float>();
   const float* rstd1 = b.rstd1_N.const_data_ptr<float>();
   const bool recompute = g.adapts(Site::qkv);
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, 2 * config_.qkv_width(), [&](int64_t i) {
     kernels::sum_groups(a, ag.d_k, d_qkv + config_.q_width(), stride, i, i + 1);
     kernels::sum_groups(a, ag.d_v, d_qkv + config_.q_width() + config_.kv_width(), stride, i, i + 1);
     const int position = g.positions[static_cast<size_t>(i)];
@@ -196,7 +198,7 @@ void Decoder::backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w,
   g.site(Site::qkv, w.norm_ND, w.d_qkv_NC, b.adapter_NS[static_cast<int>(Site::qkv)],
          below_qkv ? &w.d_norm_ND : nullptr);
   if (!below_qkv) return;
-  for_rows(n, [&](int64_t i) {
+  for_rows(n, hidden, [&](int64_t i) {
     t.rms_backward(row(w.d_norm_ND, i), row(b.x_in_ND, i), norm1, rstd1[i], row(dx_ND, i), hidden);
   });
 }

@@ -21,7 +21,11 @@ using kernels::Gemm;
 using kernels::kPanel;
 
 void run(const Gemm& g) {
-  parallel(kernels::gemm_units(g), [&g](int64_t begin, int64_t end) { kernels::gemm(g, begin, end); });
+  const int64_t units = kernels::gemm_units(g);
+  if (units == 0) return;
+  parallel(
+      units, [&g](int64_t begin, int64_t end) { kernels::gemm(g, begin, end); },
+      worth_a_thread(g.m * g.n / units * g.k));
 }
 
 /// W lies as panels of 32 outputs for forward, look-ups and decoding, and, once asked for, as panels of 32 inputs for

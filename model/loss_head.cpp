@@ -78,10 +78,13 @@ TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::T
                                       norm_data + i * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
     }
     model_.head().forward(norm_MD, logits_MV, 0.0F);
-    parallel(m, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        stats_of_row(static_cast<size_t>(first + i), logits_data + i * c.vocab_size, targets, keep, out);
-    });
+    parallel(
+        m,
+        [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i)
+            stats_of_row(static_cast<size_t>(first + i), logits_data + i * c.vocab_size, targets, keep, out);
+        },
+        worth_a_thread(4 * c.vocab_size));
     if (!keep) continue;
     at::Tensor kept_MD = matrix(kept + first * c.hidden, m, c.hidden);
     model_.head().backward_input(logits_MV, kept_MD, 0.0F);

@@ -145,8 +145,11 @@ at::Tensor TrainingModel::Arena::run(const Model& model, const datasets::PackedB
   context.dropout = dropout;
   context.attend = [this](int64_t, LayerBuffers& b) {
     const kernels::Attention a = decoder.attention(b, segments);
-    parallel(kernels::attention_forward_units(a),
-             [&](int64_t begin, int64_t end) { kernels::attention_forward(a, begin, end); });
+    const int64_t rows_each = b.o_NQ.size(0) / a.n_segments;
+    parallel(
+        kernels::attention_forward_units(a),
+        [&](int64_t begin, int64_t end) { kernels::attention_forward(a, begin, end); },
+        worth_a_thread(rows_each * rows_each * a.head_dim));
   };
   for (int64_t l = 0; l < c.layers; ++l)
     decoder.forward(l, layers[keep ? static_cast<size_t>(l) : 0], work, context);

@@ -232,7 +232,7 @@ void arrow(const Ui& ui, ImVec2 from, ImVec2 to) {
 // Three cards above, three below, arrows clockwise. Returns the height used.
 float draw_ring(const Ui& ui, const std::array<Card, 6>& cards, Stage next, ImVec2 at, ImVec2 room) {
   const float gap_x = em(3.4F), gap_y = em(3.2F), air = em(0.4F), width = room.x;
-  const float card_height = std::clamp((room.y - gap_y) / 2, em(10.5F), em(14));
+  const float card_height = std::clamp((room.y - gap_y) / 2, em(10.5F), em(12));
   const float card_width = (width - 2 * gap_x) / 3;
   std::array<ImVec2, 6> corner{};
   for (size_t i = 0; i < 6; ++i) {

@@ -77,6 +77,7 @@ void number_cell(const Ui& ui, const std::string& text) {
 const char* lineage_word(const Ui& ui, const std::string& kind) {
   if (kind == "model") return ui.texts(Text::lineage_model);
   if (kind == "snapshot") return ui.texts(Text::lineage_snapshot);
+  if (kind == "data") return ui.texts(Text::lineage_data);
   if (kind == "start_adapter") return ui.texts(Text::lineage_start_adapter);
   return ui.texts(kind == "adapter" ? Text::lineage_adapter : Text::lineage_run);
 }

@@ -184,6 +184,7 @@ struct RunRow {
   Time created_at;
   std::optional<Time> finished_at;
   std::string error;
+  int attempt = 0;  ///< counts the processes that took it up
   bool operator==(const RunRow&) const = default;
 };
 
@@ -196,7 +197,7 @@ struct Series {
 
 /// A link of the chain snapshot → run → adapter → arena, for reading and copying.
 struct LineageLink {
-  std::string kind;  ///< snapshot, start_adapter, model, run, adapter
+  std::string kind;  ///< model, snapshot, data, start_adapter, run, adapter
   std::string id;
   std::string label;
   bool operator==(const LineageLink&) const = default;

@@ -99,8 +99,8 @@ ConversationPage FakeSource::conversations(const ConversationQuery& query) {
     const Topic& topic = kTopics[i];
     if (!query.text.empty() && !holds(topic.prompt, query.text)) continue;
     page.rows.push_back({topic.id, topic.prompt, topic.language, i % 3 == 2 ? "api" : "web",
-                         fixed_now() - minutes(3 + 17 * static_cast<int>(i)), 4 + static_cast<int64_t>(i % 3) * 2,
-                         static_cast<int64_t>((i * 5) % 7)});
+                         fixed_now() - minutes(9 + 17 * static_cast<int>(i)), 4 + static_cast<int64_t>(i % 3) * 2,
+                         static_cast<int64_t>((i * 5 + 3) % 7)});
   }
   page.total = query.text.empty() ? 240 : static_cast<int64_t>(page.rows.size());
   return page;

@@ -9,14 +9,16 @@ struct ErrorView {
   int status = 500;
   std::string kind = "internal", code, message;
   int retry_after_s = 0;
+  std::string param;
 };
 
 ErrorView view_of(const std::exception& error, const std::string& request_id) {
   ErrorView view;
   if (const auto* http = dynamic_cast<const HttpError*>(&error)) {
-    view = {http->status(), std::string(to_string(http->kind())), http->code(), http->what(), http->retry_after_s()};
+    view = {http->status(), std::string(to_string(http->kind())), http->code(), http->what(), http->retry_after_s(),
+            http->param()};
   } else if (const auto* ours = dynamic_cast<const Error*>(&error)) {
-    view = {http_status(ours->kind()), std::string(to_string(ours->kind())), "", ours->what(), 0};
+    view = {http_status(ours->kind()), std::string(to_string(ours->kind())), "", ours->what(), 0, ""};
     if (ours->kind() == ErrorKind::storage) {
       // Its text may name hosts, tables and paths: for the log only.
       log_error("http", "request ", request_id, ": ", ours->what());
@@ -43,6 +45,7 @@ Json json_of(const ErrorView& view, const std::string& request_id, ErrorForm for
   if (form == ErrorForm::openai) {
     error = {{"message", view.message}, {"type", openai_type(view.status)}, {"param", nullptr}, {"code", nullptr}};
     if (!view.code.empty()) error["code"] = view.code;
+    if (!view.param.empty()) error["param"] = view.param;
   } else {
     error = {{"kind", view.kind}, {"message", view.message}, {"request_id", request_id}};
     if (!view.code.empty()) error["code"] = view.code;

@@ -88,21 +88,27 @@ struct Response {
 
 using Handler = std::function<void(const Request&, Response&)>;
 
-/// An error with an HTTP status of its own and, where given, an OpenAI error code. The server's error writer honours
-/// both.
+/// An error with an HTTP status of its own and, where given, an OpenAI error code and parameter. The server's error
+/// writer honours all of them.
 class HttpError : public Error {
  public:
-  HttpError(ErrorKind kind, int status, const std::string& message, std::string code = "", int retry_after_s = 0)
-      : Error(kind, message), status_(status), code_(std::move(code)), retry_after_s_(retry_after_s) {}
+  HttpError(ErrorKind kind, int status, const std::string& message, std::string code = "", int retry_after_s = 0,
+            std::string param = "")
+      : Error(kind, message),
+        status_(status),
+        retry_after_s_(retry_after_s),
+        code_(std::move(code)),
+        param_(std::move(param)) {}
   int status() const { return status_; }
   const std::string& code() const { return code_; }
   /// Seconds for Retry-After; 0: no such header.
   int retry_after_s() const { return retry_after_s_; }
+  /// The field of the request that is at fault; "" where none is.
+  const std::string& param() const { return param_; }
 
  private:
-  int status_;
-  std::string code_;
-  int retry_after_s_;
+  int status_, retry_after_s_;
+  std::string code_, param_;
 };
 
 }  // namespace afina::http

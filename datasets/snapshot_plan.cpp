@@ -134,9 +134,7 @@ class Planner {
     member.pair_id = pair.pair.id;
     member.prompt_sha256 = prompt_sha256_;
     member.preference_ids = std::move(preference_ids);
-    Json& split_counts = members_[member.split];
-    const std::string word(storage::to_string(kind));
-    split_counts[word] = split_counts.value(word, 0) + 1;
+    ++members_[member.split][std::string(storage::to_string(kind))];
     list_.push_back(std::move(member));
     return list_.back();
   }
@@ -145,7 +143,7 @@ class Planner {
   std::string prompt_, prompt_sha256_;  // of the pair at hand
   std::vector<SnapshotMember> list_;
   std::set<std::pair<Split, std::string>> answers_, negatives_;
-  Json members_ = Json::object();
+  std::map<std::string, std::map<std::string, int64_t>> members_;  // by split and kind
   int64_t pairs_ = 0, votes_ = 0, rewrites_ = 0, older_votes_ = 0, cannot_judge_ = 0, both_good_ = 0, both_bad_ = 0,
           ties_ = 0;
 };

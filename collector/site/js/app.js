@@ -69,15 +69,15 @@ async function open(id) {
   drawTurns();
   closeDrawer();
   const last = state.views.at(-1);
-  if (last?.turn.state === "running") await follow(last, (onEvent) => getStream(`/api/turns/${last.turn.id}/stream`, onEvent));
+  if (last?.turn.state === "running") await follow(last, (onEvent) => getStream(`${turnPath(last.turn)}/stream`, onEvent));
 }
 
 /** Lays what the outbox still holds over the server's state. */
 function withWaiting(turn) {
   for (const item of waiting()) {
     if (item.about.exposure !== turn.exposure) continue;
-    if (item.about.kind === "vote") turn.vote = { outcome: item.body.outcome, waiting: true };
-    if (item.about.kind === "undo") turn.vote = null;
+    const { outcome, reason = "" } = item.body;
+    turn.vote = item.about.kind === "undo" ? null : { id: item.key, outcome, reason, waiting: true };
   }
   return turn;
 }
@@ -103,6 +103,9 @@ function drawComposer() {
 
 // Sending and streaming ----------------------------------------------------------------------------------------------
 
+const wantedSides = () => (byId("two").checked ? ["a", "b"] : ["only"]);
+const turnPath = (turn, conversation = state.current) => `/api/conversations/${conversation}/turns/${turn.id}`;
+
 async function sendMessage() {
   const text = message.value.trim();
   if (!text || byId("send").disabled) return;
@@ -112,8 +115,7 @@ async function sendMessage() {
     history.replaceState(null, "", `/#${made.id}`);
     state.conversations.unshift({ id: made.id, title: text.slice(0, 80) });
   }
-  const two = byId("two").checked;
-  const sides = two ? ["a", "b"] : ["only"];
+  const sides = wantedSides();
   const view = new TurnView({ text, state: "running", answers: sides.map((side) => ({ side, text: "" })) }, actions);
   state.views.push(view);
   drawTurns();
@@ -136,6 +138,7 @@ async function sendMessage() {
 
 /** Shows a turn's stream. Where it breaks, the server goes on and is asked again. */
 async function follow(view, stream) {
+  const conversation = state.current;
   announce(t("writing"));
   for (let tries = 0; ; ++tries) {
     try {
@@ -151,8 +154,8 @@ async function follow(view, stream) {
     } catch (error) {
       if (!(error instanceof ApiError) || !view.turn.id || !error.passing || tries > 20) throw error;
       await new Promise((resume) => setTimeout(resume, 1500));
-      const id = view.turn.id;
-      stream = (onEvent) => getStream(`/api/turns/${id}/stream`, onEvent);
+      const path = turnPath(view.turn, conversation);
+      stream = (onEvent) => getStream(`${path}/stream`, onEvent);
     }
   }
   state.readyAt = performance.now();
@@ -165,18 +168,20 @@ async function follow(view, stream) {
 const actions = {
   vote(turn, outcome) {
     const ms = state.readyAt ? Math.round(performance.now() - state.readyAt) : null;
-    redraw(turn.exposure, (shown) => { shown.vote = { outcome, waiting: false }; });
-    enqueue("/api/votes", { exposure: turn.exposure, outcome, ms_to_decide: ms }, { kind: "vote", exposure: turn.exposure });
+    const id = enqueue("/api/votes", { exposure: turn.exposure, outcome, ms_to_decide: ms }, { kind: "vote", exposure: turn.exposure });
+    redraw(turn.exposure, (shown) => { shown.vote = { id, outcome, reason: "" }; });
     focusIn(turn.exposure, ".undo");
   },
   undo(turn) {
+    enqueue(`/api/votes/${turn.vote.id}/undo`, {}, { kind: "undo", exposure: turn.exposure });
     redraw(turn.exposure, (shown) => { shown.vote = null; });
-    enqueue(`/api/pairs/${turn.exposure}/undo`, {}, { kind: "undo", exposure: turn.exposure });
     focusIn(turn.exposure, ".vote button");
   },
-  reason(turn, text) {
-    redraw(turn.exposure, (shown) => { shown.vote.reason = text; });
-    enqueue(`/api/pairs/${turn.exposure}/reason`, { text }, { kind: "reason", exposure: turn.exposure });
+  // A reason is a correction of the vote: the same verdict again, with words.
+  reason(turn, reason) {
+    const { id: supersedes, outcome } = turn.vote;
+    const id = enqueue("/api/votes", { exposure: turn.exposure, outcome, reason, supersedes }, { kind: "reason", exposure: turn.exposure });
+    redraw(turn.exposure, (shown) => { shown.vote = { id, outcome, reason }; });
   },
   reveal: (turn) => attempt(async () => {
     const answer = await post(`/api/pairs/${turn.exposure}/reveal`);
@@ -186,10 +191,10 @@ const actions = {
   }),
   retry: (turn) => attempt(async () => {
     const view = state.views.find((other) => other.turn.id === turn.id);
-    const answers = turn.answers.map(({ side }) => ({ side, text: "" }));
-    view.show({ ...turn, state: "running", votable: false, answers });
+    const sides = turn.answers.length ? turn.answers.map(({ side }) => side) : wantedSides();
+    view.show({ ...turn, state: "running", votable: false, answers: sides.map((side) => ({ side, text: "" })) });
     drawComposer();
-    await follow(view, (onEvent) => postStream(`/api/turns/${turn.id}/retry`, {}, newKey(), onEvent));
+    await follow(view, (onEvent) => postStream(`${turnPath(turn)}/retry`, { answers: sides.length }, newKey(), onEvent));
   }),
 };
 
@@ -207,7 +212,7 @@ const focusIn = (exposure, selector) =>
 function settled(item, answer, error) {
   const { kind, exposure } = item.about;
   if (error?.passing) {
-    if (kind === "vote") redraw(exposure, (turn) => { if (turn.vote) turn.vote.waiting = true; });
+    redraw(exposure, (turn) => { if (turn.vote) turn.vote.waiting = true; });
     return;
   }
   if (error) {
@@ -215,8 +220,8 @@ function settled(item, answer, error) {
     failed(error);
     return;
   }
+  redraw(exposure, (turn) => { if (turn.vote) turn.vote.waiting = false; });
   if (kind === "vote") {
-    redraw(exposure, (turn) => { if (turn.vote) turn.vote.waiting = false; });
     announce(t("vote_saved", { vote: t(`vote_${item.body.outcome}`) }));
   } else {
     announce(t(kind === "undo" ? "undone" : "reason_saved"));

@@ -16,10 +16,12 @@ export function startOutbox(settled) {
   flush();
 }
 
+/** Returns the act's key, which is the id of the row it makes. */
 export function enqueue(path, body, about) {
   const item = { key: newKey(), path, body, about };
   write([...read(), item]);
-  flush();
+  queueMicrotask(flush);
+  return item.key;
 }
 
 export const waiting = () => read();

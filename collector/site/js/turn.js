@@ -101,7 +101,7 @@ export class TurnView {
       line.append(element("button", { type: "button", class: "undo", "aria-keyshortcuts": "u", onclick: () => actions.undo(turn) }, t("undo")));
     }
     if (turn.vote.reason) box.append(element("p", {}, t("your_reason", { reason: turn.vote.reason })));
-    else box.append(this.reasonForm());
+    else if (!turn.reveal) box.append(this.reasonForm());
     if (turn.reveal) {
       box.append(element("p", {}, element("strong", {}, t("revealed", turn.reveal))), element("p", { class: "muted" }, t("go_on")));
     } else {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/collector.h"
+
+#include "base/cat.h"
+#include "base/log.h"
+
+namespace afina::collector {
+namespace {
+
+/// Requests of one address over all visitors: many people may share one.
+constexpr double kAddressPerSecond = 20, kAddressBurst = 100;
+/// Visits and receipt codes of one address: a code has 100 bits, this keeps guessing and floods out of the logs.
+constexpr double kDoorPerSecond = 0.5, kDoorBurst = 60;
+constexpr int kWorkers = 32;
+
+http::ServerOptions server_options(const CollectorConfig& config) {
+  http::ServerOptions options;
+  options.host = config.host;
+  options.port = config.port;
+  options.allow_remote = config.allow_remote;
+  options.public_hosts = config.public_hosts;
+  options.trusted_proxies = config.trusted_proxies;
+  options.workers = kWorkers;
+  options.max_streams = config.max_streams;
+  options.max_body_bytes = 64 * 1024;
+  return options;
+}
+
+std::unique_ptr<http::RateLimiter> limiter(double per_minute) {
+  if (per_minute <= 0) return nullptr;
+  return std::make_unique<http::RateLimiter>(per_minute / 60, std::max(1.0, per_minute / 3));
+}
+
+const CollectorConfig& checked(const CollectorConfig& config) {
+  validate(config);
+  return config;
+}
+
+}  // namespace
+
+Collector::Collector(CollectorConfig config, storage::Database& database, RandomSource random)
+    : config_(checked(config)),
+      database_(database),
+      random_(std::move(random)),
+      consents_(load_consent_documents(config_.operator_name, config_.contact)),
+      act_rate_(limiter(config_.acts_per_minute)),
+      message_rate_(limiter(config_.messages_per_minute)),
+      runner_(std::make_unique<TurnRunner>(config_.max_turns)),
+      server_(server_options(config_)) {
+  for (const UpstreamConfig& upstream : config_.upstreams)
+    upstreams_.push_back(std::make_unique<Upstream>(upstream));
+  // Without limits (tests, a demo of one's own) the address limit goes too.
+  const bool limited = act_rate_ != nullptr;
+  server_.add_rate_class({"address", limited ? kAddressPerSecond : 1e9, limited ? kAddressBurst : 1e9});
+  server_.add_rate_class({"door", limited ? kDoorPerSecond : 1e9, limited ? kDoorBurst : 1e9});
+  add_site();
+  add_people();
+  add_conversations();
+  add_votes();
+}
+
+Collector::~Collector() {
+  stop();
+}
+
+void Collector::start() {
+  server_.start();
+  log_info("collector", "serving ", address(), " with ", upstreams_.size(), " upstream(s), pairing ",
+           to_string(config_.pairing));
+}
+
+void Collector::stop() {
+  server_.stop();
+  runner_.reset();
+}
+
+http::RouteOptions Collector::options(size_t max_body_bytes, const std::string& rate_class) const {
+  http::RouteOptions options;
+  options.max_body_bytes = max_body_bytes;
+  options.rate_class = rate_class;
+  return options;
+}
+
+void Collector::person_route(const std::string& method, const std::string& pattern, PersonHandler handler,
+                             size_t max_body_bytes) {
+  server_.route(method, pattern, with_codes([this, handler](const Request& request, Response& response) {
+                  (this->*handler)(require_visitor(request), request, response);
+                }),
+                options(max_body_bytes));
+}
+
+}  // namespace afina::collector

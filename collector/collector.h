@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The collector: serves the page and its API, keeps what people say in PostgreSQL, asks upstream models for answers.
+// Everything acknowledged was committed before. Own room for the API's rules; HTTP, SQL and models are other rooms'.
+// The API is described in docs/api.md.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collector/config.h"
+#include "collector/consent_texts.h"
+#include "collector/live_turn.h"
+#include "collector/pairing.h"
+#include "collector/upstream.h"
+#include "collector/wire.h"
+#include "http/rate_limiter.h"
+#include "http/server.h"
+#include "storage/database.h"
+#include "storage/people.h"
+
+namespace afina::collector {
+
+struct TurnContext;
+
+/// Thread-safe once started. The database outlives it.
+class Collector {
+ public:
+  /// Throws UsageError for a config that cannot work.
+  Collector(CollectorConfig config, storage::Database& database, RandomSource random = random_u32);
+  ~Collector();
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+
+  void start();
+  /// Refuses new requests, lets answers that are being written be committed as interrupted. Idempotent.
+  void stop();
+  int port() const { return server_.port(); }
+  std::string address() const { return server_.address(); }
+
+ private:
+  using Request = http::Request;
+  using Response = http::Response;
+  /// A person's request: session known, rate checked.
+  using PersonHandler = void (Collector::*)(const storage::Visitor&, const Request&, Response&);
+
+  void add_site();           // routes_site.cpp
+  void add_people();         // routes_people.cpp
+  void add_conversations();  // routes_conversations.cpp
+  void add_votes();          // routes_votes.cpp
+  void person_route(const std::string& method, const std::string& pattern, PersonHandler handler,
+                    size_t max_body_bytes = 8 * 1024);
+  http::RouteOptions options(size_t max_body_bytes, const std::string& rate_class = "address") const;
+
+  // session.cpp
+  std::string session_token(const Request& request) const;
+  void set_session(Response& response, const std::string& token) const;
+  std::optional<storage::Visitor> find_visitor(const Request& request);
+  storage::Visitor require_visitor(const Request& request);
+  std::string cookie_name() const;
+
+  void consent(const Request& request, Response& response);
+  void begin_visit(const Request& request, Response& response);
+  void session(const Request& request, Response& response);
+  void withdraw(const Request& request, Response& response);
+  void end_session(const storage::Visitor& visitor, const Request& request, Response& response);
+  void change_consent(const storage::Visitor& visitor, const Request& request, Response& response);
+  void export_own(const storage::Visitor& visitor, const Request& request, Response& response);
+
+  void list_conversations(const storage::Visitor& visitor, const Request& request, Response& response);
+  void create_conversation(const storage::Visitor& visitor, const Request& request, Response& response);
+  void show_conversation(const storage::Visitor& visitor, const Request& request, Response& response);
+  void send_message(const storage::Visitor& visitor, const Request& request, Response& response);
+  void retry_turn(const storage::Visitor& visitor, const Request& request, Response& response);
+  void follow_turn(const storage::Visitor& visitor, const Request& request, Response& response);
+
+  /// answering.cpp
+  std::shared_ptr<LiveTurn> start_turn(const TurnContext& context, std::vector<ChatMessage> history, int answers,
+                                       Pairing pairing, std::shared_ptr<void> place);
+
+  void vote(const storage::Visitor& visitor, const Request& request, Response& response);
+  void undo(const storage::Visitor& visitor, const Request& request, Response& response);
+  void reveal(const storage::Visitor& visitor, const Request& request, Response& response);
+  void next_pair(const storage::Visitor& visitor, const Request& request, Response& response);
+
+  CollectorConfig config_;
+  storage::Database& database_;
+  RandomSource random_;
+  std::map<std::string, ConsentDocument> consents_;
+  std::vector<std::unique_ptr<Upstream>> upstreams_;
+  std::unique_ptr<http::RateLimiter> act_rate_, message_rate_;  // null: no limit
+  std::unique_ptr<TurnRunner> runner_;
+  http::Server server_;  // last: its threads use all of the above
+};
+
+}  // namespace afina::collector

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversations: messages in, one answer or a blind pair out, streamed while it is written and committed before its
+// last event.
+#include "base/cat.h"
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "collector/collector.h"
+#include "collector/generations.h"
+#include "collector/turns.h"
+#include "storage/conversations.h"
+
+namespace afina::collector {
+namespace {
+
+constexpr size_t kMaxMessageBytes = 32'000, kMaxMessageCodePoints = 8'000;
+constexpr size_t kMaxMessageBody = 64 * 1024;
+constexpr int64_t kListed = 100;
+
+std::string message_text(const Body& body) {
+  std::string text = body.text("text", kMaxMessageBytes);
+  if (code_points(text).size() > kMaxMessageCodePoints) {
+    throw refusal(400, "too_long", cat("[body] text must have at most ", kMaxMessageCodePoints, " characters."));
+  }
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) {
+    throw refusal(400, "empty", "[body] text must say something, but is blank.");
+  }
+  return text;
+}
+
+/// An answer may follow only where the turn before was answered and, if it was a pair, judged.
+void check_may_go_on(const std::vector<Turn>& turns, TurnRunner& runner) {
+  if (turns.empty() || turns.back().assistant != nullptr) return;
+  const Turn& last = turns.back();
+  if (runner.find(last.user->id) != nullptr) {
+    throw refusal(409, "busy", "[message] must wait for the answer before, but that is still being written.");
+  }
+  if (!last.answered()) throw refusal(409, "retry_first", "[message] must follow an answer, but the last one failed.");
+  if (last.exposure != nullptr && last.vote == nullptr) {
+    throw refusal(409, "vote_first", "[message] must follow a judgement of the pair, but there is none yet.");
+  }
+}
+
+Pairing pairing_of(const Body& body, const CollectorConfig& config, const storage::Visitor& visitor) {
+  Pairing pairing = config.pairing;
+  if (!body.has("pairing")) return pairing;
+  if (visitor.source == storage::Source::web || !from_string(body.text("pairing", 40), pairing)) {
+    throw refusal(400, "bad_request", "[body] pairing must be random, self or base_vs_adapter, and is for programs.");
+  }
+  return pairing;
+}
+
+const Turn* find_turn(const std::vector<Turn>& turns, const std::string& id) {
+  for (const Turn& turn : turns) {
+    if (turn.user->id == id) return &turn;
+  }
+  return nullptr;
+}
+
+void stream_stored(http::Response& response, Json turn) {
+  response.stream([turn = std::move(turn)](http::SseWriter& writer) {
+    if (writer.send(dump_json(turn), "start")) writer.send(dump_json(turn), "done");
+  });
+}
+
+void stream_live(http::Response& response, std::shared_ptr<LiveTurn> live) {
+  response.stream([live = std::move(live)](http::SseWriter& writer) { live->follow(writer); });
+}
+
+}  // namespace
+
+void Collector::add_conversations() {
+  person_route("GET", "/api/conversations", &Collector::list_conversations);
+  person_route("POST", "/api/conversations", &Collector::create_conversation);
+  person_route("GET", "/api/conversations/{id}", &Collector::show_conversation);
+  person_route("POST", "/api/conversations/{id}/messages", &Collector::send_message, kMaxMessageBody);
+  person_route("POST", "/api/conversations/{id}/turns/{turn}/retry", &Collector::retry_turn);
+  person_route("GET", "/api/conversations/{id}/turns/{turn}/stream", &Collector::follow_turn);
+}
+
+void Collector::list_conversations(const storage::Visitor& visitor, const Request& request, Response& response) {
+  storage::ConversationFilter filter;
+  filter.visitor_id = visitor.id;
+  filter.limit = kListed;
+  if (const auto before = request.query_value("before")) filter.before_id = require_id(*before);
+  const auto list = database_.read([&](storage::Transaction& t) { return storage::list_conversations(t, filter); });
+  Json json{{"conversations", Json::array()}, {"next", list.next_before_id}};
+  for (const auto& row : list.rows) {
+    json["conversations"].push_back(
+        {{"id", row.conversation.id}, {"title", row.title}, {"created_at", iso8601_utc(row.conversation.created_at)}});
+  }
+  response.set_json(json);
+}
+
+void Collector::create_conversation(const storage::Visitor& visitor, const Request& request, Response& response) {
+  const Body body(request, {"locale", "mode", "source"});
+  storage::Conversation conversation;
+  conversation.visitor_id = visitor.id;
+  conversation.locale = body.text_or("locale", 16, visitor.locale);
+  conversation.source = visitor.source;
+  conversation.client_key = idempotency_key(request);
+  if (body.has("mode") && !from_string(body.text("mode", 20), conversation.mode)) {
+    throw refusal(400, "bad_request", "[body] mode must be chat or arena.");
+  }
+  if (body.has("source")) {
+    const bool known = from_string(body.text("source", 20), conversation.source);
+    const bool web = conversation.source == storage::Source::web, person = visitor.source == storage::Source::web;
+    if (!known || web != person || conversation.source == storage::Source::import) {
+      throw refusal(400, "bad_request", "[body] source must be web for people, api or demo for programs.");
+    }
+  }
+  const auto stored = database_.transaction([&](storage::Transaction& t) {
+    auto made = storage::create_conversation(t, conversation);
+    if (!config_.system_prompt.empty() && made.id == conversation.id) {
+      storage::Message system;
+      system.id = conversation.id;  // known before the call, so that a repeated transaction finds its own row
+      system.conversation_id = made.id;
+      system.role = "system";
+      system.content = config_.system_prompt;
+      storage::append_message(t, system, visitor.id);
+    }
+    return made;
+  });
+  response.set_json(Json{{"id", stored.id}}, 201);
+}
+
+void Collector::show_conversation(const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string id = require_id(request.param("id"));
+  const auto view =
+      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
+  for (const Turn& turn : turns_of(view)) {
+    json["turns"].push_back(turn_json(turn, runner_->find(turn.user->id) != nullptr));
+  }
+  response.set_json(json);
+}
+
+void Collector::send_message(const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string id = require_id(request.param("id")), key = idempotency_key(request);
+  const Body body(request, {"text", "answers", "pairing"});
+  const int answers = body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : 2;
+  const Pairing pairing = pairing_of(body, config_, visitor);
+  storage::Message message;
+  message.conversation_id = id;
+  message.role = "user";
+  message.content = message_text(body);
+  message.client_key = key;
+  const std::string assistant_id = new_uuid();
+
+  auto place = runner_->reserve();
+  struct Outcome {
+    storage::ConversationView view;
+    bool repeated = false;
+  };
+  const Outcome outcome = database_.transaction([&](storage::Transaction& t) {
+    Outcome result;
+    result.view = storage::load_own_conversation(t, id, visitor.id);
+    for (const auto& earlier : result.view.messages) {
+      if (earlier.client_key != key) continue;
+      if (earlier.content != message.content)
+        throw refusal(409, "key_reused", "[Idempotency-Key] came with another text.");
+      result.repeated = true;
+      message.id = earlier.id;
+      return result;
+    }
+    const auto turns = turns_of(result.view);
+    check_may_go_on(turns, *runner_);
+    if (!turns.empty() && turns.back().assistant == nullptr) {
+      const auto* chosen = chosen_answer(turns.back());
+      storage::Message answer;
+      answer.id = assistant_id;
+      answer.conversation_id = id;
+      answer.turn = turns.back().user->turn + 1;
+      answer.role = "assistant";
+      answer.content = chosen->text;
+      answer.generation_id = chosen->id;
+      result.view.messages.push_back(storage::append_message(t, answer, visitor.id));
+    }
+    message.turn = next_position(result.view);
+    result.view.messages.push_back(storage::append_message(t, message, visitor.id));
+    return result;
+  });
+  if (outcome.repeated) {
+    if (auto live = runner_->find(message.id)) return stream_live(response, std::move(live));
+    const auto turns = turns_of(outcome.view);
+    return stream_stored(response, turn_json(*find_turn(turns, message.id), false));
+  }
+  const TurnContext context{id, message.id, visitor.id, message.content, message.turn + 1, 0};
+  stream_live(response, start_turn(context, history_of(outcome.view), answers, pairing, std::move(place)));
+}
+
+void Collector::retry_turn(const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
+  const Body body(request, {"answers", "pairing"});
+  const int answers = body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : 2;
+  const Pairing pairing = pairing_of(body, config_, visitor);
+  auto place = runner_->reserve();
+  const auto view =
+      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  if (auto live = runner_->find(turn_id)) return stream_live(response, std::move(live));
+  const auto turns = turns_of(view);
+  const Turn* turn = find_turn(turns, turn_id);
+  if (turn == nullptr || turn != &turns.back()) throw NotFound("[turn] must be the conversation's last, but is not.");
+  // A whole answer or a whole pair stands: another try would let people shop for answers, unrecorded.
+  if (turn->exposure != nullptr || turn->assistant != nullptr) return stream_stored(response, turn_json(*turn, false));
+  const TurnContext context{id, turn_id, visitor.id, turn->user->content, turn->user->turn + 1, turn->next_attempt()};
+  stream_live(response, start_turn(context, history_of(view), answers, pairing, std::move(place)));
+}
+
+void Collector::follow_turn(const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
+  auto live = runner_->find(turn_id);  // before the read: what ends in between is in the read
+  const auto view =
+      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  const auto turns = turns_of(view);
+  const Turn* turn = find_turn(turns, turn_id);
+  if (turn == nullptr) throw NotFound("[turn] must be of this conversation, but is not.");
+  if (live != nullptr) return stream_live(response, std::move(live));
+  stream_stored(response, turn_json(*turn, false));
+}
+
+}  // namespace afina::collector

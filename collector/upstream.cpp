@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/upstream.h"
+
+#include <algorithm>
+
+#include "base/cat.h"
+#include "base/clock.h"
+
+namespace afina::collector {
+namespace {
+
+http::ClientOptions client_options(const UpstreamConfig& config) {
+  http::ClientOptions options;
+  options.base_url = config.base_url;
+  options.bearer = read_api_key(config);
+  options.read_deadline = std::chrono::seconds(config.read_seconds);
+  options.total_deadline = std::chrono::seconds(config.total_seconds);
+  options.max_response_bytes = size_t{32} << 20;
+  options.max_retries = config.retries;
+  options.ca_file = config.ca_file;
+  return options;
+}
+
+std::string completions_path(std::string base_url) {
+  while (base_url.ends_with('/'))
+    base_url.pop_back();
+  return base_url.ends_with("/v1") ? "/chat/completions" : "/v1/chat/completions";
+}
+
+[[noreturn]] void nonsense(const std::string& what) {
+  throw http::UpstreamError(http::UpstreamFault::nonsense,
+                            cat("[upstream] must answer in OpenAI's form, but ", what, "."));
+}
+
+std::string error_word(const http::UpstreamError& error) {
+  if (error.upstream_status() == 429 || error.upstream_status() == 503) return "upstream_busy";
+  return cat("upstream_", http::to_string(error.fault()));
+}
+
+std::optional<int> count_of(const Json& usage, const char* key) {
+  const auto found = usage.find(key);
+  if (found == usage.end() || !found->is_number_unsigned() || found->get<uint64_t>() > 100'000'000) return std::nullopt;
+  return found->get<int>();
+}
+
+/// PostgreSQL's text cannot hold U+0000.
+std::string without_nul(std::string text) {
+  for (size_t at = text.find('\0'); at != std::string::npos; at = text.find('\0', at))
+    text.replace(at, 1, "\uFFFD");
+  return text;
+}
+
+}  // namespace
+
+bool ChunkReader::take(std::string_view data) {
+  if (data == "[DONE]") return false;
+  Json chunk;
+  try {
+    chunk = parse_json(data, "upstream event", {.max_depth = 16, .max_elements = 500'000});
+  } catch (const DataError& error) {
+    nonsense(error.what());
+  }
+  if (!chunk.is_object()) nonsense("an event is no object");
+  if (const auto error = chunk.find("error"); error != chunk.end() && !error->is_null()) {
+    throw http::UpstreamError(http::UpstreamFault::refused, cat("[upstream] said: ", dump_json(*error).substr(0, 500)));
+  }
+  if (const auto usage = chunk.find("usage"); usage != chunk.end() && usage->is_object()) {
+    result.prompt_tokens = count_of(*usage, "prompt_tokens");
+    result.completion_tokens = count_of(*usage, "completion_tokens");
+  }
+  if (const auto ours = chunk.find("afina"); ours != chunk.end() && ours->is_object()) {
+    if (!result.afina.is_object()) result.afina = Json::object();
+    result.afina.update(*ours);
+  }
+  const auto choices = chunk.find("choices");
+  if (choices == chunk.end() || choices->is_null()) return true;
+  if (!choices->is_array()) nonsense("choices is no list");
+  for (const Json& choice : *choices)
+    take_choice(choice);
+  return true;
+}
+
+void ChunkReader::take_choice(const Json& choice) {
+  if (!choice.is_object()) nonsense("a choice is no object");
+  if (choice.value("index", Json(0)) != Json(0)) return;
+  if (const auto ours = choice.find("afina"); ours != choice.end() && ours->is_object()) result.afina = *ours;
+  if (const auto reason = choice.find("finish_reason"); reason != choice.end() && reason->is_string()) {
+    result.finish_reason = reason->get<std::string>().substr(0, 40);
+  }
+  const auto delta = choice.find("delta");
+  if (delta == choice.end() || !delta->is_object()) return;
+  const auto content = delta->find("content");
+  if (content == delta->end() || content->is_null()) return;
+  if (!content->is_string()) nonsense("content is no string");
+  const std::string piece = without_nul(content->get<std::string>());
+  if (piece.empty()) return;
+  if (result.text.size() + piece.size() > kMaxAnswerBytes) nonsense("the answer has no end");
+  result.text += piece;
+  on_piece_(piece);
+}
+
+Upstream::Upstream(const UpstreamConfig& config)
+    : config_(config), path_(completions_path(config.base_url)), client_(client_options(config)) {
+  if (config_.model.empty()) config_.model = config_.name;
+}
+
+Json Upstream::sampling(uint32_t seed) const {
+  return {{"temperature", config_.temperature},
+          {"top_p", config_.top_p},
+          {"max_tokens", config_.max_tokens},
+          {"seed", seed}};
+}
+
+Completion Upstream::complete(const std::vector<ChatMessage>& messages, uint32_t seed,
+                              const ChunkReader::OnPiece& on_piece, std::stop_token stop) const {
+  Json body = sampling(seed);
+  body["model"] = config_.model;
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  body["messages"] = Json::array();
+  for (const ChatMessage& message : messages) {
+    body["messages"].push_back({{"role", message.role}, {"content", message.content}});
+  }
+  const Stopwatch watch;
+  const auto elapsed_ms = [&] { return static_cast<int>(watch.seconds() * 1000); };
+  std::optional<int> first_piece_ms;
+  ChunkReader reader([&](std::string_view piece) {
+    if (!first_piece_ms) first_piece_ms = elapsed_ms();
+    on_piece(piece);
+  });
+  std::string error, detail;
+  try {
+    client_.post_stream(
+        path_, body, [&](const http::SseEvent& event) { return reader.take(event.data); }, stop);
+  } catch (const http::UpstreamError& fault) {
+    error = error_word(fault);
+    detail = fault.what();
+  } catch (const Cancelled&) {
+    error = "interrupted";
+  }
+  Completion completion = std::move(reader.result);
+  completion.first_piece_ms = first_piece_ms;
+  completion.total_ms = elapsed_ms();
+  if (error.empty() && completion.text.find_first_not_of(" \t\r\n") == std::string::npos) error = "upstream_empty";
+  completion.error = error;
+  completion.error_detail = detail;
+  return completion;
+}
+
+}  // namespace afina::collector

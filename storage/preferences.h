@@ -69,6 +69,8 @@ struct PutPreference {
 /// Returns the stored pair, which may be an earlier one of the same two answers. Throws NotFound for an unknown answer,
 /// DataError for two of different turns or an answer with an error.
 Pair create_pair(Transaction& t, const std::string& generation_a_id, const std::string& generation_b_id);
+/// Throws NotFound for an unknown one.
+Pair get_pair(Transaction& t, const std::string& pair_id);
 /// Throws NotFound for an unknown pair or visitor. A visitor sees a pair once: the earlier exposure is returned.
 Exposure create_exposure(Transaction& t, const Exposure& exposure);
 /// Throws NotFound where it is not this visitor's.

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/carver.h"
 #include "model/decoder.h"
 #include "model/kernels/cpu/scratch.h"
 #include "model/loss_head.h"
@@ -15,25 +16,6 @@
 
 namespace afina::model {
 namespace {
-
-/// Hands out views of one block, in order; a first pass without a block counts.
-class Carver {
- public:
-  explicit Carver(float* base) : base_(base) {}
-  at::Tensor take(std::initializer_list<int64_t> shape) {
-    int64_t n = 1;
-    for (const int64_t size : shape)
-      n *= size;
-    const int64_t at = used_;
-    used_ += (n + 15) / 16 * 16;
-    return base_ == nullptr ? at::Tensor() : at::from_blob(base_ + at, at::IntArrayRef(shape), at::kFloat);
-  }
-  int64_t used() const { return used_; }
-
- private:
-  float* base_;
-  int64_t used_ = 0;
-};
 
 std::vector<kernels::AttentionSegment> to_kernel(const datasets::PackedBatch& batch) {
   std::vector<kernels::AttentionSegment> out;

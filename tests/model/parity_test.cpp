@@ -4,12 +4,14 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "base/cat.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
+#include "model/generator.h"
 #include "model/model.h"
 #include "model/training_model.h"
 #include "tests/model/batches.h"
@@ -86,6 +88,27 @@ TEST_F(SmolLm2, LastLogitsAndTokenLogprobsEqualThePeers) {
     }
     expect_equal_logprobs(training, batch, prompt["token_logprobs"].get<std::vector<double>>());
   }
+}
+
+TEST_F(SmolLm2, GreedyContinuationsEqualThePeersAloneAndTogether) {
+  const Json golden = parse_json(read_file(golden_path("smollm2/greedy.json")), "greedy.json");
+  SamplingParams params;
+  params.max_new_tokens = 64;
+  params.temperature = 0;
+  params.stop_ids = {2};
+  Generator generator(model_);
+  std::map<SequenceId, std::vector<int>> together;
+  std::vector<SequenceId> order;
+  for (const Json& run : golden["runs"]) {
+    const auto prompt = run["prompt_ids"].get<std::vector<int>>();
+    EXPECT_EQ(generate(model_, prompt, params).ids, run["new_ids"].get<std::vector<int>>());
+    order.push_back(generator.add(prompt, params));
+  }
+  while (generator.size() > 0)
+    for (const TokenEvent& event : generator.step())
+      together[event.sequence].push_back(event.token);
+  for (size_t i = 0; i < order.size(); ++i)
+    EXPECT_EQ(together[order[i]], golden["runs"][i]["new_ids"].get<std::vector<int>>());
 }
 
 TEST_F(SmolLm2, IdentityIsTheFilesDigest) {

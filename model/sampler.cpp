@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "model/kernels/cpu/table.h"
+
+namespace afina::model {
+namespace {
+
+uint64_t mix(uint64_t x) {  // splitmix64 (Steele, Lea and Flood, 2014)
+  x += 0x9E3779B97F4A7C15ULL;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+  return x ^ (x >> 31);
+}
+
+/// Orders by logit, larger first, then by id: the order of equal logits must not depend on the sort.
+bool before(const std::pair<float, int>& a, const std::pair<float, int>& b) {
+  return a.first != b.first ? a.first > b.first : a.second < b.second;
+}
+
+}  // namespace
+
+void validate(const SamplingParams& p) {
+  const auto require = [](bool holds, const char* rule, double got) {
+    if (!holds) throw UsageError(cat("[generate] ", rule, ", but got ", got, "."));
+  };
+  require(p.max_new_tokens >= 1, "max_new_tokens must be at least 1", p.max_new_tokens);
+  require(p.temperature >= 0 && p.temperature <= 10, "temperature must be 0..10", p.temperature);
+  require(p.top_p > 0 && p.top_p <= 1, "top_p must be above 0 and at most 1", p.top_p);
+  require(p.top_k >= 0, "top_k must be 0 (all) or more", p.top_k);
+}
+
+double sampling_uniform(uint64_t seed, uint64_t index) {
+  return static_cast<double>(mix(mix(seed) ^ mix(~index)) >> 11) * 0x1p-53;
+}
+
+SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
+                    std::vector<std::pair<float, int>>& work) {
+  const auto& t = kernels::table();
+  const auto n = static_cast<int64_t>(logits.size());
+  const float top = t.max(logits.data(), n);
+  const double log_sum = std::log(t.sum_exp(logits.data(), n, top));
+  const auto result = [&](int token) {
+    return SampledToken{token,
+                        static_cast<double>(logits[static_cast<size_t>(token)]) - static_cast<double>(top) - log_sum};
+  };
+  const auto greedy = static_cast<int>(std::find(logits.begin(), logits.end(), top) - logits.begin());
+  if (greedy == n)
+    throw ModelError("[generate] logits must be numbers, but the model produced NaN.", "check the adapter's weights");
+  if (params.temperature == 0 || params.top_k == 1) return result(greedy);
+
+  // What lies 40 temperatures below the top has a probability below 5e-18 and only slows the sort.
+  const double temperature = params.temperature;
+  const auto floor = static_cast<float>(static_cast<double>(top) - 40.0 * temperature);
+  work.clear();
+  for (int64_t i = 0; i < n; ++i)
+    if (logits[static_cast<size_t>(i)] >= floor) work.emplace_back(logits[static_cast<size_t>(i)], static_cast<int>(i));
+  if (params.top_k > 0 && static_cast<size_t>(params.top_k) < work.size()) {
+    std::nth_element(work.begin(), work.begin() + params.top_k, work.end(), before);
+    work.resize(static_cast<size_t>(params.top_k));
+  }
+  std::sort(work.begin(), work.end(), before);
+  double total = 0;
+  std::vector<double> mass(work.size());
+  for (size_t i = 0; i < work.size(); ++i)
+    total += mass[i] = std::exp((static_cast<double>(work[i].first) - static_cast<double>(top)) / temperature);
+  size_t kept = 0;
+  double kept_mass = 0;
+  while (kept < mass.size() && (kept == 0 || kept_mass < params.top_p * total))
+    kept_mass += mass[kept++];
+  double left = sampling_uniform(params.seed, index) * kept_mass;
+  for (size_t i = 0; i < kept; ++i) {
+    left -= mass[i];
+    if (left < 0) return result(work[i].second);
+  }
+  return result(work[kept - 1].second);
+}
+
+}  // namespace afina::model

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// One token from one row of logits: greedy, or temperature, top-k and top-p with a counter-based random number, so that
+// the choice is a function of (logits, parameters, seed, index) and of nothing that came before.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/generator.h"
+
+namespace afina::model {
+
+/// Throws UsageError naming the field and its range.
+void validate(const SamplingParams& params);
+
+/// Uniform in [0, 1): a function of its arguments alone.
+double sampling_uniform(uint64_t seed, uint64_t index);
+
+struct SampledToken {
+  int token = 0;
+  double logprob = 0;  ///< under softmax(logits)
+};
+
+/// index: number of the new token in its sequence. work is reused space. Ties of the greedy choice go to the lowest id.
+SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
+                    std::vector<std::pair<float, int>>& work);
+
+}  // namespace afina::model

@@ -17,4 +17,8 @@ struct Context {
   std::function<int()> run;
 };
 
+void add_snapshot(CLI::App& app, Context& context);
+void add_runs(CLI::App& app, Context& context);
+void add_adapters(CLI::App& app, Context& context);
+
 }  // namespace afina::app

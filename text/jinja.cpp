@@ -3,6 +3,8 @@
 
 #include <jinja/parser.h>
 
+#include <cctype>
+
 #include "base/cat.h"
 #include "base/error.h"
 #include "base/hash.h"
@@ -150,7 +152,10 @@ JinjaTemplate::JinjaTemplate(const std::string& source, const JinjaLimits& limit
   if (!is_valid_utf8(source)) throw ModelError("[chat template] must be UTF-8, but is not");
   try {
     jinja::lexer lexer;
-    jinja::lexer_result tokens = lexer.tokenize(source);
+    // The engine's lexer drops a one-character text at the very start (lstrip_blocks); an empty expression before it
+    // helps.
+    const bool starts_with_text = source[0] != '{' && std::isspace(static_cast<unsigned char>(source[0])) == 0;
+    jinja::lexer_result tokens = lexer.tokenize(starts_with_text ? "{{''}}" + source : source);
     state_->source = tokens.source;
     state_->replace_generation_tags(tokens.tokens);
     check_nesting(tokens.tokens, limits);

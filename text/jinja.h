@@ -23,7 +23,7 @@ struct JinjaLimits {
   size_t value_bytes = size_t{64} << 20;
   size_t range_length = 100'000;
   size_t stack_bytes = size_t{2} << 20;  ///< recursion of macros
-  double seconds = 20;
+  double seconds = 10;
 };
 
 class JinjaTemplate {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "tests/support/golden.h"
 #include "text/text_stack.h"
 
@@ -91,9 +92,43 @@ TEST(SmolLm2Chat, passes_the_round_trip_check) {
   EXPECT_EQ(check_template(stack()), std::vector<std::string>{});
 }
 
-TEST(TextStack, reads_the_same_model_from_a_gguf_file_whose_template_has_a_known_hash) {
+// formats.md §9.1, made by transformers with the 3.1 template; the vocabulary is 3.0's, whose names of these tokens
+// agree.
+TEST(Llama31Chat, gives_the_reference_ids) {
+  const auto models = std::filesystem::path(AFINA_SOURCE_DIR) / ".deps" / "llama.cpp" / "models";
+  TextStack llama = load_text_stack(models / "ggml-vocab-llama-bpe.gguf");
+  llama.chat_template =
+      std::make_shared<const ChatTemplate>(read_file(models / "templates" / "meta-llama-Llama-3.1-8B-Instruct.jinja"),
+                                           std::map<std::string, std::string>{{"bos_token", "<|begin_of_text|>"}});
+  const std::vector<int32_t> system = {128000, 128006, 9125,  128007, 271,  38766, 1303,  33025, 2696,
+                                       25,     6790,   220,   2366,   18,   198,   15724, 2696,  25,
+                                       220,    1627,   10263, 220,    2366, 19,    271,   128009};
+  const std::vector<int32_t> user = {128006, 882, 128007, 271, 69112, 11, 29386, 64591, 8374, 30, 128009};
+  std::vector<int32_t> prompt = system;
+  prompt.insert(prompt.end(), user.begin(), user.end());
+  prompt.insert(prompt.end(), {128006, 78191, 128007, 271});
+  const std::vector<Message> question = {{"user", " Hola, ¿qué tal? \n"}};
+  EXPECT_EQ(llama.encoder().encode(question, {.add_generation_prompt = true}).ids, prompt);
+
+  const std::vector<Message> chat = {question[0], {"assistant", "Bien.\n"}};
+  std::vector<int32_t> whole = prompt;
+  whole.insert(whole.end(), {82606, 13, 128009});
+  const EncodedChat encoded = llama.encoder().encode(chat);
+  EXPECT_EQ(encoded.ids, whole);
+  std::vector<uint8_t> mask(prompt.size(), 0);
+  mask.insert(mask.end(), 3, 1);
+  EXPECT_EQ(encoded.assistant_mask, mask);
+
+  // The trap of base vocabularies: end of text and end of turn differ.
+  const auto findings = check_template(llama);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_NE(findings[0].find("'<|eot_id|>' (128009), but the model names '<|end_of_text|>' (128001)"),
+            std::string::npos);
+}
+
+TEST(TextStack, keeps_the_template_of_the_file_byte_for_byte) {
   EXPECT_EQ(stack().chat_template->source().size(), 368u);
-  EXPECT_EQ(stack().chat_template->sha256().size(), 64u);
+  EXPECT_EQ(stack().chat_template->sha256(), sha256_hex(stack().chat_template->source()));
   EXPECT_FALSE(stack().chat_template->marks_generation());
 }
 

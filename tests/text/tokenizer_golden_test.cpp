@@ -2,11 +2,14 @@
 // Token by token against Hugging Face tokenizers and llama.cpp, on real vocabularies unpacked into .deps.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "formats/gguf.h"
 #include "tests/support/golden.h"
+#include "tests/support/temp_folder.h"
 #include "text/tokenizer.h"
 
 namespace afina::text {
@@ -100,6 +103,43 @@ TEST(SmolLm2Tokenizer, ends_the_golden_greedy_runs_exactly_where_they_end) {
     EXPECT_EQ(stop != ids.end(), run["stopped_at_eos"].get<bool>());
     EXPECT_LE(ids.end() - stop, 1);
     EXPECT_EQ(smollm2().decode(ids, true), run["text"].get<std::string>());
+  }
+}
+
+// The folder that transformers would write for the same model: same vocabulary, tokenizer.json's pipeline.
+TEST(SmolLm2Tokenizer, gives_the_golden_ids_from_a_hugging_face_folder_too) {
+  const formats::GgufFile file(smollm2_gguf());
+  Json json = Json::parse(R"({"normalizer": null, "post_processor": null, "decoder": {"type": "ByteLevel"},
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true},
+      {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}]}, "model": {"type": "BPE"}})");
+  const auto tokens = file.strings("tokenizer.ggml.tokens");
+  const auto kinds = file.integers("tokenizer.ggml.token_type");
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    json["model"]["vocab"][std::string(tokens[id])] = id;
+    if (kinds[id] == 3) json["added_tokens"].push_back({{"id", id}, {"content", tokens[id]}, {"special", true}});
+  }
+  for (const auto merge : file.strings("tokenizer.ggml.merges"))
+    json["model"]["merges"].push_back(merge);
+  const TempFolder folder;
+  write_file_atomic(folder.path() / "tokenizer.json", json.dump());
+  write_file_atomic(folder.path() / "tokenizer_config.json", R"({"eos_token": "<|im_end|>"})");
+  const Tokenizer tokenizer = load_hf_tokenizer(folder.path());
+  EXPECT_EQ(tokenizer.end_ids(), smollm2().end_ids());
+  for (const auto& c : golden_tokenizer()["cases"]) {
+    const auto text = c["text"].get<std::string>();
+    ASSERT_EQ(tokenizer.encode(text, {.parse_special = true}), c["ids"].get<std::vector<int32_t>>()) << text;
+  }
+}
+
+TEST(SmolLm2Tokenizer, encodes_a_megabyte_of_one_letter_in_about_a_second) {
+  for (const char letter : {'a', ' ', '=', '0'}) {
+    const std::string text(1 << 20, letter);
+    const auto start = std::chrono::steady_clock::now();
+    const auto ids = smollm2().encode(text);
+    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+    std::cout << "1 MiB of '" << letter << "': " << spent.count() << " s\n";
+    EXPECT_LT(spent.count(), 3.0);  // a quadratic merge loop would take minutes; the machine may be busy
+    EXPECT_EQ(smollm2().decode(ids), text);
   }
 }
 

@@ -86,6 +86,8 @@ class PackedF32 final : public FrozenLinear {
 
   void gather_rows(std::span<const int> rows, at::Tensor& out_RI) const override {
     check_shape(out_RI, {static_cast<int64_t>(rows.size()), in_}, "out_RI");
+    for (const int row : rows)
+      AFINA_CHECK(row >= 0 && row < out_, "[model] rows must be 0..", out_ - 1, ", but one is ", row);
     parallel(
         static_cast<int64_t>(rows.size()),
         [&](int64_t begin, int64_t end) {

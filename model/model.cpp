@@ -47,6 +47,14 @@ std::shared_ptr<const Model> load_folder(const fs::path& folder, const LoadOptio
   return build_model(config, *safetensors_source(file), options, folder);
 }
 
+/// Tells a file that was replaced after it was loaded, without reading it.
+std::string stamp_of(const fs::path& path) {
+  std::error_code code;
+  const fs::path file = fs::is_directory(path, code) ? path / "model.safetensors" : path;
+  const auto size = fs::file_size(file, code);
+  return code ? "" : cat(size, "/", fs::last_write_time(file, code).time_since_epoch().count());
+}
+
 void hash_tensor(Sha256& hash, const at::Tensor& tensor) {
   hash.update(tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel()) * 4);
 }
@@ -67,12 +75,16 @@ Model::Model(ModelConfig config, std::vector<LayerWeights> layers, std::unique_p
       head_(std::move(head)),
       final_norm_D_(std::move(final_norm_D)),
       path_(std::move(path)) {
+  if (!path_.empty()) stamp_ = stamp_of(path_);
   AFINA_CHECK(static_cast<int64_t>(layers_.size()) == config_.layers, "[model] must have every layer of its config");
 }
 
 const std::string& Model::identity() const {
   const std::lock_guard lock(identity_mutex_);
   if (!identity_.empty()) return identity_;
+  if (!path_.empty() && stamp_of(path_) != stamp_)
+    throw ModelError(cat("[model] file must be the one that was loaded, but '", path_.string(), "' has changed since."),
+                     "load the model again");
   if (path_.empty()) {
     Sha256 hash;
     hash_linear(hash, *embedding_);

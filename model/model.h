@@ -57,6 +57,7 @@ class Model {
   std::unique_ptr<FrozenLinear> embedding_, head_;
   at::Tensor final_norm_D_;
   std::filesystem::path path_;
+  std::string stamp_;
   mutable std::mutex identity_mutex_;
   mutable std::string identity_;
 };

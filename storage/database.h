@@ -20,6 +20,10 @@ class ConnectionPool;
 class KeeperLink;
 class Transaction;
 
+/// Roles of migration 005: what the collector and the trainer may touch on a real server.
+inline constexpr const char* kWebRole = "afina_web";
+inline constexpr const char* kTrainerRole = "afina_trainer";
+
 /// Where the data is.
 struct DatabaseTarget {
   enum class Kind { url, home, none };
@@ -37,8 +41,9 @@ struct DatabaseOptions {
   std::chrono::milliseconds pool_wait{1500};  ///< for a free connection; then StorageError, retryable
   std::chrono::milliseconds statement_timeout{30'000};
   std::chrono::milliseconds lock_timeout{5'000};
-  bool migrate = true;                              ///< bring the schema up to date; false: refuse an old one too
-  bool announce = true;                             ///< one log line: which database and where its files are
+  bool migrate = true;   ///< bring the schema up to date; false: refuse an old one too
+  std::string role;      ///< SET ROLE of every connection: kWebRole, kTrainerRole; empty: whoever the URL names
+  bool announce = true;  ///< one log line: which database and where its files are
   std::chrono::milliseconds keeper_linger{30'000};  ///< private cluster: it stops so long after its last client
   /// Private cluster: the command that runs the keeper, to which "--home H --linger-ms N" is added. Empty: `afina db
   /// keep` of the `afina` beside the running program.
@@ -90,7 +95,7 @@ class Database {
   /// "private PostgreSQL of /home/ana/.local/share/afina" or "PostgreSQL at db.example/afina": no password.
   std::string describe() const;
   /// A connection string for psql; of a private cluster it works only while somebody keeps the cluster up.
-  const std::string& url() const { return url_; }
+  std::string url() const;
   /// Where the cluster's files are; empty for an explicit URL.
   const std::filesystem::path& data_folder() const { return data_folder_; }
   /// The schema's version after opening.
@@ -104,7 +109,7 @@ class Database {
   Database() = default;
   void run(Body body, const TransactionOptions& options);
 
-  std::string url_;
+  std::string url_;  ///< of an explicit target
   std::filesystem::path data_folder_;
   std::filesystem::path home_;
   int schema_version_ = 0;

@@ -52,6 +52,7 @@ struct SnapshotMember {
   std::optional<double> margin;        ///< nats; nothing: from the run
   double weight = 1.0;
   std::string prompt_sha256;                ///< of the normalised prompt, which splits go by
+  std::string content_sha256;               ///< of the row's texts, as the maker hashes them; may be empty
   std::vector<std::string> preference_ids;  ///< judgements behind it
 };
 
@@ -66,7 +67,7 @@ struct Snapshot {
   std::string isolation;  ///< transaction isolation and xmin..xmax, filled in
   Time created_at{};
 };
-/// SHA-256 over the members in canonical JSON lines and the texts' hashes.
+/// SHA-256 over the members in order, one canonical JSON line each.
 std::string snapshot_sha256(const std::vector<SnapshotMember>& members);
 /// Snapshot and members in the running transaction. Throws DataError for no member, Conflict for a taken name.
 Snapshot insert_snapshot(Transaction& t, const Snapshot& snapshot, const std::vector<SnapshotMember>& members);

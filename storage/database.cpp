@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/database.h"
+
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "base/home.h"
+#include "base/log.h"
+#include "storage/database_url.h"
+#include "storage/keeper_link.h"
+#include "storage/migrations.h"
+#include "storage/pool.h"
+#include "storage/transaction.h"
+
+namespace afina::storage {
+namespace {
+
+std::string session_sql(const DatabaseOptions& options) {
+  std::string sql =
+      cat("SET client_encoding = 'UTF8'; SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; ",
+          "SET client_min_messages = warning; SET statement_timeout = ", options.statement_timeout.count(),
+          "; SET lock_timeout = ", options.lock_timeout.count(), "; SET idle_in_transaction_session_timeout = 60000");
+  if (options.role == kWebRole || options.role == kTrainerRole) sql += cat("; SET ROLE ", options.role);
+  return sql;
+}
+
+std::string begin_sql(const TransactionOptions& options) {
+  std::string sql = "BEGIN ISOLATION LEVEL ";
+  switch (options.isolation) {
+    case Isolation::read_committed:
+      sql += "READ COMMITTED";
+      break;
+    case Isolation::repeatable_read:
+      sql += "REPEATABLE READ";
+      break;
+    case Isolation::serializable:
+      sql += "SERIALIZABLE";
+      break;
+  }
+  return sql + (options.read_only ? " READ ONLY" : "");
+}
+
+// Those that met once must not meet again at the same moment.
+void pause_before_retry(int attempt) {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  const int longest_ms = 2 << std::min(attempt, 6);
+  std::this_thread::sleep_for(
+      std::chrono::microseconds(std::uniform_int_distribution<int>(0, longest_ms * 1000)(random)));
+}
+
+void rollback(ConnectionPool::Lease& lease) noexcept {
+  try {
+    lease->script("ROLLBACK");
+  } catch (...) {
+    lease.discard();
+  }
+}
+
+bool is_serialisation_failure(const StorageError& error) {
+  return error.sqlstate() == "40001" || error.sqlstate() == "40P01";
+}
+
+}  // namespace
+
+DatabaseTarget database_target(const std::optional<std::string>& database_option) {
+  std::optional<std::string> url = database_option;
+  const char* variable = std::getenv("DATABASE_URL");
+  if (!url && variable != nullptr && *variable != '\0') url = variable;
+  if (url && *url == "none") return {DatabaseTarget::Kind::none, "", {}};
+  if (url) return {DatabaseTarget::Kind::url, *url, {}};
+  return {DatabaseTarget::Kind::home, "", find_home(home_inputs_from_environment())};
+}
+
+std::unique_ptr<Database> Database::open(const DatabaseTarget& target, const DatabaseOptions& options) {
+  if (target.kind == DatabaseTarget::Kind::none) {
+    throw UsageError("[storage] this must have a database, but --database is none.",
+                     "leave --database and DATABASE_URL unset for a private cluster");
+  }
+  std::unique_ptr<Database> database(new Database());
+  Database& d = *database;
+  std::function<std::string()> url_of;
+  if (target.kind == DatabaseTarget::Kind::home) {
+    d.home_ = std::filesystem::absolute(target.home).lexically_normal();
+    KeeperLinkOptions link{d.home_, options.keeper_command, options.keeper_linger};
+    d.keeper_ = std::make_unique<KeeperLink>(std::move(link));
+    d.data_folder_ = d.keeper_->ensure().data_folder;
+    url_of = [keeper = d.keeper_.get()] { return keeper->ensure().url; };
+  } else {
+    d.url_ = with_connection_defaults(target.url);
+    url_of = [url = d.url_] { return url; };
+  }
+  // Whoever opens may migrate; the role is for what comes after.
+  PgConnection first(url_of());
+  first.script(session_sql({}));
+  if (first.exec("SELECT current_setting('server_encoding') AS encoding").one().text("encoding") != "UTF8") {
+    throw UsageError("[storage] the database must be encoded in UTF8, but is not.",
+                     "createdb --encoding=UTF8 --template=template0 NAME");
+  }
+  d.schema_version_ = migrate(first, embedded_migrations(), options.migrate);
+  ConnectionPool::Options pool;
+  pool.max_connections = options.max_connections;
+  pool.wait = options.pool_wait;
+  pool.session_sql = session_sql(options);
+  d.pool_ = std::make_unique<ConnectionPool>(url_of, pool);
+  if (options.announce) {
+    log_info("storage", d.describe(), d.data_folder_.empty() ? "" : cat(", files in ", d.data_folder_.string()));
+  }
+  return database;
+}
+
+Database::~Database() = default;
+
+std::string Database::describe() const {
+  return keeper_ ? cat("private PostgreSQL of ", home_.string()) : cat("PostgreSQL at ", without_secrets(url_));
+}
+
+std::string Database::url() const {
+  return keeper_ ? keeper_->ensure().url : url_;
+}
+
+void Database::run(Body body, const TransactionOptions& options) {
+  int clashes = 0;
+  bool lost_before = false;
+  for (;;) {
+    ConnectionPool::Lease lease = pool_->acquire();
+    Transaction transaction(*lease);
+    bool committing = false;
+    try {
+      lease->script(begin_sql(options));
+      body.call(body.fn, transaction);
+      committing = true;
+      lease->script("COMMIT");
+      return;
+    } catch (const StorageError& error) {
+      if (!lease->broken()) {
+        rollback(lease);
+        if (!is_serialisation_failure(error) || ++clashes >= options.max_tries) throw;
+      } else {
+        pool_->drop_idle();
+        // Before COMMIT was sent nothing is stored, and the function may always run again. After it nobody knows.
+        if (committing && !options.repeatable) {
+          throw StorageError(
+              "[storage] a commit must be answered, but the connection was lost: its outcome is unknown.",
+              "look before you repeat it", false, "08007");
+        }
+        if (lost_before) throw;
+        lost_before = true;
+        continue;
+      }
+    } catch (...) {
+      rollback(lease);
+      throw;
+    }
+    pause_before_retry(clashes);
+  }
+}
+
+}  // namespace afina::storage

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// One connection to PostgreSQL. The only wrapper of libpqxx: what 6.4 and 7 share, no silent reconnect, SQLSTATE turned
+// into typed errors in one place. One thread at a time.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "storage/sql.h"
+
+namespace afina::storage {
+
+class PgConnection {
+ public:
+  /// Throws StorageError; retryable where the server is starting, stopping or not there.
+  explicit PgConnection(const std::string& url);
+  ~PgConnection();
+  PgConnection(const PgConnection&) = delete;
+  PgConnection& operator=(const PgConnection&) = delete;
+  /// One statement, prepared on its first use here.
+  Result exec(std::string_view sql, const Params& params = {});
+  /// Any number of statements without parameters, unprepared: BEGIN, SET, migrations.
+  void script(const std::string& sql);
+  /// True once the server is gone: nothing works any more.
+  bool broken() const { return broken_; }
+
+ private:
+  struct Impl;
+  template <typename F>
+  auto guarded(std::string_view sql, F&& fn);
+  std::unique_ptr<Impl> impl_;
+  bool broken_ = false;
+};
+
+/// The typed error of a server's answer. message: as the server said it.
+[[noreturn]] void throw_sqlstate(const std::string& sqlstate, const std::string& message, std::string_view sql);
+
+}  // namespace afina::storage

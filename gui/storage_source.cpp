@@ -51,7 +51,7 @@ LoopData loop_of(const storage::LoopCounts& counts) {
   loop.adapters.adapters = counts.adapters;
   if (counts.newest_adapter) {
     const storage::Adapter& newest = *counts.newest_adapter;
-    loop.adapters = {counts.adapters, newest.id, newest.name, newest.created_at};
+    loop.adapters = {counts.adapters, newest.id, newest.name, newest.path, newest.created_at};
   }
   loop.arena = {counts.arena_wins + counts.arena_ties + counts.arena_losses,
                 counts.arena_wins,

@@ -96,9 +96,9 @@ void ConversationsPanel::draw_row(const Ui& ui, const ConversationRow& row, cons
   ImGui::SetCursorScreenPos({at.x + pad + mark, at.y + pad});
   ImGui::BeginGroup();
   clipped(title, ui.palette.text, width - 2 * pad - tag_width - em(0.4F));
-  label(cat(date_time(row.created_at), "  ·  ",
-            ui.texts(Text::conversation_counts, with_groups(row.messages), with_groups(row.votes))),
-        ui.palette.muted);
+  clipped(cat(date_time(row.created_at), "  ·  ",
+              ui.texts(Text::conversation_counts, with_groups(row.messages), with_groups(row.votes))),
+          ui.palette.muted, width - 2 * pad - mark);
   ImGui::EndGroup();
   if (!row.language.empty()) {
     ImGui::SetCursorScreenPos({at.x + width - pad - tag_width + em(0.3F), at.y + pad});

@@ -106,15 +106,14 @@ void Curves::draw_toolbar(const Ui& ui) {
   ImGui::BeginDisabled(is_following_);
   if (ImGui::Button(cat(ui.texts(Text::chart_fit), "###fit").c_str())) is_following_ = true;
   ImGui::EndDisabled();
-  ImGui::SameLine();
-  const std::string note = smoothing_ > 0 ? ui.texts(Text::smoothing_note, fixed(smoothing_, 2))
-                                          : std::string(ui.texts(Text::smoothing_off));
-  label(note, ui.palette.muted);
   ImGui::SameLine(0, em(1.2F));
   label("\u25C6", ui.palette.series[1]);
   ImGui::SameLine();
-  clipped(cat(ui.texts(Text::chart_eval), "    x: ", ui.texts(Text::chart_steps)), ui.palette.muted,
-          ImGui::GetContentRegionAvail().x);
+  label(ui.texts(Text::chart_eval), ui.palette.muted);
+  ImGui::SameLine(0, em(1.2F));
+  const std::string note = smoothing_ > 0 ? ui.texts(Text::smoothing_note, fixed(smoothing_, 2))
+                                          : std::string(ui.texts(Text::smoothing_off));
+  clipped(cat(note, "    x: ", ui.texts(Text::chart_steps)), ui.palette.muted, ImGui::GetContentRegionAvail().x);
 }
 
 void Curves::draw_chart(const Ui& ui, const Chart& chart, float width, float height) {
@@ -161,7 +160,7 @@ void Curves::draw_plot(const Ui& ui, const Chart& chart, float height) {
                       ImPlotAxisFlags_NoHighlight | ImPlotAxisFlags_Lock);
     ImPlot::SetupAxisLinks(ImAxis_X1, &view_from_, &view_to_);
     ImPlot::SetupAxisLimits(ImAxis_Y1, low, high, ImPlotCond_Always);
-    if (chart.is_scientific) ImPlot::SetupAxisFormat(ImAxis_Y1, "%.0e");
+    if (chart.is_scientific) ImPlot::SetupAxisFormat(ImAxis_Y1, "%.2g");
     ImPlot::SetupMouseText(ImPlotLocation_NorthEast);
     const auto plot = [](const char* id, const Series& series, const ImPlotSpec& spec) {
       ImPlot::PlotLine(id, series.steps.data(), series.values.data(), static_cast<int>(series.steps.size()), spec);

@@ -22,7 +22,6 @@ struct Card {
   Stage stage;
   const char* number;
   Text title;
-  Text unit;
   int64_t count;
   std::vector<std::string> lines;
   std::optional<Time> newest_at;
@@ -55,7 +54,6 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
        Stage::conversations,
        "1",
        Text::stage_conversations,
-       Text::unit_conversations,
        loop.conversations.conversations,
        {},
        loop.conversations.newest_at,
@@ -64,7 +62,6 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
        Stage::votes,
        "2",
        Text::stage_votes,
-       Text::unit_votes,
        loop.votes.votes,
        {},
        loop.votes.newest_at,
@@ -73,38 +70,20 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
        Stage::snapshots,
        "3",
        Text::stage_snapshots,
-       Text::unit_snapshots,
        loop.snapshots.snapshots,
        {},
        loop.snapshots.newest_at,
        std::nullopt},
-      {"runs",
-       Stage::runs,
-       "4",
-       Text::stage_runs,
-       Text::unit_runs,
-       loop.runs.runs,
-       {},
-       loop.runs.newest_at,
-       PanelId::runs},
+      {"runs", Stage::runs, "4", Text::stage_runs, loop.runs.runs, {}, loop.runs.newest_at, PanelId::runs},
       {"adapters",
        Stage::adapters,
        "5",
        Text::stage_adapters,
-       Text::unit_adapters,
        loop.adapters.adapters,
        {},
        loop.adapters.newest_at,
        std::nullopt},
-      {"arena",
-       Stage::arena,
-       "6",
-       Text::stage_arena,
-       Text::unit_arena,
-       loop.arena.votes,
-       {},
-       loop.arena.newest_at,
-       std::nullopt},
+      {"arena", Stage::arena, "6", Text::stage_arena, loop.arena.votes, {}, loop.arena.newest_at, std::nullopt},
   }};
   if (loop.conversations.conversations > 0) {
     cards[0].lines = {texts(Text::loop_messages, with_groups(loop.conversations.messages)),
@@ -141,7 +120,7 @@ std::array<Card, 6> make_cards(const LoopData& loop, const Catalogue& texts) {
   if (loop.adapters.adapters > 0) cards[4].lines = {texts(Text::loop_adapter_newest, loop.adapters.newest_name)};
   if (const auto rate = win_rate(loop.arena)) {
     cards[5].lines = {
-        texts(Text::loop_arena_rate, percent(rate->rate, 1), percent(rate->low, 0), percent(rate->high, 0)),
+        texts(Text::loop_arena_rate, percent(rate->rate, 1), fixed(100 * rate->low, 0), percent(rate->high, 0)),
         texts(Text::loop_arena_wins, with_groups(loop.arena.wins), with_groups(loop.arena.ties),
               with_groups(loop.arena.losses))};
     cards[5].gauge = Gauge::interval;
@@ -200,9 +179,6 @@ void draw_card(const Ui& ui, const Card& card, bool is_next, ImVec2 at, ImVec2 s
     pill(ui.texts(Text::loop_next), ui.palette.accent);
   }
   heading(ui, with_groups(card.count), card.count > 0 ? ui.palette.text : ui.palette.muted, 2.1F);
-  ImGui::SameLine();
-  ImGui::SetCursorPosY(ImGui::GetCursorPosY() + em(1.05F));
-  label(ui.texts(card.unit), ui.palette.muted);
   if (card.lines.empty()) label(ui.texts(Text::age_never), ui.palette.muted);
   for (const std::string& line : card.lines)
     clipped(line, ui.palette.muted, size.x - 2 * pad);
@@ -232,7 +208,7 @@ void arrow(const Ui& ui, ImVec2 from, ImVec2 to) {
 // Three cards above, three below, arrows clockwise. Returns the height used.
 float draw_ring(const Ui& ui, const std::array<Card, 6>& cards, Stage next, ImVec2 at, ImVec2 room) {
   const float gap_x = em(3.4F), gap_y = em(3.2F), air = em(0.4F), width = room.x;
-  const float card_height = std::clamp((room.y - gap_y) / 2, em(10.5F), em(12));
+  const float card_height = std::clamp((room.y - gap_y) / 2, em(10.2F), em(11));
   const float card_width = (width - 2 * gap_x) / 3;
   std::array<ImVec2, 6> corner{};
   for (size_t i = 0; i < 6; ++i) {

@@ -21,18 +21,19 @@ struct Column {
   Text title;
   float width_em;  ///< 0: takes what is left
   bool is_number;
+  float least_room_em;  ///< hidden in a panel narrower than this; 0: always there
 };
 
 constexpr std::array<Column, 9> kColumns = {{
-    {RunColumn::name, Text::column_run, 0, false},
-    {RunColumn::method, Text::column_method, 4.5F, false},
-    {RunColumn::state, Text::column_state, 6.5F, false},
-    {RunColumn::step, Text::column_step, 7.5F, true},
-    {RunColumn::loss, Text::column_loss, 6.5F, true},
-    {RunColumn::margin, Text::column_margin, 7.5F, true},
-    {RunColumn::accuracy, Text::column_accuracy, 7, true},
-    {RunColumn::speed, Text::column_speed, 5, true},
-    {RunColumn::created, Text::column_created, 9.5F, true},
+    {RunColumn::name, Text::column_run, 0, false, 0},
+    {RunColumn::method, Text::column_method, 4.5F, false, 75},
+    {RunColumn::state, Text::column_state, 6.5F, false, 0},
+    {RunColumn::step, Text::column_step, 7.5F, true, 0},
+    {RunColumn::loss, Text::column_loss, 6.5F, true, 0},
+    {RunColumn::margin, Text::column_margin, 7.5F, true, 0},
+    {RunColumn::accuracy, Text::column_accuracy, 7, true, 64},
+    {RunColumn::speed, Text::column_speed, 5, true, 75},
+    {RunColumn::created, Text::column_created, 9.5F, true, 0},
 }};
 
 struct State {
@@ -53,7 +54,7 @@ State state_of(const Ui& ui, const std::string& state) {
 void draw_headers(const Ui& ui) {
   ImGui::TableNextRow(ImGuiTableRowFlags_Headers);
   for (size_t i = 0; i < kColumns.size(); ++i) {
-    ImGui::TableSetColumnIndex(static_cast<int>(i));
+    if (!ImGui::TableSetColumnIndex(static_cast<int>(i))) continue;  // hidden
     const char* title = ui.texts(kColumns[i].title);
     if (!kColumns[i].is_number) {
       ImGui::TableHeader(cat(title, "###", i).c_str());
@@ -156,6 +157,7 @@ void RunsPanel::draw_table(const Ui& ui, const std::vector<RunRow>& runs) {
   for (const Column& column : kColumns) {
     ImGuiTableColumnFlags flags =
         column.width_em > 0 ? ImGuiTableColumnFlags_WidthFixed : ImGuiTableColumnFlags_WidthStretch;
+    if (ImGui::GetWindowWidth() < em(column.least_room_em)) flags |= ImGuiTableColumnFlags_Disabled;
     if (column.column == RunColumn::created) {
       flags |= ImGuiTableColumnFlags_DefaultSort | ImGuiTableColumnFlags_PreferSortDescending;
     }

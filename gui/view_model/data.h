@@ -70,6 +70,7 @@ struct AdapterStage {
   int64_t adapters = 0;
   std::string newest_id;
   std::string newest_name;
+  std::string newest_folder;  ///< PEFT
   std::optional<Time> newest_at;
   bool operator==(const AdapterStage&) const = default;
 };

@@ -37,6 +37,10 @@ inline constexpr int64_t kLeastNewVotes = 10;
 /// Arena votes below which nothing is concluded.
 inline constexpr int64_t kLeastArenaVotes = 30;
 
+/// A word as a POSIX shell takes it: as it is where that is safe, else in single quotes. Names and paths come from
+/// people.
+std::string shell_word(const std::string& word);
+
 NextAction next_action(const LoopData& loop, const Catalogue& texts);
 
 }  // namespace afina::gui

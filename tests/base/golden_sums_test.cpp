@@ -24,6 +24,7 @@ TEST(Golden, EveryFileIsListedWithItsHash) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(golden_path(""))) {
     const std::string name = std::filesystem::relative(entry.path(), golden_path("")).generic_string();
     if (!entry.is_regular_file() || entry.path().filename() == "README.md" || name == "SHA256SUMS") continue;
+    if (name.ends_with(".new.png") || name.ends_with(".diff.png")) continue;  // left by a failed picture test
     EXPECT_EQ(listed.count(name), 1U) << name << " is not in SHA256SUMS";
   }
   EXPECT_LT(bytes, 20U << 20);

@@ -80,7 +80,8 @@ LoopData fake_loop() {
                312,
                600,
                fixed_now() - minutes(41)};
-  loop.adapters = {2, "0193a6f0-0000-7000-8000-0000e11f52ab", "dpo-nov-12", fixed_now() - hours(70)};
+  loop.adapters = {2, "0193a6f0-0000-7000-8000-0000e11f52ab", "dpo-nov-12", "runs/dpo-nov-12/adapter",
+                   fixed_now() - hours(70)};
   loop.arena = {184, 101, 22, 61, "dpo-nov-12", "0193a6f0-0000-7000-8000-0000e11f52ab", fixed_now() - minutes(26)};
   loop.base_model = "SmolLM2-135M-Instruct.Q4_1.gguf";
   return loop;

@@ -184,7 +184,7 @@ TEST(Interaction, CopyPutsTheCommandLineOnTheClipboard) {
     person.ItemClick("**/command/###copy");
     clipboard = ImGui::GetClipboardText();
   }));
-  EXPECT_EQ(clipboard, "afina runs tail " + fake_runs()[0].id);
+  EXPECT_EQ(clipboard, "afina runs tail --follow dpo-nov-20-r16");
   EXPECT_TRUE(bench.has(CopyText{clipboard}));
 }
 

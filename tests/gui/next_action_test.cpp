@@ -49,13 +49,13 @@ TEST(NextAction, VotesWithoutASnapshotAskForOne) {
   LoopData loop = with_snapshot();
   loop.snapshots = {};
   EXPECT_EQ(next(loop).kind, ActionKind::take_snapshot);
-  EXPECT_EQ(next(loop).sentence.find("1\u202F128 votes"), 0U);
+  EXPECT_NE(next(loop).sentence.find("1\u202F128"), std::string::npos);
 }
 
 TEST(NextAction, ASnapshotWithoutARunAsksForTrainingOnIt) {
   const NextAction action = next(with_snapshot());
   EXPECT_EQ(action.kind, ActionKind::train);
-  EXPECT_NE(action.command.find("--snapshot " + with_snapshot().snapshots.newest_id), std::string::npos);
+  EXPECT_NE(action.command.find("--snapshot " + with_snapshot().snapshots.newest_name), std::string::npos);
 }
 
 TEST(NextAction, ARunOnItsWayIsWatched) {
@@ -98,6 +98,16 @@ TEST(NextAction, ManyNewVotesAskForAnotherSnapshot) {
   EXPECT_NE(next(loop).kind, ActionKind::take_snapshot);
   loop.votes.outside_newest_snapshot = loop.snapshots.newest_rows / 5;
   EXPECT_EQ(next(loop).kind, ActionKind::take_snapshot);
+}
+
+TEST(NextAction, NamesFromPeopleStayOneWordOfTheShell) {
+  EXPECT_EQ(shell_word("runs/dpo-nov-12"), "runs/dpo-nov-12");
+  EXPECT_EQ(shell_word("a; rm -rf ~"), "'a; rm -rf ~'");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word(""), "''");
+  LoopData loop = with_snapshot();
+  loop.snapshots.newest_name = "nov $(reboot)";
+  EXPECT_NE(next(loop).command.find("--snapshot 'nov $(reboot)' --out"), std::string::npos);
 }
 
 }  // namespace

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <map>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "gui/app.h"
 #include "tests/gui/fake_source.h"
 #include "tests/support/golden.h"
@@ -34,9 +38,25 @@ double differing_share(const Image& a, const Image& b, Image& diff) {
   return 4.0 * static_cast<double>(differing) / static_cast<double>(a.rgba.size());
 }
 
+// Keeps tests/golden/SHA256SUMS true: one line a file, sorted by path.
+void update_sum(const std::string& name) {
+  std::map<std::string, std::string> hashes;
+  std::ifstream in(golden_path("SHA256SUMS"));
+  for (std::string line; std::getline(in, line);)
+    hashes[line.substr(66)] = line.substr(0, 64);
+  hashes["./" + name] = sha256_file_hex(golden_path(name).string());
+  std::string out;
+  for (const auto& [path, hash] : hashes)
+    out += hash + "  " + path + "\n";
+  write_file_atomic(golden_path("SHA256SUMS"), out);
+}
+
 void expect_golden(const std::string& name, const Image& image) {
   const auto golden = golden_path("gui/" + name + ".png");
-  if (std::getenv("UPDATE_GOLDEN") != nullptr) return write_png(golden, image);
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) {
+    write_png(golden, image);
+    return update_sum("gui/" + name + ".png");
+  }
   Image diff;
   const Image expected = read_png(golden);
   const double share = differing_share(expected, image, diff);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "base/cat.h"
 #include "base/error.h"
 #include "gui/app.h"
 #include "tests/gui/fake_source.h"
@@ -33,16 +34,18 @@ class VirtualDisplay {
         const_cast<char*>("0"),    const_cast<char*>("1280x800x24"), nullptr};
     const int failed = posix_spawnp(&pid, "Xvfb", nullptr, nullptr, arguments.data(), environ);
     close(pipe_ends[1]);
-    std::array<char, 16> number{};
-    // Blocks until the server is ready, or until it has exited and the pipe is closed.
-    const ssize_t length = failed == 0 ? read(pipe_ends[0], number.data(), number.size()) : 0;
+    // Blocks until the server has told its number and a line end, or until it has exited and the pipe is closed.
+    std::string number;
+    char next = 0;
+    while (failed == 0 && number.size() < 16 && read(pipe_ends[0], &next, 1) == 1 && next != '\n')
+      number.push_back(next);
     close(pipe_ends[0]);
-    if (length <= 0) {
+    if (next != '\n') {
       if (failed == 0) waitpid(pid, nullptr, 0);
       pid = 0;
       return std::nullopt;
     }
-    return ":" + std::string(number.data(), static_cast<size_t>(length) - 1);
+    return cat(":", number);
   }
 };
 

@@ -17,6 +17,8 @@ struct Context {
   std::function<int()> run;
 };
 
+void add_generate(CLI::App& app, Context& context);
+void add_serve(CLI::App& app, Context& context);
 void add_snapshot(CLI::App& app, Context& context);
 void add_runs(CLI::App& app, Context& context);
 void add_adapters(CLI::App& app, Context& context);

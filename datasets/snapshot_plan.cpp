@@ -7,11 +7,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "datasets/labels.h"
 
 namespace afina::datasets {
 namespace {
 
+using storage::EligiblePair;
 using storage::MemberKind;
 using storage::SnapshotMember;
 
@@ -34,18 +36,41 @@ Vote vote_of(const storage::Preference& preference) {
   return {outcome, preference.grade, 1.0, preference.id, preference.annotator_id};
 }
 
+// Over what is trained on: messages of the prompt, then the chosen and the rejected text.
+std::string content_sha256(const EligiblePair& pair, const SnapshotMember& member) {
+  const auto text_of = [&](const std::string& id) -> std::string {
+    if (id.empty()) return "";
+    if (id == pair.a.id) return pair.a.text;
+    if (id == pair.b.id) return pair.b.text;
+    for (const storage::Rewrite& rewrite : pair.rewrites) {
+      if (rewrite.id == id) return rewrite.text;
+    }
+    throw InternalError(cat("[datasets.snapshot] must know every text of a member, but not ", id, "."));
+  };
+  Json content = Json::array();
+  for (const storage::Message& message : pair.prompt)
+    content.push_back({message.role, message.content});
+  const bool rewritten = !member.chosen_rewrite_id.empty();
+  content.push_back(text_of(rewritten ? member.chosen_rewrite_id : member.chosen_generation_id));
+  content.push_back(text_of(member.rejected_generation_id));
+  return sha256_hex(dump_json(content));
+}
+
 class Planner {
  public:
   explicit Planner(const SnapshotSpec& spec) : split_(spec.split) {}
 
-  void add(const storage::EligiblePair& pair) {
+  void add(const EligiblePair& pair) {
     ++pairs_;
     prompt_ = split_prompt(pair.prompt);
     prompt_sha256_ = prompt_hash(prompt_);
+    const size_t first = list_.size();
     for (auto& [split, votes] : votes_by_split(pair))
       add_votes(pair, split, votes);
     for (const storage::Rewrite& rewrite : pair.rewrites)
       add_rewrite(pair, rewrite);
+    for (size_t i = first; i < list_.size(); ++i)
+      list_[i].content_sha256 = content_sha256(pair, list_[i]);
   }
 
   SnapshotPlan finish() {
@@ -64,7 +89,7 @@ class Planner {
   }
 
  private:
-  std::map<Split, std::vector<Vote>> votes_by_split(const storage::EligiblePair& pair) {
+  std::map<Split, std::vector<Vote>> votes_by_split(const EligiblePair& pair) {
     std::map<std::string, const storage::Preference*> newest;
     for (const auto& preference : pair.votes) {
       if (preference.outcome == storage::Outcome::retracted) continue;
@@ -89,7 +114,7 @@ class Planner {
     cannot_judge_ += preference.outcome == storage::Outcome::cannot_judge ? 1 : 0;
   }
 
-  void add_votes(const storage::EligiblePair& pair, Split split, const std::vector<Vote>& votes) {
+  void add_votes(const EligiblePair& pair, Split split, const std::vector<Vote>& votes) {
     const PairJudgement judgement = judge_pair(votes);
     if (!judgement.preference_ids.empty()) {
       const std::string& chosen = judgement.swapped ? pair.b.id : pair.a.id;
@@ -112,7 +137,7 @@ class Planner {
     }
   }
 
-  void add_rewrite(const storage::EligiblePair& pair, const storage::Rewrite& rewrite) {
+  void add_rewrite(const EligiblePair& pair, const storage::Rewrite& rewrite) {
     ++rewrites_;
     const Split split = split_of(prompt_, rewrite.annotator_id, split_);
     push(pair, MemberKind::answer, split, {}).chosen_rewrite_id = rewrite.id;
@@ -125,7 +150,7 @@ class Planner {
     }
   }
 
-  SnapshotMember& push(const storage::EligiblePair& pair, MemberKind kind, Split split,
+  SnapshotMember& push(const EligiblePair& pair, MemberKind kind, Split split,
                        std::vector<std::string> preference_ids) {
     SnapshotMember member;
     member.position = static_cast<int64_t>(list_.size());
@@ -175,7 +200,7 @@ std::string split_prompt(std::span<const storage::Message> prompt) {
 
 SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec) {
   Planner planner(spec);
-  for (const storage::EligiblePair& pair : pairs)
+  for (const EligiblePair& pair : pairs)
     planner.add(pair);
   return planner.finish();
 }

@@ -134,9 +134,25 @@ TEST(SnapshotPlan, ARewriteBeatsBothAnswersAndIsImitated) {
   EXPECT_EQ(of_kind(plan, MemberKind::answer)[0].chosen_rewrite_id, "r");
 }
 
+TEST(SnapshotPlan, EveryMemberNamesTheTextsItWasMadeOf) {
+  auto pair = shown_pair("p", "hola");
+  pair.a.text = "sí";
+  pair.b.text = "no";
+  vote(pair, "ana", 3);
+  const auto hash = [&] { return plan_of(pair).members[0].content_sha256; };
+  const std::string before = hash();
+  EXPECT_EQ(before.size(), 64U);
+  EXPECT_EQ(before, hash());
+  pair.b.text = "no.";
+  EXPECT_NE(before, hash());
+  pair.b.text = "no";
+  pair.prompt[0].content = "hola ";
+  EXPECT_NE(before, hash()) << "the texts as they are, not as splits see them";
+}
+
 TEST(SnapshotPlan, AnAnswerIsImitatedOnceASplit) {
   auto first = shown_pair("p", "hola"), second = shown_pair("q", "hola");
-  second.a.id = "p-a";
+  second.a.id = "p-a";  // the same answer, beside another
   vote(first, "ana", 2);
   vote(second, "ana", 2);
   EXPECT_EQ(of_kind(plan_snapshot(std::vector{first, second}, {}), MemberKind::answer).size(), 1U);

@@ -124,11 +124,11 @@ void Cluster::initialise() {
   fs::remove_all(unfinished);
   make_private_folder(unfinished, paths_.uid, paths_.gid);
   log_info("storage", "making a PostgreSQL data folder in ", paths_.data.string());
-  const int status =
-      wait_child(start_child(child(paths_,
-                                   {programs_ / "initdb", "-D", unfinished, "-U", kClusterUser, "--auth-local=trust",
-                                    "--auth-host=reject", "-E", "UTF8", "--locale=C", "--data-checksums"},
-                                   options_.output)));
+  std::vector<std::string> command{
+      programs_ / "initdb", "-D", unfinished, "-U",         kClusterUser,      "--auth-local=trust",
+      "--auth-host=reject", "-E", "UTF8",     "--locale=C", "--data-checksums"};
+  if (!options_.fsync) command.push_back("--no-sync");
+  const int status = wait_child(start_child(child(paths_, std::move(command), options_.output)));
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     fs::remove_all(unfinished);
     throw StorageError(cat("[storage.cluster] initdb must succeed in ", unfinished.string(), ", but ended with status ",

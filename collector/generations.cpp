@@ -11,6 +11,7 @@ namespace afina::collector {
 namespace {
 
 constexpr size_t kMaxIds = 200'000;
+constexpr int64_t kMaxId = 10'000'000;
 
 std::optional<std::vector<int>> ids_of(const Json& afina, const char* key) {
   const auto found = afina.find(key);
@@ -18,7 +19,7 @@ std::optional<std::vector<int>> ids_of(const Json& afina, const char* key) {
   std::vector<int> ids;
   ids.reserve(found->size());
   for (const Json& id : *found) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() > 10'000'000) return std::nullopt;
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > kMaxId) return std::nullopt;
     ids.push_back(id.get<int>());
   }
   return ids;

@@ -62,7 +62,7 @@ void Collector::vote(const storage::Visitor& visitor, const Request& request, Re
       vote.outcome = verdict.outcome;
       vote.grade = flip_unless(exposure.a_on_left, verdict.left_grade);
       const auto result = storage::put_preference(t, vote);
-      if (result.created && exposure.revealed_at) throw already_revealed();
+      if (result.created && !result.stored.blind) throw already_revealed();
       return result;
     });
     response.set_json(vote_json(&put.stored, exposure.a_on_left), put.created ? 201 : 200);
@@ -80,8 +80,7 @@ void Collector::undo(const storage::Visitor& visitor, const Request& request, Re
   const Body body(request, {});
   const auto put = database_.transaction([&](storage::Transaction& t) {
     auto result = storage::retract_preference(t, id, visitor.id, key);
-    const auto exposure = storage::get_exposure(t, result.stored.exposure_id, visitor.id);
-    if (result.created && exposure.revealed_at) throw already_revealed();
+    if (result.created && !result.stored.blind) throw already_revealed();
     return result;
   });
   response.set_json(Json{{"undone", true}, {"id", put.stored.id}});

@@ -117,7 +117,11 @@ std::string require_id(const std::string& text) {
 }
 
 Verdict parse_verdict(const Json& value) {
-  if (value.is_number_integer() && value >= -3 && value <= 3) return {storage::Outcome::graded, value.get<int>()};
+  // Beyond 2^63 a whole number would turn negative on its way to int64_t.
+  const bool huge = value.is_number_unsigned() && value.get<uint64_t>() > 3;
+  if (value.is_number_integer() && !huge && value.get<int64_t>() >= -3 && value.get<int64_t>() <= 3) {
+    return {storage::Outcome::graded, value.get<int>()};
+  }
   if (value.is_string()) {
     for (const auto outcome :
          {storage::Outcome::both_good, storage::Outcome::both_bad, storage::Outcome::cannot_judge}) {

@@ -39,7 +39,9 @@ TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)) {
   make_policy();
   identity_ = {config_hash(request_.kind, request_.config), rows_->data_hash(), model_->identity(), "",
                model::threads()};
-  folder_ = std::make_unique<RunFolder>(request_.out, request_.resume, record());
+  run_id_ = request_.run_id;
+  if (!request_.resume) return;
+  folder_ = std::make_unique<RunFolder>(request_.out, true, OrderedJson());
   run_id_ = folder_->record().value("run_id", "");
 }
 
@@ -50,6 +52,7 @@ void TrainJob::load_rows() {
   std::optional<text::TextStack> text;
   if (needs_text) text = text::load_text_stack(request_.model);
   const text::TextStack* stack = text ? &*text : nullptr;
+  if (text && text->chat_template) template_sha256_ = text->chat_template->sha256();
   const int vocab = static_cast<int>(model_->config().vocab_size);
   rows_ = std::make_unique<EncodedTrainingRows>(encode_rows(request_.rows, stack, request_.config, vocab));
   log_info("finetune", "data: ", rows_->report().summary());
@@ -150,6 +153,7 @@ void TrainJob::write_adapter() {
 }
 
 TrainReport TrainJob::run(std::stop_token stop) {
+  if (!folder_) folder_ = std::make_unique<RunFolder>(request_.out, false, record());
   const auto objective = make_objective(request_.kind, request_.config);
   std::unique_ptr<ReferenceTable> reference, eval_reference;
   if (objective->needs_reference()) {

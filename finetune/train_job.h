@@ -39,8 +39,8 @@ struct TrainReport {
   std::string adapter_sha256;
 };
 
-/// Not thread-safe. The constructor checks and prepares everything that can fail on bad input, and writes nothing but
-/// an empty run folder with run.json.
+/// Not thread-safe. The constructor checks and prepares everything that can fail on bad input and writes nothing; run()
+/// makes the run folder. A run that is resumed is locked from construction on.
 class TrainJob {
  public:
   /// Throws UsageError, NotFound, Conflict, DataError, ModelError or StorageError.
@@ -52,7 +52,9 @@ class TrainJob {
   const RunConfig& config() const { return request_.config; }
   const RunIdentity& identity() const { return identity_; }
   const std::string& start_adapter_sha256() const { return start_sha256_; }
-  const RunFolder& folder() const { return *folder_; }
+  /// Of the chat template that rendered the rows; empty where they were in ids.
+  const std::string& template_sha256() const { return template_sha256_; }
+  const std::filesystem::path& out() const { return request_.out; }
   const EncodedTrainingRows& rows() const { return *rows_; }
   const EncodedTrainingRows* eval_rows() const { return eval_rows_.get(); }
   const model::Model& model() const { return *model_; }
@@ -60,7 +62,7 @@ class TrainJob {
   void add_sink(std::unique_ptr<RunSink> sink) { sinks_.add(std::move(sink)); }
   /// cache outlives run().
   void set_reference_cache(ReferenceCache* cache) { cache_ = cache; }
-  /// Trains to the end and writes folder().adapter(). Throws as Trainer::run; a finished run that is resumed ends at
+  /// Trains to the end and writes out()/adapter. Throws as Trainer::run; a finished run that is resumed ends at
   /// once.
   TrainReport run(std::stop_token stop);
 
@@ -79,7 +81,7 @@ class TrainJob {
   std::unique_ptr<EncodedTrainingRows> rows_, eval_rows_;
   std::unique_ptr<DecoderPolicy> policy_;
   std::unique_ptr<RunFolder> folder_;
-  std::string run_id_, start_sha256_;
+  std::string run_id_, start_sha256_, template_sha256_;
   RunIdentity identity_;
   SinkList sinks_;
   ReferenceCache* cache_ = nullptr;

@@ -72,6 +72,9 @@ std::string_view to_string(ReferencePolicy value) {
 std::string_view to_string(LabelMode value) {
   return word_of(kLabelModes, value);
 }
+std::string_view to_string(BadRows value) {
+  return word_of(kBadRows, value);
+}
 bool from_string(std::string_view word, RunKind& out) {
   return value_of(kRunKinds, word, out);
 }
@@ -86,6 +89,9 @@ bool from_string(std::string_view word, ReferencePolicy& out) {
 }
 bool from_string(std::string_view word, LabelMode& out) {
   return value_of(kLabelModes, word, out);
+}
+bool from_string(std::string_view word, BadRows& out) {
+  return value_of(kBadRows, word, out);
 }
 
 RunConfig default_config(RunKind kind) {

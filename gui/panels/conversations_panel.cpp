@@ -6,16 +6,11 @@
 
 #include <algorithm>
 
+#include "gui/view_model/next_action.h"
 #include "gui/view_model/paging.h"
 #include "gui/widgets.h"
 
 namespace afina::gui {
-
-namespace {
-
-constexpr const char* kCollect = "afina-collector";
-
-}  // namespace
 
 void ConversationsPanel::search(const Ui& ui, int64_t page) {
   ConversationQuery query;
@@ -34,7 +29,7 @@ void ConversationsPanel::draw(const Ui& ui, const Snapshots& snapshots) {
   const bool searching = page != nullptr && !page->query.text.empty();
   if (page != nullptr && page->total == 0 && !searching && search_text_.empty()) {
     return empty_state(ui, "empty", ui.texts(Text::conversations_empty), ui.texts(Text::conversations_empty_hint),
-                       kCollect);
+                       kCollectorCommand);
   }
   const float list_width = std::clamp(ImGui::GetContentRegionAvail().x * 0.29F, em(16), em(26));
   ImGui::BeginChild("list", {list_width, 0});

@@ -46,7 +46,7 @@ NextAction about_arena(const LoopData& loop, const Catalogue& texts) {
   const ArenaStage& arena = loop.arena;
   if (arena.votes == 0) {
     return {ActionKind::serve_adapter, Stage::arena, texts(Text::next_serve, loop.adapters.newest_name),
-            cat("afina serve --model ", model_of(loop), " --adapter ",
+            cat("afina serve --model ", model_of(loop), " --port 8090 --adapter ",
                 shell_word(cat(loop.adapters.newest_name, "=", loop.adapters.newest_folder)))};
   }
   const auto rate = win_rate(arena);
@@ -86,11 +86,11 @@ std::string shell_word(const std::string& word) {
 NextAction next_action(const LoopData& loop, const Catalogue& texts) {
   if (loop.conversations.conversations == 0) {
     return {ActionKind::collect, Stage::conversations, texts(Text::next_collect),
-            cat("afina serve --model ", model_of(loop), " & afina-collector")};
+            cat("afina serve --model ", model_of(loop), " --port 8090 & ", kCollectorCommand)};
   }
   if (loop.votes.votes == 0) {
     return {ActionKind::vote, Stage::votes, texts(Text::next_vote, with_groups(loop.conversations.conversations)),
-            "afina-collector"};
+            kCollectorCommand};
   }
   if (loop.runs.running > 0) return about_newest_run(loop, texts);
   if (loop.snapshots.snapshots == 0) return take_snapshot(loop, texts);

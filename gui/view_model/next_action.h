@@ -32,6 +32,9 @@ struct NextAction {
   std::string command;  ///< may hold placeholders in capitals, as in the manual: MODEL, DIR
 };
 
+/// The collector before a model served by `afina serve --port 8090`.
+inline constexpr const char* kCollectorCommand = "afina-collector --upstream base=http://127.0.0.1:8090";
+
 /// Votes outside the newest snapshot that make another one worthwhile: a fifth of its rows, at least 10.
 inline constexpr int64_t kLeastNewVotes = 10;
 /// Arena votes below which nothing is concluded.

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
                  "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
   // Each verb adds itself here, in the order of --help.
   afina::app::add_generate(app, context);
+  afina::app::add_serve(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

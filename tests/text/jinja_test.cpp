@@ -122,7 +122,7 @@ TEST(JinjaTemplate, stops_templates_that_would_not_end_or_would_fill_memory) {
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr(limit)) << source;
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3)) << source;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10)) << source;
   }
 }
 

@@ -2,7 +2,7 @@
 // Token by token against Hugging Face tokenizers and llama.cpp, on real vocabularies unpacked into .deps.
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -131,14 +131,14 @@ TEST(SmolLm2Tokenizer, gives_the_golden_ids_from_a_hugging_face_folder_too) {
   }
 }
 
-TEST(SmolLm2Tokenizer, encodes_a_megabyte_of_one_letter_in_about_a_second) {
+TEST(SmolLm2Tokenizer, encodes_a_megabyte_of_one_letter_in_under_a_second) {
   for (const char letter : {'a', ' ', '=', '0'}) {
     const std::string text(1 << 20, letter);
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();  // processor time: the machine may be busy
     const auto ids = smollm2().encode(text);
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-    std::cout << "1 MiB of '" << letter << "': " << spent.count() << " s\n";
-    EXPECT_LT(spent.count(), 3.0);  // a quadratic merge loop would take minutes; the machine may be busy
+    const double spent = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+    std::cout << "1 MiB of '" << letter << "': " << spent << " s\n";
+    EXPECT_LT(spent, 1.0);
     EXPECT_EQ(smollm2().decode(ids), text);
   }
 }

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <map>
 #include <random>
 
@@ -109,13 +109,13 @@ TEST(BpeMerger, merges_as_the_definition_does_on_random_merge_tables) {
 
 TEST(Tokenizer, encodes_a_megabyte_of_one_letter_in_under_a_second) {
   const auto tokenizer = toy_tokenizer();
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // processor time: the machine may be busy
   EXPECT_EQ(tokenizer->encode(std::string(1 << 20, 'a')).size(), size_t{1} << 18);
   EXPECT_EQ(tokenizer->encode(std::string(1 << 20, ' ')).size(), size_t{1} << 20);
   EXPECT_EQ(tokenizer->encode(std::string(1 << 20, '<'), {.parse_special = true}).size(), size_t{1} << 20);
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-  std::cout << "3 MB in " << spent.count() << " s\n";
-  EXPECT_LT(spent.count(), 3.0);
+  const double spent = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  std::cout << "3 MB in " << spent << " s\n";
+  EXPECT_LT(spent, 3.0);
 }
 
 TEST(Tokenizer, refuses_text_that_is_not_utf8_and_ids_out_of_range) {

@@ -55,22 +55,26 @@ storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpe
   wanted.name = spec.name.empty() ? cat("snapshot-", now_iso8601().substr(0, 19)) : spec.name;
   wanted.spec = to_json(spec);
   wanted.parent_id = spec.parent_id;
-  return database.transaction(
-      [&](storage::Transaction& t) {
-        const SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
-        if (plan.members.empty()) {
-          throw DataError(cat("[datasets.snapshot] must have at least one judgement that may be used, but found none: ",
-                              dump_json(plan.counts), "."),
-                          "votes count once their people consented to training and did not withdraw");
-        }
-        storage::Snapshot snapshot = wanted;
-        snapshot.counts = plan.counts;
-        snapshot = storage::insert_snapshot(t, snapshot, plan.members);
-        storage::append_audit(t, "cli", "snapshot.create", snapshot.id,
-                              {{"name", snapshot.name}, {"sha256", snapshot.sha256}});
-        return snapshot;
-      },
-      {.isolation = storage::Isolation::repeatable_read});
+  const auto make = [&](storage::Transaction& t) {
+    const SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
+    if (plan.members.empty()) {
+      throw DataError(cat("[datasets.snapshot] must have at least one judgement that may be used, but found none: ",
+                          dump_json(plan.counts), "."),
+                      "votes count once their people consented to training and did not withdraw");
+    }
+    storage::Snapshot snapshot = wanted;
+    snapshot.counts = plan.counts;
+    snapshot = storage::insert_snapshot(t, snapshot, plan.members);
+    storage::append_audit(t, "cli", "snapshot.create", snapshot.id,
+                          {{"name", snapshot.name}, {"sha256", snapshot.sha256}});
+    return snapshot;
+  };
+  try {
+    return database.transaction(make, {.isolation = storage::Isolation::repeatable_read});
+  } catch (const Conflict&) {
+    throw Conflict(cat("[datasets.snapshot] must have a name that is free, but \"", wanted.name, "\" is taken."),
+                   "snapshots never change: choose another --name");
+  }
 }
 
 SftRow sft_row(const storage::SnapshotRow& row, const std::string& snapshot_name) {

@@ -40,10 +40,11 @@ struct ExportReport {
   std::filesystem::path folder;
   int64_t sft = 0, pairs = 0, negatives = 0, votes = 0, withdrawn = 0;
 };
-/// Writes a folder whole (a temporary sibling, renamed at the end): snapshot.json, and where there are any sft.jsonl
-/// (prompt, completion), preference.jsonl (prompt, chosen, rejected, soft_label, weight, …), negative.jsonl (prompt,
-/// completion, label) and votes.jsonl (every vote cast on its pairs until the snapshot was taken, also superseded ones;
-/// `used` tells those behind a row). Throws Conflict where the folder exists, NotFound, StorageError.
+/// Writes a folder whole (a temporary sibling, renamed at the end): snapshot.json, votes.jsonl (every vote cast on its
+/// pairs until the snapshot was taken, also superseded ones; `used` tells those behind a row), and a file for each kind
+/// and split that has rows: sft.train.jsonl (prompt, completion), preference.train.jsonl (prompt, chosen, rejected,
+/// soft_label, weight, …), negative.eval.jsonl (prompt, completion, label), … Throws Conflict where the folder exists,
+/// NotFound, StorageError.
 ExportReport export_snapshot(storage::Database& database, const std::string& id_or_name,
                              const std::filesystem::path& folder);
 

@@ -111,9 +111,9 @@ Files collect(storage::Transaction& t, const std::string& id_or_name) {
       continue;
     }
     const bool pair = row.member.kind == MemberKind::pair, answer = row.member.kind == MemberKind::answer;
-    files.content[pair     ? "preference.jsonl"
-                  : answer ? "sft.jsonl"
-                           : "negative.jsonl"] += dump_json(row_json(row)) + "\n";
+    // One file a split: a trainer that is given a file must not meet held-out rows in it.
+    const char* form = pair ? "preference" : answer ? "sft" : "negative";
+    files.content[cat(form, ".", row.member.split, ".jsonl")] += dump_json(row_json(row)) + "\n";
     ++(pair ? files.report.pairs : answer ? files.report.sft : files.report.negatives);
   }
   add_votes(t, snapshot, rows, files);

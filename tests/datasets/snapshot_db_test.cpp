@@ -203,18 +203,18 @@ TEST_F(SnapshotDb, ExportsWhatTheReadersOfFilesTakeBack) {
   EXPECT_EQ(report.sft, 1);
   EXPECT_EQ(report.negatives, 2);
   EXPECT_EQ(report.votes, 4) << "every vote: the superseded one and cannot-judge too";
-  const auto from_file = read_pair_rows(out / "preference.jsonl");
+  const auto from_file = read_pair_rows(out / "preference.train.jsonl");
   const auto from_database = load_snapshot_pairs(database(), "one", "train").rows;
   ASSERT_EQ(from_file.size(), 1U);
   EXPECT_EQ(std::get<PairChat>(from_file[0].form).prompt, std::get<PairChat>(from_database[0].form).prompt);
   EXPECT_EQ(from_file[0].soft_label, from_database[0].soft_label) << "q keeps every bit";
   EXPECT_EQ(from_file[0].preference_ids, from_database[0].preference_ids);
-  EXPECT_EQ(read_sft_rows(out / "sft.jsonl").size(), 1U);
+  EXPECT_EQ(read_sft_rows(out / "sft.train.jsonl").size(), 1U);
   int used = 0;
   for (const Json& row : lines_of(out / "votes.jsonl"))
     used += row["used"].get<bool>() ? 1 : 0;
   EXPECT_EQ(used, 2);
-  for (const Json& row : lines_of(out / "negative.jsonl"))
+  for (const Json& row : lines_of(out / "negative.train.jsonl"))
     EXPECT_EQ(row["label"], false);
   EXPECT_EQ(parse_json(read_file(out / "snapshot.json"), "snapshot.json")["name"], "one");
   EXPECT_THROW(export_snapshot(database(), "one", out), Conflict);

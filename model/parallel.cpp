@@ -2,12 +2,9 @@
 // Compiled with -fopenmp; libgomp is the one that LibTorch brings.
 #include "model/parallel.h"
 
-#include <ATen/Parallel.h>
-#include <malloc.h>
 #include <omp.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
 
 #include "model/threads.h"
@@ -30,28 +27,6 @@ void parallel(int64_t units, const std::function<void(int64_t, int64_t)>& body, 
     }
   }
   if (failure) std::rethrow_exception(failure);
-}
-
-int set_threads(int threads) {
-  if (threads <= 0) {
-    const char* wish = std::getenv("OMP_NUM_THREADS");
-    threads = wish != nullptr ? std::atoi(wish) : 0;
-  }
-  if (threads > 0) at::set_num_threads(threads);
-  return model::threads();
-}
-
-int threads() {
-  at::internal::lazy_init_num_threads();
-  return at::get_num_threads();
-}
-
-void tune_process(int threads) {
-  mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, 1 << 30);
-  mallopt(M_TOP_PAD, 256 << 20);
-  at::set_num_interop_threads(1);
-  set_threads(threads);
 }
 
 }  // namespace afina::model

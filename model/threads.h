@@ -12,7 +12,8 @@ int set_threads(int threads = 0);
 int threads();
 
 /// mallopt: no mmap for big blocks, no trimming, top pad 256 MB; inter-op threads 1; then set_threads(threads).
-/// Call first in main(), before other threads start.
+/// Starts the program again (same process id, same arguments) with GOMP_SPINCOUNT=1000 unless that or OMP_WAIT_POLICY
+/// is set. Call first in main(), before anything is read, written or started.
 void tune_process(int threads = 0);
 
 }  // namespace afina::model

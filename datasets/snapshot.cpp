@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/snapshot.h"
 
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "storage/audit.h"
 
 namespace afina::datasets {
@@ -46,6 +48,21 @@ SnapshotRows<Row> load(storage::Database& database, const std::string& id_or_nam
   return loaded;
 }
 
+void check_name(const std::string& name) {
+  if (name.size() > 200 || !is_valid_utf8(name) || name.find('\0') != std::string::npos) {
+    throw UsageError(cat("[datasets.snapshot] must have a name of at most 200 bytes of UTF-8, but got \"",
+                         repair_utf8(name).substr(0, 60), "\"."));
+  }
+}
+
+std::optional<storage::Snapshot> find_snapshot(storage::Transaction& t, const std::string& id) {
+  try {
+    return storage::get_snapshot(t, id);
+  } catch (const NotFound&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpec& spec) {
@@ -55,7 +72,10 @@ storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpe
   wanted.name = spec.name.empty() ? cat("snapshot-", now_iso8601().substr(0, 19)) : spec.name;
   wanted.spec = to_json(spec);
   wanted.parent_id = spec.parent_id;
+  check_name(wanted.name);
   const auto make = [&](storage::Transaction& t) {
+    // After a commit in doubt the transaction runs again, and must find what it had stored.
+    if (auto stored = find_snapshot(t, wanted.id)) return *stored;
     const SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
     if (plan.members.empty()) {
       throw DataError(cat("[datasets.snapshot] must have at least one judgement that may be used, but found none: ",

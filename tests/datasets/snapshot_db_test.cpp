@@ -178,6 +178,8 @@ TEST_F(SnapshotDb, RefusesUnknownNamesAndEmptySplits) {
   SnapshotSpec spec;
   spec.split.eval_prompts = 1.5;
   EXPECT_THROW(create_snapshot(database(), spec), UsageError);
+  EXPECT_THROW(snapshot(std::string(201, 'n')), UsageError);
+  EXPECT_THROW(snapshot("\xF1"), UsageError);
 }
 
 std::vector<Json> lines_of(const std::filesystem::path& path) {

@@ -2,12 +2,12 @@
 #include "gui/storage_source.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/error.h"
 #include "finetune/config/metric_names.h"
 #include "gui/view_model/format.h"
 #include "storage/conversations.h"
+#include "storage/database_url.h"
 #include "storage/loop.h"
 
 namespace afina::gui {
@@ -181,13 +181,19 @@ void add_latest(Transaction& t, RunRow& row) {
   }
 }
 
+// Of a path or a name, what tells it from others at a glance.
+std::string file_name(const std::string& path) {
+  const size_t slash = path.find_last_of('/', path.size() < 2 ? 0 : path.size() - 2);
+  return slash == std::string::npos ? path : path.substr(slash + 1);
+}
+
 std::vector<LineageLink> lineage_of(Transaction& t, const storage::Run& run) {
-  std::vector<LineageLink> chain = {{"model", "", run.model}};
+  std::vector<LineageLink> chain = {{"model", run.model, file_name(run.model)}};
   if (!run.snapshot_id.empty()) {
     const storage::Snapshot snapshot = storage::get_snapshot(t, run.snapshot_id);
     chain.push_back({"snapshot", snapshot.id, cat(snapshot.name, " · ", with_groups(snapshot.members))});
   } else if (!run.data_path.empty()) {
-    chain.push_back({"data", run.data_sha256, run.data_path});
+    chain.push_back({"data", run.data_path, file_name(run.data_path)});
   }
   const std::vector<storage::Adapter> adapters = storage::list_adapters(t);
   const auto add = [&](const char* kind, const auto& wanted) {
@@ -238,8 +244,9 @@ StorageSource::StorageSource(storage::DatabaseTarget target, storage::DatabaseOp
 StorageSource::~StorageSource() = default;
 
 std::string StorageSource::describe() const {
-  return target_.kind == storage::DatabaseTarget::Kind::home ? cat("private PostgreSQL of ", target_.home.string())
-                                                             : std::string("PostgreSQL at the given address");
+  return target_.kind == storage::DatabaseTarget::Kind::home
+             ? cat("private PostgreSQL of ", target_.home.string())
+             : cat("PostgreSQL at ", storage::without_secrets(target_.url));
 }
 
 storage::Database& StorageSource::database() {

@@ -145,7 +145,7 @@ void draw_gauge(const Ui& ui, const Card& card, ImVec2 at, float width) {
     }
   } else if (card.gauge == Gauge::progress) {
     bar(0, 1, ui.palette.border);
-    bar(0, card.values[0], ui.palette.accent);
+    if (card.values[0] > 0) bar(0, card.values[0], ui.palette.accent);
   } else if (card.gauge == Gauge::interval) {
     bar(0, 1, ui.palette.border);
     bar(card.values[0], card.values[2], ui.palette.muted);

@@ -94,6 +94,7 @@ void draw_lineage(const Ui& ui, const std::vector<LineageLink>& lineage) {
     label(lineage_word(ui, link.kind), ui.palette.muted);
     ImGui::SameLine();
     clipped(link.label.empty() ? short_id(link.id) : link.label, ui.palette.text, ImGui::GetContentRegionAvail().x);
+    if (!link.id.empty()) ImGui::SetItemTooltip("%s", link.id.c_str());
     if (!link.id.empty() && ImGui::IsItemClicked()) ui.emit(CopyText{link.id});
     ImGui::PopID();
   }

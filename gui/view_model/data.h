@@ -198,9 +198,9 @@ struct Series {
 
 /// A link of the chain snapshot → run → adapter → arena, for reading and copying.
 struct LineageLink {
-  std::string kind;  ///< model, snapshot, data, start_adapter, run, adapter
-  std::string id;
-  std::string label;
+  std::string kind;   ///< model, snapshot, data, start_adapter, run, adapter
+  std::string id;     ///< of a model or a data file: its path
+  std::string label;  ///< short, for the screen
   bool operator==(const LineageLink&) const = default;
 };
 

@@ -192,7 +192,7 @@ RunDetail fake_run(const std::string& id) {
                   {"label_mode", "soft"},
                   {"seed", "42"},
                   {"dtype", "float32"}};
-    run.lineage = {{"model", "", row.model},
+    run.lineage = {{"model", row.model, row.model},
                    {"snapshot", "0193a6a0-0000-7000-8000-0000513f9a01", "nov-20 · 311 rows"},
                    {"start_adapter", "0193a6b9-0000-7000-8000-00009ad013ef", "sft-nov-20-r16"},
                    {"run", row.id, row.name}};

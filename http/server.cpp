@@ -117,8 +117,11 @@ void Server::Impl::stop() {
                 " ms of the stop and are cut off");
     watcher_->abort_all();
   }
-  pool_.reset();
+  // Workers give connections back to the loop and the loop hands requests to the pool: both must rest before either
+  // goes.
+  pool_->close();
   loop_.reset();
+  pool_.reset();
   engine_.reset();
   watcher_.reset();
 }

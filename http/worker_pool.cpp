@@ -5,7 +5,7 @@
 
 namespace afina::http {
 
-WorkerPool::~WorkerPool() {
+void WorkerPool::close() {
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
@@ -13,6 +13,7 @@ WorkerPool::~WorkerPool() {
   work_.notify_all();
   for (std::thread& thread : threads_)
     thread.join();
+  threads_.clear();
 }
 
 bool WorkerPool::submit(std::function<void()> job) {

@@ -15,13 +15,14 @@ namespace afina::http {
 class WorkerPool {
  public:
   WorkerPool(size_t max_threads, size_t max_queue) : max_threads_(max_threads), max_queue_(max_queue) {}
-  /// Runs what is queued, then joins.
-  ~WorkerPool();
+  ~WorkerPool() { close(); }
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   /// False where every thread is busy and the queue is full, or the pool is closing.
   bool submit(std::function<void()> job);
+  /// Runs what is queued, then joins; submit refuses from now on. Idempotent; by one thread.
+  void close();
   /// True once no job is queued or running, false after the deadline.
   bool wait_idle(std::chrono::steady_clock::time_point deadline);
 

@@ -41,8 +41,8 @@ void Curves::prepare(const std::shared_ptr<const RunDetail>& run) {
   shown_ = run;
   prepared_smoothing_ = smoothing_;
   const bool pairs = run->row.method == "dpo";
-  charts_[0] = {pairs ? Text::chart_loss_pair : Text::chart_loss, metric::kLoss, 4, false, false, true, {}, {}, {}};
-  charts_[1] = {Text::chart_margin, metric::kRewardsMargins, 4, false, false, true, {}, {}, {}};
+  charts_[0] = {pairs ? Text::chart_loss_pair : Text::chart_loss, metric::kLoss, 4, false, false, true, {}, {}, {}, {}};
+  charts_[1] = {Text::chart_margin, metric::kRewardsMargins, 4, false, false, true, {}, {}, {}, {}};
   charts_[2] = {pairs ? Text::chart_accuracy : Text::chart_token_accuracy,
                 pairs ? metric::kRewardsAccuracies : metric::kMeanTokenAccuracy,
                 4,
@@ -52,9 +52,9 @@ void Curves::prepare(const std::shared_ptr<const RunDetail>& run) {
                 {},
                 {},
                 {}};
-  charts_[3] = {Text::chart_learning_rate, metric::kLearningRate, 4, true, false, false, {}, {}, {}};
-  charts_[4] = {Text::chart_grad_norm, metric::kGradNorm, 3, false, false, true, {}, {}, {}};
-  charts_[5] = {Text::chart_speed, metric::kTokensPerSecond, 0, false, false, true, {}, {}, {}};
+  charts_[3] = {Text::chart_learning_rate, metric::kLearningRate, 4, true, false, false, {}, {}, {}, {}};
+  charts_[4] = {Text::chart_grad_norm, metric::kGradNorm, 3, false, false, true, {}, {}, {}, {}};
+  charts_[5] = {Text::chart_speed, metric::kTokensPerSecond, 0, false, false, true, {}, {}, {}, {}};
   std::pair<double, double> steps{0, 1};
   for (Chart& chart : charts_) {
     chart.raw = find(*run, chart.metric);
@@ -116,7 +116,7 @@ void Curves::draw_toolbar(const Ui& ui) {
   clipped(cat(note, "    x: ", ui.texts(Text::chart_steps)), ui.palette.muted, ImGui::GetContentRegionAvail().x);
 }
 
-void Curves::draw_chart(const Ui& ui, const Chart& chart, float width, float height) {
+void Curves::draw_chart(const Ui& ui, Chart& chart, float width, float height) {
   ImGui::BeginChild("chart", {width, height});
   const bool has_points = !chart.raw.steps.empty() || !chart.held_out.steps.empty();
   const std::string newest = chart.raw.values.empty() ? ""
@@ -144,7 +144,20 @@ void Curves::draw_chart(const Ui& ui, const Chart& chart, float width, float hei
   ImGui::EndChild();
 }
 
-void Curves::draw_plot(const Ui& ui, const Chart& chart, float height) {
+const Curves::Reduced& Curves::reduce(Chart& chart, size_t columns) const {
+  Reduced& view = chart.reduced;
+  if (view.columns == columns && view.from == view_from_ && view.to == view_to_) return view;
+  view.from = view_from_;
+  view.to = view_to_;
+  view.columns = columns;
+  view.raw = decimate(chart.raw, view_from_, view_to_, columns);
+  view.smoothed = decimate(chart.smoothed, view_from_, view_to_, columns);
+  view.held_out = decimate(chart.held_out, view_from_, view_to_, columns);
+  view.heights = height_of(view.raw, view.held_out);
+  return view;
+}
+
+void Curves::draw_plot(const Ui& ui, Chart& chart, float height) {
   constexpr ImPlotFlags kFlags = ImPlotFlags_NoTitle | ImPlotFlags_NoLegend | ImPlotFlags_NoMenus;
   ImPlot::PushStyleColor(ImPlotCol_FrameBg, colour(ui.palette.surface));
   ImPlot::PushStyleColor(ImPlotCol_PlotBg, colour(ui.palette.raised));
@@ -152,14 +165,11 @@ void Curves::draw_plot(const Ui& ui, const Chart& chart, float height) {
   ImPlot::PushStyleColor(ImPlotCol_AxisGrid, colour(ui.palette.border));
   if (ImPlot::BeginPlot("##plot", {-1, height}, kFlags)) {
     const auto columns = static_cast<size_t>(std::max(16.0F, ImGui::GetContentRegionAvail().x));
-    const Series raw = decimate(chart.raw, view_from_, view_to_, columns);
-    const Series smoothed = decimate(chart.smoothed, view_from_, view_to_, columns);
-    const Series held_out = decimate(chart.held_out, view_from_, view_to_, columns);
-    const auto [low, high] = height_of(raw, held_out);
+    const Reduced& view = reduce(chart, columns);
     ImPlot::SetupAxes(nullptr, nullptr, ImPlotAxisFlags_NoHighlight,
                       ImPlotAxisFlags_NoHighlight | ImPlotAxisFlags_Lock);
     ImPlot::SetupAxisLinks(ImAxis_X1, &view_from_, &view_to_);
-    ImPlot::SetupAxisLimits(ImAxis_Y1, low, high, ImPlotCond_Always);
+    ImPlot::SetupAxisLimits(ImAxis_Y1, view.heights.first, view.heights.second, ImPlotCond_Always);
     if (chart.is_scientific) ImPlot::SetupAxisFormat(ImAxis_Y1, "%.2g");
     ImPlot::SetupMouseText(ImPlotLocation_NorthEast);
     const auto plot = [](const char* id, const Series& series, const ImPlotSpec& spec) {
@@ -169,16 +179,16 @@ void Curves::draw_plot(const Ui& ui, const Chart& chart, float height) {
     const bool has_smoothed = chart.is_smoothed && smoothing_ > 0;
     spec.LineColor = colour_vec(ui.palette.series[0], has_smoothed ? 0.35F : 1.0F);
     spec.LineWeight = has_smoothed ? 1.0F : 2.0F;
-    plot("raw", raw, spec);
+    plot("raw", view.raw, spec);
     spec.LineColor = colour_vec(ui.palette.series[0]);
     spec.LineWeight = 2.0F;
-    if (has_smoothed) plot("smoothed", smoothed, spec);
+    if (has_smoothed) plot("smoothed", view.smoothed, spec);
     ImPlotSpec points;
     points.LineColor = points.MarkerFillColor = points.MarkerLineColor = colour_vec(ui.palette.series[1]);
     points.LineWeight = 1.5F;
     points.Marker = ImPlotMarker_Diamond;
     points.MarkerSize = em(0.28F);
-    plot("held_out", held_out, points);
+    plot("held_out", view.held_out, points);
     ImPlot::EndPlot();
   }
   ImPlot::PopStyleColor(4);

@@ -17,6 +17,13 @@ class Curves {
   void draw(const Ui& ui, const std::shared_ptr<const RunDetail>& run);
 
  private:
+  /// What of a chart is drawn in one view: made again only when the view, the width or the data change.
+  struct Reduced {
+    double from = 0, to = 0;
+    size_t columns = 0;  ///< 0: not made yet
+    Series raw, smoothed, held_out;
+    std::pair<double, double> heights{0, 1};
+  };
   struct Chart {
     Text title = Text::chart_loss;
     std::string metric;
@@ -27,12 +34,14 @@ class Curves {
     Series raw;
     Series smoothed;
     Series held_out;
+    Reduced reduced = {};
   };
 
   void prepare(const std::shared_ptr<const RunDetail>& run);
   void draw_toolbar(const Ui& ui);
-  void draw_chart(const Ui& ui, const Chart& chart, float width, float height);
-  void draw_plot(const Ui& ui, const Chart& chart, float height);
+  void draw_chart(const Ui& ui, Chart& chart, float width, float height);
+  void draw_plot(const Ui& ui, Chart& chart, float height);
+  const Reduced& reduce(Chart& chart, size_t columns) const;
 
   std::shared_ptr<const RunDetail> shown_;
   float smoothing_ = 0.6F;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 namespace afina::gui {
 
@@ -62,13 +64,16 @@ Series decimate(const Series& series, double from, double to, size_t columns) {
     return out;
   }
   const double per_step = static_cast<double>(columns) / (to - from);
-  const auto column_of = [&](size_t i) {
-    const double column = std::floor((steps[i] - from) * per_step);
-    return std::clamp(column, -1.0, static_cast<double>(columns));
+  // A cast instead of floor(): inside the view nothing is negative, and the neighbours outside get columns of their
+  // own.
+  const auto column_of = [&](size_t i) -> int64_t {
+    if (steps[i] < from) return -1;
+    return steps[i] > to ? std::numeric_limits<int64_t>::max() : static_cast<int64_t>((steps[i] - from) * per_step);
   };
   for (size_t first = begin; first < end;) {
+    const int64_t column = column_of(first);
     size_t last = first;
-    while (last + 1 < end && column_of(last + 1) == column_of(first))
+    while (last + 1 < end && column_of(last + 1) == column)
       ++last;
     keep_column(series, first, last, out);
     first = last + 1;

@@ -78,7 +78,8 @@ class Database {
   auto transaction(F&& fn, const TransactionOptions& options = {}) -> std::invoke_result_t<F&, Transaction&> {
     using R = std::invoke_result_t<F&, Transaction&>;
     if constexpr (std::is_void_v<R>) {
-      run({[](void* f, Transaction& t) { (*static_cast<std::remove_reference_t<F>*>(f))(t); }, &fn}, options);
+      auto call = [&](Transaction& t) { fn(t); };
+      run({[](void* f, Transaction& t) { (*static_cast<decltype(call)*>(f))(t); }, &call}, options);
     } else {
       std::optional<R> result;
       auto keep = [&](Transaction& t) { result.emplace(fn(t)); };

@@ -79,7 +79,11 @@ std::vector<Migration> embedded_migrations() {
 }
 
 std::vector<AppliedMigration> applied_migrations(PgConnection& connection) {
-  if (!connection.exec("SELECT to_regclass('schema_migration') IS NOT NULL AS there").one().boolean("there")) return {};
+  // Not to_regclass: within a transaction it may answer from a cache that knows nothing of other sessions.
+  const Result there = connection.exec(
+      "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+      "WHERE c.relname = 'schema_migration' AND n.nspname = current_schema()");
+  if (there.empty()) return {};
   std::vector<AppliedMigration> out;
   const Result rows =
       connection.exec("SELECT version, name, sha256, applied_at FROM schema_migration ORDER BY version");

@@ -97,6 +97,10 @@ auto PgConnection::guarded(std::string_view sql, F&& fn) {
   try {
     if (broken_) lost("the connection was lost before");
     return fn();
+  } catch (const pqxx::serialization_failure& error) {  // no sql_error in 6.x, so it carries no state
+    throw_sqlstate("40001", error.what(), sql);
+  } catch (const pqxx::deadlock_detected& error) {
+    throw_sqlstate("40P01", error.what(), sql);
   } catch (const pqxx::broken_connection& error) {
     lost(error.what());
   } catch (const pqxx::sql_error& error) {

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/migrations.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "tests/storage/fixtures.h"
+
+namespace afina::storage {
+namespace {
+
+/// A database that nobody migrated.
+class EmptyDatabase {
+ public:
+  EmptyDatabase() : name_("e" + new_uuid()) { TestServer::shared().sql("CREATE DATABASE \"" + name_ + "\""); }
+  ~EmptyDatabase() { TestServer::shared().sql("DROP DATABASE \"" + name_ + "\" WITH (FORCE)"); }
+  std::string url() const { return TestServer::shared().url(name_); }
+
+ private:
+  std::string name_;
+};
+
+Migration migration(int version, const std::string& sql) {
+  return {version, cat("00", version, "_test.sql"), sql, sha256_hex(sql)};
+}
+
+const std::vector<Migration> kTwo{migration(1, "CREATE TABLE a (n integer); INSERT INTO a VALUES (1)"),
+                                  migration(2, "UPDATE a SET n = n + 1")};
+
+int64_t value_of_a(PgConnection& connection) {
+  return connection.exec("SELECT n FROM a").one().integer("n");
+}
+
+TEST(Migrations, SixteenRacersApplyEachOnce) {
+  const EmptyDatabase database;
+  std::atomic<int> failed{0};
+  {
+    std::vector<std::jthread> racers;
+    for (int i = 0; i < 16; ++i) {
+      racers.emplace_back([&] {
+        try {
+          PgConnection connection(database.url());
+          if (migrate(connection, kTwo) != 2) ++failed;
+        } catch (const std::exception& error) {
+          ADD_FAILURE() << error.what();
+          ++failed;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(failed, 0);
+  PgConnection connection(database.url());
+  EXPECT_EQ(value_of_a(connection), 2);
+  EXPECT_EQ(applied_migrations(connection).size(), 2U);
+}
+
+TEST(Migrations, AnAlteredOneIsRefused) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, kTwo);
+  auto altered = kTwo;
+  altered[0] = migration(1, "CREATE TABLE a (n bigint)");
+  EXPECT_THROW(migrate(connection, altered), Conflict);
+  EXPECT_EQ(value_of_a(connection), 2);
+}
+
+TEST(Migrations, ANewerSchemaIsRefused) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, kTwo);
+  EXPECT_THROW(migrate(connection, {kTwo[0]}), Conflict);
+}
+
+TEST(Migrations, AnOlderSchemaIsOnlyReportedWhereApplyingIsOff) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, {kTwo[0]});
+  EXPECT_THROW(migrate(connection, kTwo, false), Conflict);
+  EXPECT_EQ(value_of_a(connection), 1);
+  EXPECT_EQ(migrate(connection, kTwo), 2);
+  EXPECT_EQ(migrate(connection, kTwo, false), 2);
+}
+
+TEST(Migrations, OneThatFailsLeavesNothing) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  const auto broken = std::vector<Migration>{migration(1, "CREATE TABLE a (n integer); SELECT no_such_column")};
+  EXPECT_ANY_THROW(migrate(connection, broken));
+  EXPECT_TRUE(applied_migrations(connection).empty());
+  EXPECT_TRUE(connection.exec("SELECT 1 FROM pg_class WHERE relname = 'a'").empty());
+  EXPECT_EQ(migrate(connection, kTwo), 2) << "the connection is usable";
+}
+
+TEST(Migrations, TheProgramsOwnAreCommentedAndComplete) {
+  TestDatabase test;
+  EXPECT_EQ(test.db().schema_version(), static_cast<int>(embedded_migrations().size()));
+  EXPECT_NO_THROW(Database::open(test.target(), {.migrate = false, .announce = false}));
+}
+
+TEST(Migrations, RolesMayDoTheirWorkAndNoMore) {
+  TestDatabase test;
+  Person ana;
+  Shown shown;
+  const auto web = Database::open(test.target(), {.role = kWebRole, .announce = false});
+  web->transaction([&](Transaction& t) {
+    ana = make_person(t);
+    shown = make_pair_for(t, ana);
+    put_preference(t, vote_on(shown.exposure, 1));
+    reveal_exposure(t, shown.exposure.id, ana.visitor_id);
+  });
+  const auto refused = [](Database& db, const char* sql) {
+    EXPECT_THROW(db.transaction([&](Transaction& t) { t.script(sql); }), StorageError) << sql;
+  };
+  refused(*web, "ALTER TABLE preference DISABLE TRIGGER ALL");
+  refused(*web, "UPDATE preference SET grade = 3");
+  refused(*web, "UPDATE message SET content = ''");
+  refused(*web, "DELETE FROM exposure");
+  refused(*web, "UPDATE exposure SET a_on_left = false");
+  refused(*web, "INSERT INTO run_attempt VALUES (gen_random_uuid(), 1, 0, '', '')");
+  const auto trainer = Database::open(test.target(), {.role = kTrainerRole, .announce = false});
+  EXPECT_EQ(trainer->read([](Transaction& t) { return t.exec("SELECT 1 FROM preference").size(); }), 1U);
+  refused(*trainer, "DELETE FROM preference");
+  refused(*trainer, "UPDATE visitor SET withdrawn_at = now()");
+  EXPECT_EQ(web->transaction([&](Transaction& t) { return withdraw(t, ana.receipt).votes; }), 1);
+}
+
+}  // namespace
+}  // namespace afina::storage

@@ -41,8 +41,16 @@ int main(int argc, char** argv) {
   app.add_option("--database", context.database,
                  "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
   // Each verb adds itself here, in the order of --help.
+  afina::app::add_tokenize(app, context);
   afina::app::add_generate(app, context);
   afina::app::add_serve(app, context);
+  afina::app::add_snapshot(app, context);
+  afina::app::add_runs(app, context);
+  afina::app::add_adapters(app, context);
+  afina::app::add_demo(app, context);
+  afina::app::add_db(app, context);
+  afina::app::add_sft(app, context);
+  afina::app::add_dpo(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

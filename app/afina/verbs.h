@@ -19,8 +19,13 @@ struct Context {
 
 void add_generate(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
+void add_tokenize(CLI::App& app, Context& context);
+void add_sft(CLI::App& app, Context& context);
+void add_dpo(CLI::App& app, Context& context);
 void add_snapshot(CLI::App& app, Context& context);
 void add_runs(CLI::App& app, Context& context);
 void add_adapters(CLI::App& app, Context& context);
+void add_demo(CLI::App& app, Context& context);
+void add_db(CLI::App& app, Context& context);
 
 }  // namespace afina::app

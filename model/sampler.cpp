@@ -22,6 +22,29 @@ bool before(const std::pair<float, int>& a, const std::pair<float, int>& b) {
   return a.first != b.first ? a.first > b.first : a.second < b.second;
 }
 
+bool by_id(const std::pair<float, int>& a, const std::pair<float, int>& b) {
+  return a.second < b.second;
+}
+
+/// Cuts work to the fewest largest entries whose mass reaches `wanted` (Holtzman et al., 2020); returns their mass.
+/// Sorts as little as it can: the nucleus is usually a few of many thousand.
+template <typename Mass>
+double keep_nucleus(std::vector<std::pair<float, int>>& work, double wanted, Mass mass) {
+  for (size_t sorted = std::min<size_t>(256, work.size());; sorted = std::min(work.size(), sorted * 8)) {
+    if (sorted < work.size())
+      std::nth_element(work.begin(), work.begin() + static_cast<int64_t>(sorted), work.end(), before);
+    std::sort(work.begin(), work.begin() + static_cast<int64_t>(sorted), before);
+    double kept = 0;
+    for (size_t i = 0; i < sorted; ++i) {
+      kept += mass(work[i]);
+      if (kept >= wanted || i + 1 == work.size()) {
+        work.resize(i + 1);
+        return kept;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void validate(const SamplingParams& p) {
@@ -62,22 +85,21 @@ SampledToken sample(std::span<const float> logits, const SamplingParams& params,
   if (params.top_k > 0 && static_cast<size_t>(params.top_k) < work.size()) {
     std::nth_element(work.begin(), work.begin() + params.top_k, work.end(), before);
     work.resize(static_cast<size_t>(params.top_k));
+    std::sort(work.begin(), work.end(), by_id);  // nth_element leaves an order of its own
   }
-  std::sort(work.begin(), work.end(), before);
-  double total = 0;
-  std::vector<double> mass(work.size());
-  for (size_t i = 0; i < work.size(); ++i)
-    total += mass[i] = std::exp((static_cast<double>(work[i].first) - static_cast<double>(top)) / temperature);
-  size_t kept = 0;
+  const auto mass = [&](const std::pair<float, int>& entry) {
+    return std::exp((static_cast<double>(entry.first) - static_cast<double>(top)) / temperature);
+  };
   double kept_mass = 0;
-  while (kept < mass.size() && (kept == 0 || kept_mass < params.top_p * total))
-    kept_mass += mass[kept++];
+  for (const auto& entry : work)
+    kept_mass += mass(entry);
+  if (params.top_p < 1) kept_mass = keep_nucleus(work, params.top_p * kept_mass, mass);
   double left = sampling_uniform(params.seed, index) * kept_mass;
-  for (size_t i = 0; i < kept; ++i) {
-    left -= mass[i];
-    if (left < 0) return result(work[i].second);
+  for (const auto& entry : work) {
+    left -= mass(entry);
+    if (left < 0) return result(entry.second);
   }
-  return result(work[kept - 1].second);
+  return result(work.back().second);
 }
 
 }  // namespace afina::model

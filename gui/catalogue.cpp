@@ -15,7 +15,7 @@ struct Row {
   const char* pt;
 };
 
-constexpr std::array<Row, static_cast<size_t>(Text::count_)> kTexts = {{
+constexpr std::array<Row, static_cast<size_t>(Text::count)> kTexts = {{
 #define TEXT(name, en, es, pt) {en, es, pt},
 #include "gui/texts.inc"
 #undef TEXT

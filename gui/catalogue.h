@@ -14,7 +14,7 @@ enum class Text {
 #define TEXT(name, en, es, pt) name,
 #include "gui/texts.inc"
 #undef TEXT
-  count_
+  count
 };
 
 enum class Language { en, es, pt };

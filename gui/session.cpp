@@ -31,8 +31,9 @@ Session::Session(DataSource& source, const Clock& clock, std::function<void()> w
   conversation_ = empty.conversation;
   runs_ = empty.runs;
   run_ = empty.run;
-  watcher_->thread = std::jthread([this](std::stop_token stop) { serve(stop, *watcher_, [this] { watch(); }); });
-  browser_->thread = std::jthread([this](std::stop_token stop) { serve(stop, *browser_, [this] { browse(); }); });
+  watcher_->thread = std::jthread([this](const std::stop_token& stop) { serve(stop, *watcher_, [this] { watch(); }); });
+  browser_->thread =
+      std::jthread([this](const std::stop_token& stop) { serve(stop, *browser_, [this] { browse(); }); });
 }
 
 Session::~Session() {
@@ -74,7 +75,7 @@ bool Session::wait_settled(std::chrono::milliseconds limit) {
       lock, limit, [this] { return watcher_->answered == watcher_->asked && browser_->answered == browser_->asked; });
 }
 
-void Session::serve(std::stop_token stop, Worker& worker, const std::function<void()>& pass) {
+void Session::serve(const std::stop_token& stop, Worker& worker, const std::function<void()>& pass) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     const uint64_t asked = worker.asked;

@@ -73,7 +73,7 @@ class Session {
   template <typename T, typename Read>
   void refresh(Published<T>& area, const std::string& key, const Read& read);
   /// Runs `pass` on demand and every poll interval until `stop`.
-  void serve(std::stop_token stop, Worker& worker, const std::function<void()>& pass);
+  void serve(const std::stop_token& stop, Worker& worker, const std::function<void()>& pass);
 
   DataSource& source_;
   const Clock& clock_;

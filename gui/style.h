@@ -4,6 +4,8 @@
 #pragma once
 #include <imgui.h>
 
+#include <cmath>
+
 #include "gui/palette.h"
 
 namespace afina::gui {
@@ -12,7 +14,7 @@ namespace afina::gui {
 void apply_style(const Palette& palette, float font_size_pixels);
 
 inline ImU32 colour(Rgb rgb, float alpha = 1.0F) {
-  return IM_COL32(rgb.r, rgb.g, rgb.b, static_cast<int>(alpha * 255.0F + 0.5F));
+  return IM_COL32(rgb.r, rgb.g, rgb.b, static_cast<int>(std::lround(alpha * 255.0F)));
 }
 inline ImVec4 colour_vec(Rgb rgb, float alpha = 1.0F) {
   return {static_cast<float>(rgb.r) / 255.0F, static_cast<float>(rgb.g) / 255.0F, static_cast<float>(rgb.b) / 255.0F,

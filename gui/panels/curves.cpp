@@ -87,8 +87,9 @@ void Curves::draw(const Ui& ui, const std::shared_ptr<const RunDetail>& run) {
   const float height = std::max((room.y - gap * static_cast<float>(rows - 1)) / static_cast<float>(rows), em(9));
   const ImVec2 at = ImGui::GetCursorPos();
   for (int i = 0; i < 6; ++i) {
-    ImGui::SetCursorPos({at.x + static_cast<float>(i % columns) * (width + gap),
-                         at.y + static_cast<float>(i / columns) * (height + gap)});
+    const int row = i / columns;
+    ImGui::SetCursorPos(
+        {at.x + static_cast<float>(i % columns) * (width + gap), at.y + static_cast<float>(row) * (height + gap)});
     ImGui::PushID(i);
     draw_chart(ui, charts_.at(static_cast<size_t>(i)), width, height);
     ImGui::PopID();

@@ -79,8 +79,8 @@ Age age(Time then, Time now) {
   const int64_t minutes = std::chrono::floor<std::chrono::minutes>(now - then).count();
   if (minutes < 1) return {};
   if (minutes < 120) return {AgeUnit::minutes, minutes};
-  if (minutes < 48 * 60) return {AgeUnit::hours, minutes / 60};
-  return {AgeUnit::days, minutes / (24 * 60)};
+  if (minutes < int64_t{48} * 60) return {AgeUnit::hours, minutes / 60};
+  return {AgeUnit::days, minutes / (int64_t{24} * 60)};
 }
 
 std::string short_id(std::string_view id) {

@@ -71,7 +71,7 @@ std::set<std::string> placeholders(const std::string& text) {
 }
 
 TEST(Catalogue, EverySentenceStandsInThreeLanguagesWithTheSamePlaceholders) {
-  for (int i = 0; i < static_cast<int>(Text::count_); ++i) {
+  for (int i = 0; i < static_cast<int>(Text::count); ++i) {
     const auto text = static_cast<Text>(i);
     const std::string english = text_of(text, Language::en);
     for (const Language language : {Language::en, Language::es, Language::pt}) {

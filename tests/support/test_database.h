@@ -21,11 +21,16 @@
 
 namespace afina::storage {
 
-/// A folder of its own under the temporary folder, which user postgres can enter, removed at the end.
+/// A folder of its own, which user postgres can enter, removed at the end. In memory where there is room: a kill of a
+/// process is no less a kill there, and a slow disk's fsync is not what these tests are about.
 class TestFolder {
  public:
   TestFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "afina-test-XXXXXX").string();
+    std::error_code error;
+    const std::filesystem::path memory = "/dev/shm";
+    const bool roomy = std::filesystem::space(memory, error).available > (uintmax_t{1} << 30) && !error;
+    const std::filesystem::path parent = roomy ? memory : std::filesystem::temp_directory_path();
+    std::string pattern = (parent / "afina-test-XXXXXX").string();
     path_ = mkdtemp(pattern.data());
     std::filesystem::permissions(path_, std::filesystem::perms(0755));
   }

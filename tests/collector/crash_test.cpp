@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // PostgreSQL killed under load: every acknowledged vote is a row, every row was sent, none is there twice.
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <map>
 #include <mutex>
 
+#include "storage/conversations.h"
+#include "storage/preferences.h"
 #include "storage/snapshots.h"
 #include "tests/collector/world.h"
 
@@ -55,6 +58,35 @@ struct Voter {
   int refused = 0, replayed = 0;
 };
 
+/// Pairs that this person was shown, straight in the database: the load is the votes.
+std::vector<std::string> show_pairs(storage::Database& database, const std::string& visitor_id, int count) {
+  return database.transaction([&](storage::Transaction& t) {
+    std::vector<std::string> exposures;
+    for (int i = 0; i < count; ++i) {
+      storage::Conversation conversation;
+      conversation.visitor_id = visitor_id;
+      conversation.source = storage::Source::demo;
+      storage::create_conversation(t, conversation);
+      storage::append_message(t, {.conversation_id = conversation.id, .turn = 0, .role = "user", .content = "hola"},
+                              visitor_id);
+      std::string ids[2];
+      for (int slot : {0, 1}) {
+        storage::Generation answer;
+        answer.conversation_id = conversation.id;
+        answer.turn = 1;
+        answer.slot = slot;
+        answer.model = answer.text = slot == 0 ? "uno" : "dos";
+        ids[slot] = storage::append_generation(t, answer).id;
+      }
+      storage::Exposure exposure;
+      exposure.pair_id = storage::create_pair(t, ids[0], ids[1]).id;
+      exposure.visitor_id = visitor_id;
+      exposures.push_back(storage::create_exposure(t, exposure).id);
+    }
+    return exposures;
+  });
+}
+
 void vote_all(Voter& voter, std::atomic<int>& done) {
   for (size_t i = 0; i < voter.exposures.size(); ++i) {
     const std::string key = new_uuid();
@@ -74,6 +106,7 @@ void vote_all(Voter& voter, std::atomic<int>& done) {
       ++voter.refused;
     }
     ++done;
+    done.notify_all();
   }
 }
 
@@ -82,11 +115,8 @@ TEST_F(CrashTest, AcknowledgedVotesAreTheRowsWhenPostgresIsKilledUnderLoad) {
   std::vector<Voter> voters;
   for (int p = 0; p < kPeople; ++p) {
     voters.push_back({visitor(), {}, {}, {}, 0, 0});
-    for (int i = 0; i < kPairsEach; ++i) {
-      Caller& caller = voters.back().caller;
-      caller.conversation.clear();
-      voters.back().exposures.push_back(caller.ask("hola").event("done")["exposure"]);
-    }
+    const std::string id = voters.back().caller.get("/api/session").json["visitor"];
+    voters.back().exposures = show_pairs(*database_, id, kPairsEach);
   }
   std::atomic<int> done = 0;
   storage::Cluster& cluster = TestPostgres::instance().cluster();
@@ -98,7 +128,11 @@ TEST_F(CrashTest, AcknowledgedVotesAreTheRowsWhenPostgresIsKilledUnderLoad) {
       const int wanted = kill * kPeople * kPairsEach / (kKills + 1);
       while (done < wanted)
         done.wait(done.load());
-      ::kill(cluster.pid(), SIGKILL);
+      const pid_t server = cluster.pid();
+      ::kill(server, SIGKILL);
+      siginfo_t ended{};
+      ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(server), &ended, WEXITED | WNOWAIT), 0);
+      ASSERT_FALSE(cluster.running());
       cluster.restart();
     }
   }

@@ -24,15 +24,21 @@ TestPostgres::TestPostgres() {
 }
 
 std::unique_ptr<storage::Database> TestPostgres::fresh(std::string* url) {
-  const std::string name = cat("test_", ++made_);
-  {
-    pqxx::connection connection(cluster_->url(storage::kClusterDatabase));
-    pqxx::nontransaction(connection).exec(cat("CREATE DATABASE ", name));
-  }
   storage::DatabaseOptions options;
   options.announce = false;
+  const auto open = [&](const std::string& name) {
+    return storage::Database::open({.kind = storage::DatabaseTarget::Kind::url, .url = cluster_->url(name)}, options);
+  };
+  // The first one is migrated, the others are copies of it.
+  if (made_ == 0) open(storage::kClusterDatabase);
+  const std::string name = cat("test_", ++made_);
+  {
+    pqxx::connection connection(cluster_->url("postgres"));
+    pqxx::nontransaction(connection)
+        .exec(cat("CREATE DATABASE ", name, " TEMPLATE ", storage::kClusterDatabase, " STRATEGY file_copy"));
+  }
   if (url != nullptr) *url = cluster_->url(name);
-  return storage::Database::open({.kind = storage::DatabaseTarget::Kind::url, .url = cluster_->url(name)}, options);
+  return open(name);
 }
 
 Json Reply::event(const std::string& name) const {

@@ -2,6 +2,7 @@
 #include "storage/cluster.h"
 
 #include <fcntl.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -62,12 +63,29 @@ bool wait_for(std::chrono::milliseconds limit, Done&& done) {
   return true;
 }
 
+// In most containers root lacks CAP_SYS_PTRACE and may not see where other users' processes work; the users themselves
+// may. The file-system ids are the calling thread's own.
+class LookAs {
+ public:
+  LookAs(uid_t uid, gid_t gid) : gid_(setfsgid(gid)), uid_(setfsuid(uid)) {}
+  ~LookAs() {
+    setfsuid(static_cast<uid_t>(uid_));
+    setfsgid(static_cast<gid_t>(gid_));
+  }
+  LookAs(const LookAs&) = delete;
+  LookAs& operator=(const LookAs&) = delete;
+
+ private:
+  int gid_, uid_;
+};
+
 }  // namespace
 
 std::vector<pid_t> processes_in(const fs::path& folder) {
   struct stat wanted {};
   std::vector<pid_t> out;
   if (stat(folder.c_str(), &wanted) != 0) return out;
+  const LookAs owner(wanted.st_uid, wanted.st_gid);
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
     const std::string name = entry.path().filename();

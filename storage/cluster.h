@@ -50,7 +50,7 @@ class Cluster {
   pid_t pid_ = 0;
 };
 
-/// Processes whose working folder is this one, as far as we may see them.
+/// Processes of the folder's owner that work in it.
 std::vector<pid_t> processes_in(const std::filesystem::path& folder);
 
 inline constexpr const char* kClusterUser = "afina";

@@ -130,6 +130,7 @@ void Database::run(Body body, const TransactionOptions& options) {
     try {
       lease->script(begin_sql(options));
       body.call(body.fn, transaction);
+      AFINA_CHECK(!lease->failed(), "a transaction whose statement failed must end with that error");
       committing = true;
       lease->script("COMMIT");
       return;

@@ -90,6 +90,8 @@ class Keeper {
     fs::remove(cluster_.paths().run / "keeper.sock");
     clients_.clear();
     cluster_.stop();
+    std::error_code not_empty;
+    fs::remove(cluster_.paths().run, not_empty);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <pqxx/pqxx>
+#include <utility>
 
 #include "base/error.h"
 
@@ -94,9 +95,12 @@ auto PgConnection::guarded(std::string_view sql, F&& fn) {
     throw StorageError(cat("[storage] PostgreSQL must stay connected, but ", first_line(what), "."), "try again", true,
                        "08006");
   };
+  const bool failed_before = std::exchange(failed_, true);
   try {
     if (broken_) lost("the connection was lost before");
-    return fn();
+    auto result = fn();
+    failed_ = failed_before;
+    return result;
   } catch (const pqxx::serialization_failure& error) {  // no sql_error in 6.x, so it carries no state
     throw_sqlstate("40001", error.what(), sql);
   } catch (const pqxx::deadlock_detected& error) {
@@ -165,6 +169,7 @@ void PgConnection::script(const std::string& sql) {
     impl_->session.exec(sql);
     return 0;
   });
+  if (sql == "ROLLBACK" || starts_with(sql, "BEGIN")) failed_ = false;
 }
 
 }  // namespace afina::storage

@@ -23,6 +23,9 @@ class PgConnection {
   void script(const std::string& sql);
   /// True once the server is gone: nothing works any more.
   bool broken() const { return broken_; }
+  /// True where a statement failed since the last BEGIN or ROLLBACK: PostgreSQL would answer COMMIT with a silent
+  /// rollback.
+  bool failed() const { return failed_; }
 
  private:
   struct Impl;
@@ -30,6 +33,7 @@ class PgConnection {
   auto guarded(std::string_view sql, F&& fn);
   std::unique_ptr<Impl> impl_;
   bool broken_ = false;
+  bool failed_ = false;
 };
 
 /// The typed error of a server's answer. message: as the server said it.

@@ -41,6 +41,20 @@ TEST_F(DatabaseTest, WhateverTheFunctionThrowsRollsBack) {
   EXPECT_EQ(count(), 0);
 }
 
+TEST_F(DatabaseTest, AnErrorThatTheFunctionSwallowsIsNotTakenForACommit) {
+  EXPECT_THROW(db.transaction([](Transaction& t) {
+    t.exec("INSERT INTO n VALUES ('a', 1)");
+    try {
+      t.exec("INSERT INTO n VALUES ('a', 1)");
+    } catch (const Conflict&) {
+    }
+  }),
+               InternalError);
+  EXPECT_EQ(count(), 0);
+  db.transaction([](Transaction& t) { t.exec("INSERT INTO n VALUES ('a', 1)"); });
+  EXPECT_EQ(count(), 1) << "the connection is good again";
+}
+
 TEST_F(DatabaseTest, ErrorsHaveTheKindThatTheirStateSays) {
   const auto run = [&](const char* sql) { db.transaction([&](Transaction& t) { t.exec(sql); }); };
   run("INSERT INTO n VALUES ('a', 1)");

@@ -148,8 +148,12 @@ void Chromium::new_page(int width_px, int height_px, bool dark) {
   session_ = call("Target.attachToTarget", {{"targetId", target["targetId"]}, {"flatten", true}}, true)["sessionId"];
   for (const char* domain : {"Page", "Runtime", "Network", "Log"})
     call(cat(domain, ".enable"));
-  call("Emulation.setDeviceMetricsOverride",
-       {{"width", width_px}, {"height", height_px}, {"deviceScaleFactor", 1}, {"mobile", width_px < 600}});
+  call("Emulation.setDeviceMetricsOverride", {{"width", width_px},
+                                              {"height", height_px},
+                                              {"screenWidth", width_px},
+                                              {"screenHeight", height_px},
+                                              {"deviceScaleFactor", 1},
+                                              {"mobile", width_px < 600}});
   call("Emulation.setEmulatedMedia",
        {{"features", Json::array({{{"name", "prefers-color-scheme"}, {"value", dark ? "dark" : "light"}},
                                   {{"name", "prefers-reduced-motion"}, {"value", "reduce"}}})}});

@@ -99,6 +99,7 @@ function drawComposer() {
   hint.hidden = !unvoted;
   hint.textContent = unvoted ? t("vote_first_hint") : "";
   byId("send").disabled = running || unvoted;
+  byId("composer").classList.toggle("resting", unvoted);  // a small screen belongs to the two answers and the vote
 }
 
 // Sending and streaming ----------------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ function settled(item, answer, error) {
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || byId("view-chat").hidden) return;
-  if (event.target.closest("input:not([type=checkbox]), textarea, select, dialog")) return;
+  if (byId("keys").open || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
   const pair = [...state.views].reverse().find((view) => view.turn.votable)?.turn;
   const outcome = Object.keys(keyOf).find((name) => keyOf[name] === event.key);
   if (event.key === "?") byId("keys").showModal();

@@ -25,9 +25,14 @@ export function storedLocale() {
   return "es";
 }
 
+let asked = "";
+
+/** The last language asked for wins, in whatever order the catalogues arrive. */
 export async function setLocale(name) {
-  const response = await fetch(`/locales/${name}.json`);
-  words = await response.json();
+  asked = name;
+  const catalogue = await (await fetch(`/locales/${name}.json`)).json();
+  if (asked !== name) return;
+  words = catalogue;
   current = name;
   localStorage.setItem("afina.locale", name);
   document.documentElement.lang = name;
@@ -47,10 +52,10 @@ export async function startLanguageMenu(changed) {
   const menu = byId("language");
   const names = { es: "Español", pt: "Português", en: "English" };
   for (const name of locales) menu.append(new Option(names[name], name));
-  await setLocale(storedLocale());
-  menu.value = current;
+  menu.value = storedLocale();
   menu.addEventListener("change", async () => {
     await setLocale(menu.value);
     changed();
   });
+  await setLocale(menu.value);
 }

@@ -32,7 +32,9 @@ void append_audit(Transaction& t, const std::string& actor, const std::string& a
   const int64_t number = last.empty() ? 1 : last.one().integer("number") + 1;
   const std::string row = dump_json(
       Json{{"at", now_iso8601()}, {"actor", actor}, {"action", action}, {"object", object}, {"detail", detail}});
-  t.exec("INSERT INTO audit_event (number, row, hash) VALUES ($1::bigint, $2, $3)",
+  // A REPEATABLE READ transaction may not see the newest link: then this is a serialisation failure, and the whole act
+  // is done again on a newer view.
+  t.exec("INSERT INTO audit_event (number, row, hash) VALUES ($1::bigint, $2, $3) ON CONFLICT (number) DO NOTHING",
          Params().integer(number).text(row).text(audit_link(last.empty() ? kFirstHash : last.one().text("hash"), row)));
 }
 

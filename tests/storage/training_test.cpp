@@ -289,6 +289,20 @@ TEST(Audit, LinksAsTheGoldenChain) {
   EXPECT_EQ(audit_link(first, "{\"a\":2}"), "a1d14784ae595e5334415f1ab3f83e6dd035dd72252a25352a9d3bfe1e7d08ba");
 }
 
+TEST_F(Training, AnAuditRowOfAnOlderViewRunsTheActAgain) {
+  int calls = 0;
+  db.transaction(
+      [&](Transaction& t) {
+        t.exec("SELECT count(*) FROM conversation");  // the view is taken
+        if (++calls == 1) db.transaction([](Transaction& other) { append_audit(other, "a", "b", "c"); });
+        append_audit(t, "d", "e", "f");
+      },
+      {.isolation = Isolation::repeatable_read});
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(db.read([](Transaction& t) { return verify_audit(t); }), 0);
+  EXPECT_EQ(db.read([](Transaction& t) { return t.exec("SELECT 1 FROM audit_event").size(); }), 2U);
+}
+
 TEST_F(Training, AnAuditRowThatWasChangedIsFound) {
   for (int i = 0; i < 3; ++i) {
     db.transaction([&](Transaction& t) { append_audit(t, "cli", "export", "snapshot", {{"rows", i}}); });

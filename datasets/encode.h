@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows to token examples with masks, through the one text path (DESIGN.md §6), and the encoded data set that a trainer
+// Rows to token examples with masks, through the one text path (docs/decisions.md), and the encoded data set that a trainer
 // draws batches from. Conventions are TRL's, so ids and targets equal the peers'.
 #pragma once
 #include <cstdint>

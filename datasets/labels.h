@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From what people said about two answers to q, m and w (DESIGN.md §4; cDPO with a label per pair, Mitchell 2023;
+// From what people said about two answers to q, m and w (docs/math.md; cDPO with a label per pair, Mitchell 2023;
 // strength as margin, Llama 2 §3.2.2). Pure functions of votes; no text, no database.
 #pragma once
 #include <array>

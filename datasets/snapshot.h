@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshots of the judgements in the database: made in one REPEATABLE READ transaction, read for training, written out
-// as files in TRL's forms with every raw vote. Training reads snapshots, never live tables (DESIGN.md §3).
+// as files in TRL's forms with every raw vote. Training reads snapshots, never live tables (docs/data_model.md).
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which tokens of a rendered chat are trained in assistant-only loss (formats.md §5.3). Three ways, in this order:
+// Which tokens of a rendered chat are trained in assistant-only loss. Three ways, in this order:
 // {% generation %} blocks; prefix rendering; and, where prefixes do not agree, the place where changing one content
 // changes the render.
 #pragma once

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages to ids and the assistant mask (DESIGN.md §6): what people wrote never becomes a control token, and ids equal
+// Messages to ids and the assistant mask (docs/decisions.md): what people wrote never becomes a control token, and ids equal
 // the peers' wherever nobody wrote one. The one path of collecting, training and chatting.
 #pragma once
 #include <cstdint>

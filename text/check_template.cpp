@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check_template: the traps between a template, its tokenizer and the end of generation (DESIGN.md §6; Latam-GPT's
+// check_template: the traps between a template, its tokenizer and the end of generation (docs/decisions.md; Latam-GPT's
 // endless `assistant` loop is the end-of-turn one).
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer from tokenizer.ggml.* of a GGUF file (formats.md §2.3).
+// Tokenizer from tokenizer.ggml.* of a GGUF file (ggml docs/gguf.md).
 #include "base/cat.h"
 #include "base/error.h"
 #include "formats/gguf.h"

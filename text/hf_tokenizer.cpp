@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer from tokenizer.json (formats.md §4.1): only what byte-level BPE of the known families uses; every component
+// Tokenizer from tokenizer.json (huggingface/tokenizers): only what byte-level BPE of the known families uses; every component
 // that would change ids and is not known here is refused by name.
 #include <unordered_map>
 

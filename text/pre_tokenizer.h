@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hand-written scanners for the patterns that cut text into pieces before byte-level BPE: GPT-2, SmolLM2 (digits
-// first), Llama 3 and Qwen2 (formats.md §4.2, §4.3). Linear in the text; tests compare them with PCRE2.
+// first), Llama 3 and Qwen2. Linear in the text; tests compare them with PCRE2.
 #pragma once
 #include <cstddef>
 #include <string_view>

@@ -76,7 +76,7 @@ class Tokenizer {
   std::optional<int32_t> pad_id() const;
   std::optional<int32_t> unk_id() const;
   /// Every id that ends generation: the file's eos, eot, eom and its list, and the family's end tokens by text
-  /// (formats.md §2.3; SmolLM2: 0 and 2). Sorted, unique.
+  /// (llama.cpp's list; SmolLM2: 0 and 2). Sorted, unique.
   const std::vector<int32_t>& end_ids() const;
 
  private:

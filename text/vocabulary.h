@@ -14,7 +14,7 @@ namespace afina::text {
 /// Numbers of GGUF's tokenizer.ggml.token_type.
 enum class TokenKind : uint8_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
-/// Vocabularies above this are refused (reliability.md §6.4).
+/// Vocabularies above this are refused.
 inline constexpr size_t kMaxVocabulary = size_t{1} << 20;
 
 struct Tokenizer::Vocabulary {

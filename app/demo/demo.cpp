@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMarker = ".afina-demo";
 constexpr const char* kBaseName = "base";
-constexpr datasets::SplitOptions kSplit{.seed = 7, .eval_prompts = 0.34};
+constexpr datasets::SplitOptions kSplit{.seed = 22, .eval_prompts = 0.33};
 constexpr int kParallel = 8;
 constexpr auto kStartDeadline = std::chrono::seconds(60);
 

@@ -92,7 +92,7 @@ TEST(SmolLm2Chat, passes_the_round_trip_check) {
   EXPECT_EQ(check_template(stack()), std::vector<std::string>{});
 }
 
-// formats.md §9.1, made by transformers with the 3.1 template; the vocabulary is 3.0's, whose names of these tokens
+// Made by transformers with the 3.1 template; the vocabulary is 3.0's, whose names of these tokens
 // agree.
 TEST(Llama31Chat, gives_the_reference_ids) {
   const auto models = std::filesystem::path(AFINA_SOURCE_DIR) / ".deps" / "llama.cpp" / "models";

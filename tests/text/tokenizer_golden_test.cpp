@@ -206,7 +206,7 @@ struct LlamaCase {
   std::vector<int32_t> ids;
 };
 
-// formats.md §9.1: Hugging Face tokenizers on the Llama 3 vocabulary.
+// Hugging Face tokenizers on the Llama 3 vocabulary.
 TEST(Llama3Tokenizer, gives_the_ids_of_hugging_face_tokenizers) {
   const Tokenizer tokenizer = load(llama_models() / "ggml-vocab-llama-bpe.gguf");
   const LlamaCase cases[] = {

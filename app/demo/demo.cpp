@@ -30,6 +30,7 @@ constexpr const char* kMarker = ".afina-demo";
 constexpr const char* kBaseName = "base";
 constexpr datasets::SplitOptions kSplit{.seed = 22, .eval_prompts = 0.33};
 constexpr int kParallel = 8;
+constexpr int kRounds = 2;  // how often each prompt is asked: two samples a round
 constexpr auto kStartDeadline = std::chrono::seconds(60);
 
 std::string embedded(const std::string& name) {
@@ -158,12 +159,18 @@ void Demo::collect() {
   prompts_ = read_prompts(embedded("demo/prompts.json"));
   panel_ = read_annotators(embedded("demo/annotators.json"));
   std::map<std::string, int> languages;
-  for (const auto& prompt : prompts_) {
+  const auto asked_once = prompts_;
+  for (const auto& prompt : asked_once) {
     ++languages[prompt.locale];
     if (datasets::prompt_is_held_out(prompt.text, kSplit)) heldout_.push_back(prompt);
   }
   step("Conversations: each prompt is asked through the collector, which samples two answers");
-  detail(cat(prompts_.size(), " prompts (", languages["es"], " Spanish, ", languages["pt"], " Portuguese, ",
+  const auto heldout_once = heldout_;
+  for (int round = 1; round < kRounds; ++round) {
+    prompts_.insert(prompts_.end(), asked_once.begin(), asked_once.end());
+    heldout_.insert(heldout_.end(), heldout_once.begin(), heldout_once.end());
+  }
+  detail(cat(asked_once.size(), " prompts (", languages["es"], " Spanish, ", languages["pt"], " Portuguese, ",
              languages["en"], " English); ", heldout_.size(), " of them held out from training"));
   const Collected collected = collect_pairs(collector_url_, prompts_, "self", kParallel, "     asking", stop_);
   const TokenCounts counts = count_tokens(*database_, collected.conversation_ids);
@@ -203,7 +210,7 @@ void Demo::train() {
                       "--snapshot",     "demo",
                       "--out",          (options_.out / "sft").string(),
                       "--name",         "demo-sft",
-                      "--set",          "num_train_epochs=2",
+                      "--set",          "num_train_epochs=1",
                       "--set",          "learning_rate=2e-4",
                       "--set",          "per_device_train_batch_size=8",
                       "--set",          "lr_scheduler_type=cosine",
@@ -219,7 +226,7 @@ void Demo::train() {
                       "--start-adapter", (options_.out / "sft" / "adapter").string(),
                       "--out",           (options_.out / "dpo").string(),
                       "--name",          "demo-dpo",
-                      "--set",           "num_train_epochs=3",
+                      "--set",           "num_train_epochs=2",
                       "--set",           "learning_rate=1e-4",
                       "--set",           "per_device_train_batch_size=8",
                       "--set",           "lr_scheduler_type=cosine",

@@ -46,7 +46,10 @@ TEST(VoteChecker, SeesALostAChangedAndAnUnsentVote) {
   EXPECT_EQ(compare(sent, sent, {{"a", 1}, {"b", 2}, {"c", 0}}).unsent, 1);
 }
 
-class CrashTest : public World {};
+class CrashTest : public World {
+ protected:
+  CrashTest() { durable_ = true; }
+};
 
 constexpr int kPeople = 4, kPairsEach = 40, kKills = 3;
 

@@ -3,7 +3,7 @@
 
 #include <sys/stat.h>
 
-#include <pqxx/pqxx>
+#include "storage/pg_connection.h"
 
 namespace afina::collector {
 
@@ -23,22 +23,12 @@ TestPostgres::TestPostgres() {
   cluster_->start();
 }
 
-std::unique_ptr<storage::Database> TestPostgres::fresh(std::string* url) {
+std::unique_ptr<storage::Database> TestPostgres::fresh() {
+  const std::string name = cat("test_", ++made_);
+  storage::PgConnection(cluster_->url("postgres")).script(cat("CREATE DATABASE ", name));
   storage::DatabaseOptions options;
   options.announce = false;
-  const auto open = [&](const std::string& name) {
-    return storage::Database::open({.kind = storage::DatabaseTarget::Kind::url, .url = cluster_->url(name)}, options);
-  };
-  // The first one is migrated, the others are copies of it.
-  if (made_ == 0) open(storage::kClusterDatabase);
-  const std::string name = cat("test_", ++made_);
-  {
-    pqxx::connection connection(cluster_->url("postgres"));
-    pqxx::nontransaction(connection)
-        .exec(cat("CREATE DATABASE ", name, " TEMPLATE ", storage::kClusterDatabase, " STRATEGY file_copy"));
-  }
-  if (url != nullptr) *url = cluster_->url(name);
-  return open(name);
+  return storage::Database::open({.kind = storage::DatabaseTarget::Kind::url, .url = cluster_->url(name)}, options);
 }
 
 Json Reply::event(const std::string& name) const {
@@ -115,7 +105,14 @@ void World::start(const std::vector<std::string>& models, CollectorConfig config
   config.port = 0;
   if (config.acts_per_minute == CollectorConfig().acts_per_minute) config.acts_per_minute = 0;
   if (config.messages_per_minute == CollectorConfig().messages_per_minute) config.messages_per_minute = 0;
-  database_ = TestPostgres::instance().fresh(&database_url_);
+  collector_.reset();
+  if (durable_) {
+    durable_database_ = TestPostgres::instance().fresh();
+    database_ = durable_database_.get();
+  } else {
+    quick_ = std::make_unique<storage::TestDatabase>();
+    database_ = &quick_->db();
+  }
   collector_ = std::make_unique<Collector>(config, *database_, std::move(random));
   collector_->start();
 }

@@ -13,16 +13,18 @@
 #include "storage/cluster.h"
 #include "tests/collector/fake_upstream.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/test_database.h"
 
 namespace afina::collector {
 
-/// A real PostgreSQL, started once; fresh() makes an empty database in it.
+/// A PostgreSQL that keeps what it committed (fsync on), for tests that kill it; fresh() makes an empty database in it.
+/// Other tests take the quick one of tests/support.
 class TestPostgres {
  public:
   static TestPostgres& instance();
   storage::Cluster& cluster() { return *cluster_; }
-  /// An open database with the schema and nothing else; its address where asked for.
-  std::unique_ptr<storage::Database> fresh(std::string* url = nullptr);
+  /// An open database with the schema and nothing else.
+  std::unique_ptr<storage::Database> fresh();
 
  private:
   TestPostgres();
@@ -77,9 +79,11 @@ class World : public testing::Test {
   /// A demo visitor who consented.
   Caller visitor(const std::vector<std::string>& purposes = {"collect", "train", "review"}) const;
 
+  bool durable_ = false;  ///< set before start(): the database of TestPostgres
   FakeUpstream fake_;
-  std::string database_url_;
-  std::unique_ptr<storage::Database> database_;
+  std::unique_ptr<storage::TestDatabase> quick_;
+  std::unique_ptr<storage::Database> durable_database_;
+  storage::Database* database_ = nullptr;
   std::unique_ptr<Collector> collector_;
 };
 

@@ -10,8 +10,8 @@ lora::DecoderShape decoder_shape(const model::ModelConfig& config) {
 }
 
 DecoderPolicy::DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
-                             lora::PeftInfo info)
-    : adapter_(std::move(adapter)), decoder_(std::move(model)), info_(std::move(info)) {}
+                             lora::PeftInfo info, model::TrainingModelOptions options)
+    : adapter_(std::move(adapter)), decoder_(std::move(model), options), info_(std::move(info)) {}
 
 model::TokenStats DecoderPolicy::forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) {
   return decoder_.forward(batch, *adapter_, dropout);

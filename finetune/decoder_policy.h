@@ -17,7 +17,7 @@ class DecoderPolicy final : public Policy {
  public:
   /// info goes into the folders that save_adapter writes. Both pointers are set.
   DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
-                lora::PeftInfo info);
+                lora::PeftInfo info, model::TrainingModelOptions options = {});
   at::Tensor& parameters() override { return adapter_->flat_parameters(); }
   model::TokenStats forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) override;
   void backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,

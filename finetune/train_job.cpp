@@ -90,7 +90,9 @@ void TrainJob::make_policy() {
   auto adapter = make_adapter();
   const std::string summary =
       cat("Method: ", to_string(request_.kind), " on ", rows_->size(), " rows of ", request_.source, ".");
-  policy_ = std::make_unique<DecoderPolicy>(model_, std::move(adapter), lora::PeftInfo{base, summary});
+  model::TrainingModelOptions options;
+  if (request_.config.loss_sum == LossSum::float32) options.head_sum = model::HeadSum::float32;
+  policy_ = std::make_unique<DecoderPolicy>(model_, std::move(adapter), lora::PeftInfo{base, summary}, options);
 }
 
 OrderedJson TrainJob::record() const {

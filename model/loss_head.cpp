@@ -13,6 +13,14 @@
 namespace afina::model {
 namespace {
 
+// The order of the additions is the point: see HeadSum::float32.
+double sequential_sum(const float* values, int64_t n) {
+  float sum = 0.0F;
+  for (int64_t i = 0; i < n; ++i)
+    sum += values[i];
+  return sum;
+}
+
 at::Tensor matrix(float* data, int64_t rows, int64_t columns) {
   return at::from_blob(data, {rows, columns}, at::kFloat);
 }
@@ -42,7 +50,9 @@ void LossHead::stats_of_row(size_t distinct, float* logits, std::span<const data
   std::vector<float> of_targets;
   for (const int i : rows_[distinct].targets)
     of_targets.push_back(logits[targets[static_cast<size_t>(i)].token]);
-  const double sum = keep ? t.exp_sum_wide(logits, v, top) : t.sum_exp(logits, v, top);
+  const bool wide = options_.head_sum == HeadSum::wide;
+  double sum = keep || !wide ? t.exp_sum_wide(logits, v, top) : t.sum_exp(logits, v, top);
+  if (!wide) sum = sequential_sum(logits, v);
   const double log_sum = std::log(sum);
   scale_[distinct] = static_cast<float>(1.0 / sum);
   for (size_t j = 0; j < of_targets.size(); ++j) {

@@ -23,9 +23,15 @@ struct TokenStats {
   std::vector<double> entropy;   ///< of the whole distribution, filled when asked for
 };
 
+/// How the normaliser Σ exp(z − max z) over the vocabulary is added up. wide: in doubles, exact to fp32's last bits.
+/// float32: in fp32, one term after the other, as ATen's log_softmax does for logits laid out [batch, vocabulary,
+/// position]; small terms are lost (1e-4 nats a token at 49,152), in the gradient too.
+enum class HeadSum { wide, float32 };
+
 struct TrainingModelOptions {
   int head_chunk_rows = 256;  ///< target rows whose logits exist at one time
   bool want_entropy = false;
+  HeadSum head_sum = HeadSum::wide;
 };
 
 /// Not thread-safe: owns the activation arena. Several objects may share one Model.

@@ -23,6 +23,8 @@ constexpr std::pair<ComputeType, std::string_view> kComputeTypes[] = {{ComputeTy
                                                                       {ComputeType::bfloat16, "bfloat16"}};
 constexpr std::pair<ReferencePolicy, std::string_view> kReferences[] = {{ReferencePolicy::start, "start"},
                                                                         {ReferencePolicy::base, "base"}};
+constexpr std::pair<LossSum, std::string_view> kLossSums[] = {{LossSum::float32, "float32"},
+                                                              {LossSum::float64, "float64"}};
 constexpr std::pair<BadRows, std::string_view> kBadRows[] = {{BadRows::error, "error"}, {BadRows::drop, "drop"}};
 constexpr std::pair<LabelMode, std::string_view> kLabelModes[] = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
 
@@ -72,6 +74,10 @@ std::string_view to_string(ReferencePolicy value) {
 std::string_view to_string(LabelMode value) {
   return word_of(kLabelModes, value);
 }
+std::string_view to_string(LossSum value) {
+  return word_of(kLossSums, value);
+}
+
 std::string_view to_string(BadRows value) {
   return word_of(kBadRows, value);
 }
@@ -90,13 +96,20 @@ bool from_string(std::string_view word, ReferencePolicy& out) {
 bool from_string(std::string_view word, LabelMode& out) {
   return value_of(kLabelModes, word, out);
 }
+bool from_string(std::string_view word, LossSum& out) {
+  return value_of(kLossSums, word, out);
+}
+
 bool from_string(std::string_view word, BadRows& out) {
   return value_of(kBadRows, word, out);
 }
 
 RunConfig default_config(RunKind kind) {
   RunConfig config;
-  if (kind == RunKind::dpo) config.learning_rate = 1e-5;
+  if (kind == RunKind::dpo) {
+    config.learning_rate = 1e-5;
+    config.loss_sum = LossSum::float64;
+  }
   return config;
 }
 

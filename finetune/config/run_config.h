@@ -20,6 +20,9 @@ enum class ComputeType { float32, bfloat16 };
 enum class ReferencePolicy { start, base };
 /// soft: q from the judgements; hard: q = 1, exact ties dropped.
 enum class LabelMode { soft, hard };
+/// How the softmax over the vocabulary is normalised: float32 as the peers' cross_entropy (SFT's default), float64
+/// exactly (DPO's, whose peers are exact too).
+enum class LossSum { float32, float64 };
 /// A row whose prompt alone fills max_length, or that has nothing to train: stop and name it, or leave it out and count
 /// it.
 enum class BadRows { error, drop };
@@ -29,12 +32,14 @@ std::string_view to_string(SchedulerType value);
 std::string_view to_string(ComputeType value);
 std::string_view to_string(ReferencePolicy value);
 std::string_view to_string(LabelMode value);
+std::string_view to_string(LossSum value);
 std::string_view to_string(BadRows value);
 bool from_string(std::string_view word, RunKind& out);
 bool from_string(std::string_view word, SchedulerType& out);
 bool from_string(std::string_view word, ComputeType& out);
 bool from_string(std::string_view word, ReferencePolicy& out);
 bool from_string(std::string_view word, LabelMode& out);
+bool from_string(std::string_view word, LossSum& out);
 bool from_string(std::string_view word, BadRows& out);
 
 /// Defaults are those of SFT; default_config(kind) gives either's. Sources: transformers TrainingArguments, TRL
@@ -68,6 +73,7 @@ struct RunConfig {
   bool shuffle = true;
   bool packing = false;
   ComputeType dtype = ComputeType::float32;
+  LossSum loss_sum = LossSum::float32;
   int64_t logging_steps = 1;
   int64_t save_steps = 500;
   int64_t eval_steps = 0;
@@ -121,6 +127,8 @@ void for_each_field(Config& c, Visitor&& visit) {
   visit("shuffle", c.shuffle, FieldInfo{"a new order every epoch, from the seed"});
   visit("packing", c.packing, FieldInfo{"fill each micro-batch with whole rows up to max_length tokens a pack"});
   visit("dtype", c.dtype, FieldInfo{"arithmetic of the model: float32"});
+  visit("loss_sum", c.loss_sum,
+        FieldInfo{"adds up the softmax over the vocabulary: float32 as torch's cross_entropy, or float64, exact"});
   visit("logging_steps", c.logging_steps, FieldInfo{"a metrics record every so many steps", 1, 1e9});
   visit("save_steps", c.save_steps, FieldInfo{"a checkpoint every so many steps; 0 = only at the end", 0, 1e9});
   visit("eval_steps", c.eval_steps, FieldInfo{"held-out rows every so many steps; 0 = only at the end", 0, 1e9});

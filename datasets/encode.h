@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows to token examples with masks, through the one text path (docs/decisions.md), and the encoded data set that a trainer
-// draws batches from. Conventions are TRL's, so ids and targets equal the peers'.
+// Rows to token examples with masks, through the one text path (docs/decisions.md), and the encoded data set that a
+// trainer draws batches from. Conventions are TRL's, so ids and targets equal the peers'.
 #pragma once
 #include <cstdint>
 #include <span>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages to ids and the assistant mask (docs/decisions.md): what people wrote never becomes a control token, and ids equal
-// the peers' wherever nobody wrote one. The one path of collecting, training and chatting.
+// Messages to ids and the assistant mask (docs/decisions.md): what people wrote never becomes a control token, and ids
+// equal the peers' wherever nobody wrote one. The one path of collecting, training and chatting.
 #pragma once
 #include <cstdint>
 #include <memory>

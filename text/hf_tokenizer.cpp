@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer from tokenizer.json (huggingface/tokenizers): only what byte-level BPE of the known families uses; every component
-// that would change ids and is not known here is refused by name.
+// Tokenizer from tokenizer.json (huggingface/tokenizers): only what byte-level BPE of the known families uses; every
+// component that would change ids and is not known here is refused by name.
 #include <unordered_map>
 
 #include "base/cat.h"

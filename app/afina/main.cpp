@@ -20,8 +20,8 @@ void set_log_level_from_environment() {
   if (std::strcmp(level, "error") == 0) afina::set_log_level(afina::LogLevel::error);
 }
 
-// libgomp reads how long its threads spin when it is loaded, before main: the default of milliseconds makes a step ten times
-// slower when another process wants the core. So the program sets the variable and starts itself once more.
+// libgomp reads how long its threads spin when it is loaded, before main: the default of milliseconds makes a step ten
+// times slower when another process wants the core. So the program sets the variable and starts itself once more.
 void limit_spinning(char** argv) {
   if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "2000", 0);

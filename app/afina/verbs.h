@@ -9,8 +9,8 @@
 
 namespace afina::app {
 
-/// What every verb gets. `run` is set by the chosen verb's callback and executed by main after parsing, so that errors are
-/// reported in one place.
+/// What every verb gets. `run` is set by the chosen verb's callback and executed by main after parsing, so that errors
+/// are reported in one place.
 struct Context {
   std::stop_token stop;                 ///< tripped by Ctrl-C and SIGTERM
   std::optional<std::string> database;  ///< --database: a URL, or "none"; unset: DATABASE_URL, else the private cluster

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // `afina`: the command line and the worker.
-#include <unistd.h>
-
 #include <cstdlib>
 #include <cstring>
 
@@ -20,18 +18,9 @@ void set_log_level_from_environment() {
   if (std::strcmp(level, "error") == 0) afina::set_log_level(afina::LogLevel::error);
 }
 
-// libgomp reads how long its threads spin when it is loaded, before main: the default of milliseconds makes a step ten
-// times slower when another process wants the core. So the program sets the variable and starts itself once more.
-void limit_spinning(char** argv) {
-  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return;
-  setenv("GOMP_SPINCOUNT", "2000", 0);
-  execv("/proc/self/exe", argv);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  limit_spinning(argv);
   set_log_level_from_environment();
   CLI::App app{"Afina post-trains open language models on what people say about their answers.", "afina"};
   app.require_subcommand(1);

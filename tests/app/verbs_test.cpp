@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The `afina` program as a person meets it: verbs over an empty database, and what it says to bad input.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "base/json.h"
+#include "tests/support/golden.h"
+#include "tests/support/temp_folder.h"
+#include "tests/support/test_database.h"
+
+namespace afina::app {
+namespace {
+
+struct Answer {
+  int code = -1;
+  std::string text;  // stdout and stderr
+};
+
+Answer afina_program(const std::string& arguments) {
+  Answer answer;
+  FILE* pipe = popen((program_path("afina").string() + " " + arguments + " 2>&1").c_str(), "r");
+  if (pipe == nullptr) return answer;
+  std::array<char, 4096> buffer{};
+  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
+    answer.text.append(buffer.data(), n);
+  const int status = pclose(pipe);
+  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return answer;
+}
+
+class Verbs : public ::testing::Test {
+ protected:
+  std::string database() const { return "--database '" + test_.url() + "' "; }
+  storage::TestDatabase test_;
+};
+
+TEST_F(Verbs, SayWhatToDoNextWhereThereIsNothing) {
+  for (const char* verb : {"snapshot list", "runs list", "adapters list"}) {
+    const Answer answer = afina_program(database() + verb);
+    EXPECT_EQ(answer.code, 0) << answer.text;
+    EXPECT_NE(answer.text.find("afina "), std::string::npos) << verb << " names no next command: " << answer.text;
+  }
+}
+
+TEST_F(Verbs, WriteJsonForMachines) {
+  for (const char* verb : {"snapshot list --json", "runs list --json", "adapters list --json"}) {
+    const Answer answer = afina_program(database() + verb);
+    EXPECT_EQ(answer.code, 0);
+    EXPECT_TRUE(Json::accept(answer.text.substr(answer.text.find('[')))) << answer.text;
+  }
+}
+
+TEST_F(Verbs, RefuseASnapshotOfNothing) {
+  const Answer answer = afina_program(database() + "snapshot create --name empty");
+  EXPECT_EQ(answer.code, 3) << answer.text;
+  EXPECT_NE(answer.text.find("must"), std::string::npos) << answer.text;
+}
+
+TEST_F(Verbs, NameWhatIsNotThere) {
+  for (const char* verb : {"snapshot show nobody", "runs show nobody", "adapters show nobody"}) {
+    const Answer answer = afina_program(database() + verb);
+    EXPECT_EQ(answer.code, 1) << answer.text;
+    EXPECT_NE(answer.text.find("nobody"), std::string::npos) << answer.text;
+  }
+}
+
+TEST_F(Verbs, RefuseToTrainOnASnapshotThatIsNotThereAndWriteNothing) {
+  const TempFolder folder;
+  const std::string out = (folder.path() / "run").string();
+  const Answer answer =
+      afina_program(database() + "dpo --model " + smollm2_gguf().string() + " --snapshot nobody --out " + out);
+  EXPECT_EQ(answer.code, 1) << answer.text;
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST(VerbsWithoutDatabase, RefuseBadArgumentsWithTwo) {
+  EXPECT_EQ(afina_program("dance").code, 2);
+  EXPECT_EQ(afina_program("").code, 2);
+  const TempFolder folder;
+  const std::string data = (folder.path() / "rows.jsonl").string();
+  std::ofstream(data) << "{\"prompt\":\"a\",\"completion\":\"b\"}\n";
+  const Answer answer = afina_program("--database none sft --model " + smollm2_gguf().string() + " --data " + data +
+                                      " --out " + (folder.path() / "run").string() + " --set learning_rat=1");
+  EXPECT_EQ(answer.code, 2) << answer.text;
+  EXPECT_NE(answer.text.find("\"learning_rate\""), std::string::npos) << answer.text;
+}
+
+TEST(VerbsWithoutDatabase, NameTheLineOfBadData) {
+  const TempFolder folder;
+  const std::string data = (folder.path() / "rows.jsonl").string();
+  std::ofstream(data) << "{\"prompt\":\"a\",\"completion\":\"b\"}\nnot json\n";
+  const Answer answer = afina_program("--database none sft --model " + smollm2_gguf().string() + " --data " + data +
+                                      " --out " + (folder.path() / "run").string());
+  EXPECT_EQ(answer.code, 3) << answer.text;
+  EXPECT_NE(answer.text.find("rows.jsonl:2"), std::string::npos) << answer.text;
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "run" / "adapter"));
+}
+
+}  // namespace
+}  // namespace afina::app

@@ -8,6 +8,7 @@
 
 #include <csignal>
 
+#include "base/cat.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "http/client.h"
@@ -115,7 +116,7 @@ TEST(ServeProgram, TellsItsAddressAnswersAndStopsOnCtrlC) {
   std::string address = server.read_until("\n");
   ASSERT_TRUE(address.ends_with("\n"));
   address.pop_back();
-  EXPECT_TRUE(address.ends_with(":" + std::to_string(std::stoi(read_file(port_file)))));
+  EXPECT_TRUE(address.ends_with(cat(":", std::stoi(read_file(port_file)))));
   const http::Client client({.base_url = address + "/v1"});
   EXPECT_EQ(client.get_json("/models")["data"].size(), 2u);
   const Json run = golden_run(0);

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "base/cat.h"
 #include "base/json.h"
 #include "tests/support/golden.h"
 #include "tests/support/temp_folder.h"
@@ -35,7 +36,7 @@ Answer afina_program(const std::string& arguments) {
 
 class Verbs : public ::testing::Test {
  protected:
-  std::string database() const { return "--database '" + test_.url() + "' "; }
+  std::string database() const { return cat("--database '", test_.url(), "' "); }
   storage::TestDatabase test_;
 };
 

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "base/cat.h"
 #include "base/log.h"
 #include "base/uuid.h"
 #include "storage/cluster.h"
@@ -77,7 +78,7 @@ class TestServer {
 class TestDatabase {
  public:
   explicit TestDatabase(DatabaseOptions options = {}) {
-    name_ = "t" + new_uuid();
+    name_ = cat("t", new_uuid());
     TestServer::shared().sql("CREATE DATABASE \"" + name_ + "\" TEMPLATE afina_template");
     options.announce = false;
     database_ = Database::open(target(), options);

@@ -43,7 +43,8 @@ int list(const Context& context, const Options& options) {
     table.add({adapter.name, std::to_string(adapter.r), short_number(adapter.lora_alpha),
                short_time(adapter.created_at), adapter.base_model, adapter.path, adapter.id});
   }
-  print(adapters.empty() ? "No adapters yet: a finished run registers its own.\n" : table.text());
+  print(adapters.empty() ? "No adapters yet: a finished run (afina sft, afina dpo) registers its own.\n"
+                         : table.text());
   return 0;
 }
 

@@ -171,7 +171,8 @@ void Demo::collect() {
     heldout_.insert(heldout_.end(), heldout_once.begin(), heldout_once.end());
   }
   detail(cat(asked_once.size(), " prompts (", languages["es"], " Spanish, ", languages["pt"], " Portuguese, ",
-             languages["en"], " English); ", heldout_.size(), " of them held out from training"));
+             languages["en"], " English), each asked ", kRounds, " times; ", heldout_once.size(),
+             " of them held out from training"));
   const Collected collected = collect_pairs(collector_url_, prompts_, "self", kParallel, "     asking", stop_);
   const TokenCounts counts = count_tokens(*database_, collected.conversation_ids);
   detail(cat(collected.pairs, " pairs, ", counts.tokens, " tokens in ", fixed(collected.seconds, 0), " s (",

@@ -219,7 +219,21 @@ void record_failure(finetune::DatabaseRun* run, const std::exception& error) {
   }
 }
 
+/// Before a database is opened or started: a misspelt path must leave nothing behind.
+void require_files(const Arguments& arguments) {
+  for (const auto& [option, path] : {std::pair<const char*, const std::string&>{"--model", arguments.model},
+                                     {"--data", arguments.data},
+                                     {"--eval", arguments.eval},
+                                     {"--config", arguments.config}}) {
+    if (!path.empty() && !std::filesystem::exists(path)) {
+      throw NotFound(cat("[", to_string(arguments.kind), "] ", option, " must name something that exists, but got \"",
+                         path, "\"."));
+    }
+  }
+}
+
 int train(const Arguments& arguments, const Context& context) {
+  require_files(arguments);
   model::tune_process(arguments.threads);
   Storage storage = open_storage(arguments, context);
   finetune::TrainJob job(make_request(arguments, storage));

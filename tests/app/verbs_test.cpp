@@ -91,6 +91,17 @@ TEST(VerbsWithoutDatabase, RefuseBadArgumentsWithTwo) {
   EXPECT_NE(answer.text.find("\"learning_rate\""), std::string::npos) << answer.text;
 }
 
+TEST(VerbsWithoutDatabase, AMisspeltPathStartsNoDatabase) {
+  const TempFolder folder;
+  setenv("AFINA_HOME", (folder.path() / "home").c_str(), 1);
+  const Answer answer =
+      afina_program("sft --model nosuch.gguf --data rows.jsonl --out " + (folder.path() / "run").string());
+  unsetenv("AFINA_HOME");
+  EXPECT_EQ(answer.code, 1) << answer.text;
+  EXPECT_NE(answer.text.find("\"nosuch.gguf\""), std::string::npos) << answer.text;
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
 TEST(VerbsWithoutDatabase, NameTheLineOfBadData) {
   const TempFolder folder;
   const std::string data = (folder.path() / "rows.jsonl").string();

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -12,7 +13,7 @@ namespace {
 using std::chrono::steady_clock;
 
 std::string duration_text(double seconds) {
-  const int whole = static_cast<int>(seconds + 0.5);
+  const int whole = static_cast<int>(std::lround(seconds));
   char out[32];
   std::snprintf(out, sizeof out, "%d:%02d", whole / 60, whole % 60);
   return out;

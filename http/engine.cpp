@@ -16,7 +16,7 @@ namespace afina::http {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr double kSlowestReader_bytes_per_s = 32 * 1024;
+constexpr double kSlowestReaderBytesPerS = 32 * 1024;
 
 /// Hands the library a head that was read before, and writes to the socket under a deadline.
 class PreparedStream final : public httplib::Stream {
@@ -65,7 +65,7 @@ ssize_t PreparedStream::write(const char* from, size_t size) {
       progress = now;
       continue;
     }
-    const auto earned = std::chrono::duration<double>(static_cast<double>(done) / kSlowestReader_bytes_per_s);
+    const auto earned = std::chrono::duration<double>(static_cast<double>(done) / kSlowestReaderBytesPerS);
     broken_ = (sent < 0 && errno != EAGAIN && errno != EINTR) || now - progress > write_deadline_ ||
               now - start > write_deadline_ + earned;
     pollfd descriptor{.fd = socket_, .events = POLLOUT, .revents = 0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From final hidden states to log-probabilities of targets, in chunks of distinct target rows: logits never exist as a
 // whole. forward() keeps, per row, softmax(logits) W: with it the gradient of any target's log-probability, W[y] -
-// softmax W, needs no second pass over the vocabulary (frozen head, CPU performance reference §3.4).
+// softmax W, needs no second pass over the vocabulary.
 #pragma once
 #include <ATen/core/Tensor.h>
 

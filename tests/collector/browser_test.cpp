@@ -136,6 +136,9 @@ void BrowserTest::whole_flow(const std::string& name, int width, int height, boo
   browser().press("1");
   browser().wait_for("document.querySelector('.after strong')?.textContent.includes('A es mucho mejor')");
   browser().press("u");
+  // The page draws once at once and once when the server has answered: a click between the two could meet a node that
+  // goes.
+  browser().wait_for("document.body.innerText.includes('Voto deshecho')");
   browser().wait_for("document.querySelector('.vote') && !document.querySelector('.after')");
   browser().click("[data-outcome='-1']");
   browser().wait_for("document.querySelector('.after strong')?.textContent.includes('B es un poco mejor')");

@@ -5,10 +5,6 @@
 
 namespace afina::finetune {
 
-lora::DecoderShape decoder_shape(const model::ModelConfig& config) {
-  return {config.layers, config.hidden, config.q_width(), config.kv_width(), config.ffn};
-}
-
 DecoderPolicy::DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
                              lora::PeftInfo info, model::TrainingModelOptions options)
     : adapter_(std::move(adapter)), decoder_(std::move(model), options), info_(std::move(info)) {}

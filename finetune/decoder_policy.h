@@ -10,9 +10,6 @@
 
 namespace afina::finetune {
 
-/// Sizes an adapter needs to know of this model.
-lora::DecoderShape decoder_shape(const model::ModelConfig& config);
-
 class DecoderPolicy final : public Policy {
  public:
   /// info goes into the folders that save_adapter writes. Both pointers are set.

@@ -62,7 +62,7 @@ void TrainJob::load_rows() {
 }
 
 std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
-  const auto shape = decoder_shape(model_->config());
+  const auto shape = lora::shape_of(model_->config());
   RunConfig& config = request_.config;
   lora::LoraConfig adapter_config{static_cast<int>(config.r), config.lora_alpha, config.lora_dropout, false,
                                   config.target_modules};

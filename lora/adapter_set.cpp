@@ -85,7 +85,8 @@ int64_t AdapterSet::saved_width(int layer, model::Site at_site) const {
 }
 
 void AdapterSet::add_forward(int layer, model::Site at_site, const at::Tensor& x_NI, at::Tensor& y_NO,
-                             at::Tensor* saved_NS, const model::DropoutKey& dropout) const {
+                             at::Tensor* saved_NS, const model::DropoutKey& dropout,
+                             const at::Tensor* /*base_NO*/) const {
   const auto& slots = site(layer, at_site);
   if (slots.modules.empty()) return;
   at::Tensor xa_NS = saved_NS != nullptr ? *saved_NS : at::empty({x_NI.size(0), slots.width}, x_NI.options());
@@ -107,7 +108,7 @@ void AdapterSet::add_forward(int layer, model::Site at_site, const at::Tensor& x
 
 void AdapterSet::backward(int layer, model::Site at_site, const at::Tensor& x_NI, const at::Tensor& dy_NO,
                           const at::Tensor& saved_NS, at::Tensor* dx_NI, at::Tensor& flat_grad_P,
-                          const model::DropoutKey& dropout) const {
+                          const model::DropoutKey& dropout, const at::Tensor* /*base_NO*/) const {
   const auto& slots = site(layer, at_site);
   if (slots.modules.empty()) return;
   at::Tensor g_NS = at::empty({x_NI.size(0), slots.width}, x_NI.options());

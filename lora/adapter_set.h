@@ -45,10 +45,10 @@ class AdapterSet final : public model::Adapter {
 
   int64_t saved_width(int layer, model::Site site) const override;
   void add_forward(int layer, model::Site site, const at::Tensor& x_NI, at::Tensor& y_NO, at::Tensor* saved_NS,
-                   const model::DropoutKey& dropout) const override;
+                   const model::DropoutKey& dropout, const at::Tensor* base_NO) const override;
   void backward(int layer, model::Site site, const at::Tensor& x_NI, const at::Tensor& dy_NO,
                 const at::Tensor& saved_NS, at::Tensor* dx_NI, at::Tensor& flat_grad_P,
-                const model::DropoutKey& dropout) const override;
+                const model::DropoutKey& dropout, const at::Tensor* base_NO) const override;
   int first_layer() const override { return 0; }
 
  private:

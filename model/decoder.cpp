@@ -74,7 +74,7 @@ void Decoder::project(int64_t layer, Site site, const at::Tensor& x, at::Tensor&
     at::Tensor* saved = context.keep ? &b.adapter_NS[static_cast<int>(site)] : nullptr;
     at::Tensor y_run = y.narrow(0, run.begin, run.end - run.begin);
     run.adapter->add_forward(static_cast<int>(layer), site, x.narrow(0, run.begin, run.end - run.begin), y_run, saved,
-                             context.dropout);
+                             context.dropout, nullptr);
   }
 }
 
@@ -126,7 +126,7 @@ struct Decoder::Gradient {
   /// dx = dy W + what the adapter adds; dx null: parameter gradients only. x is read only where the site is adapted.
   void site(Site site, const at::Tensor& x, const at::Tensor& dy, const at::Tensor& saved, at::Tensor* dx) const {
     if (dx != nullptr) model.linear(layer, site).backward_input(dy, *dx, 0.0F);
-    if (adapts(site)) adapter.backward(static_cast<int>(layer), site, x, dy, saved, dx, flat_grad_P, dropout);
+    if (adapts(site)) adapter.backward(static_cast<int>(layer), site, x, dy, saved, dx, flat_grad_P, dropout, nullptr);
   }
 };
 

@@ -70,7 +70,7 @@ TEST(AdapterSet, StartsAsNoChangeAndIsAFunctionOfTheSeed) {
   auto x = at::randn({5, kShape.hidden});
   auto y = at::randn({5, site_outputs(Site::qkv)});
   const auto before = y.clone();
-  one.add_forward(0, Site::qkv, x, y, nullptr, {});
+  one.add_forward(0, Site::qkv, x, y, nullptr, {}, nullptr);
   EXPECT_TRUE(at::equal(y, before));
 }
 
@@ -110,11 +110,11 @@ void expect_agreement(const AdapterSet& adapter, Site site, const model::Dropout
   const auto expected = reference(adapter, layer, site, x, y0, dy, key);
   auto y = y0.clone();
   auto saved = at::empty({9, adapter.saved_width(layer, site)});
-  adapter.add_forward(layer, site, x, y, &saved, key);
+  adapter.add_forward(layer, site, x, y, &saved, key, nullptr);
   EXPECT_LT((y - expected.y).abs().max().item<float>(), 1e-5F);
   auto grad = at::zeros({adapter.parameter_count()});
   auto dx = at::ones({9, in});
-  adapter.backward(layer, site, x, dy, saved, &dx, grad, key);
+  adapter.backward(layer, site, x, dy, saved, &dx, grad, key, nullptr);
   EXPECT_LT((dx - 1 - expected.dx).abs().max().item<float>(), 1e-5F);
   EXPECT_LT((grad - expected.flat_grad).abs().max().item<float>(), 1e-4F);
   EXPECT_GT(grad.abs().max().item<float>(), 0.0F);

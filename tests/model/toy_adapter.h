@@ -48,15 +48,15 @@ class ToyAdapter final : public Adapter {
   int64_t saved_width(int layer, Site site) const override {
     return views(flat_P, layer, site).first.defined() ? rank_ : 0;
   }
-  void add_forward(int layer, Site site, const at::Tensor& x, at::Tensor& y, at::Tensor* saved,
-                   const DropoutKey&) const override {
+  void add_forward(int layer, Site site, const at::Tensor& x, at::Tensor& y, at::Tensor* saved, const DropoutKey&,
+                   const at::Tensor*) const override {
     const auto [a, b] = views(flat_P, layer, site);
     const at::Tensor xa = at::mm(x, a.t());
     if (saved != nullptr) saved->copy_(xa);
     y.addmm_(xa, b.t());
   }
   void backward(int layer, Site site, const at::Tensor& x, const at::Tensor& dy, const at::Tensor& saved,
-                at::Tensor* dx, at::Tensor& grad, const DropoutKey&) const override {
+                at::Tensor* dx, at::Tensor& grad, const DropoutKey&, const at::Tensor*) const override {
     const auto [a, b] = views(flat_P, layer, site);
     auto [da, db] = views(grad, layer, site);
     const at::Tensor g = at::mm(dy, b);

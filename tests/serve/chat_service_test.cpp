@@ -16,10 +16,10 @@ namespace {
 class NoAdapter final : public model::Adapter {
  public:
   int64_t saved_width(int, model::Site) const override { return 0; }
-  void add_forward(int, model::Site, const at::Tensor&, at::Tensor&, at::Tensor*,
-                   const model::DropoutKey&) const override {}
+  void add_forward(int, model::Site, const at::Tensor&, at::Tensor&, at::Tensor*, const model::DropoutKey&,
+                   const at::Tensor*) const override {}
   void backward(int, model::Site, const at::Tensor&, const at::Tensor&, const at::Tensor&, at::Tensor*, at::Tensor&,
-                const model::DropoutKey&) const override {}
+                const model::DropoutKey&, const at::Tensor*) const override {}
   int first_layer() const override { return 0; }
 };
 

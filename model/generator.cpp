@@ -30,7 +30,8 @@ struct Sequence {
   int64_t capacity = 0;
   int64_t cached = 0;  // positions in the cache
   int produced = 0;
-  int latest = 0;  // token to feed next
+  int latest = 0;      // token to feed next
+  TokenCounts counts;  // of new tokens, where the sampler asks
 };
 
 /// The rows one sequence has in this step.
@@ -200,7 +201,8 @@ void Generator::State::run(const std::vector<Slice>& slices) {
 
 TokenEvent Generator::State::advance(Sequence& s, const float* logits) {
   const auto vocab = static_cast<size_t>(model->config().vocab_size);
-  const SampledToken token = sample({logits, vocab}, s.params, static_cast<uint64_t>(s.produced), sampling);
+  SampledToken token = sample({logits, vocab}, s.params, static_cast<uint64_t>(s.produced), sampling, s.counts);
+  if (penalizes(s.params)) ++s.counts[token.token];
   s.cached += s.cached == 0 ? static_cast<int64_t>(s.prompt.size()) : 1;
   s.latest = token.token;
   ++s.produced;
@@ -209,7 +211,7 @@ TokenEvent Generator::State::advance(Sequence& s, const float* logits) {
   const FinishReason finish = stop                                    ? FinishReason::stop
                               : s.produced >= s.params.max_new_tokens ? FinishReason::length
                                                                       : FinishReason::none;
-  return {s.id, token.token, token.logprob, finish};
+  return {s.id, token.token, token.logprob, finish, std::move(token.top)};
 }
 
 Generator::Generator(std::shared_ptr<const Model> model, GeneratorOptions options)
@@ -234,6 +236,10 @@ SequenceId Generator::add(std::vector<int> prompt, const SamplingParams& params,
     if (id < 0 || id >= s.model->config().vocab_size)
       throw UsageError(
           cat("[generate] prompt ids must be 0..", s.model->config().vocab_size - 1, ", but one is ", id, "."));
+  for (const auto& [id, bias] : params.logit_bias)
+    if (id >= s.model->config().vocab_size)
+      throw UsageError(
+          cat("[generate] logit_bias ids must be 0..", s.model->config().vocab_size - 1, ", but one is ", id, "."));
   const auto length = static_cast<int64_t>(prompt.size());
   if (length >= context_limit())
     throw UsageError(cat("[generate] prompt must leave room for a token in the context of ", context_limit(),

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "model/adapter.h"
@@ -19,6 +20,11 @@ struct SamplingParams {
   int top_k = 0;              ///< 0 = all
   uint64_t seed = 0;          ///< the stream of random numbers is a function of (seed, index of the new token) alone
   std::vector<int> stop_ids;  ///< generation ends with, and reports, the first of these
+  /// Off a token's logit before the choice, -2..2: times its occurrences among the new tokens, and once where it
+  /// occurs among them (OpenAI's formula; the prompt does not count).
+  double frequency_penalty = 0, presence_penalty = 0;
+  std::vector<std::pair<int, double>> logit_bias;  ///< id and what is added to its logit before the choice, -100..100
+  int top_logprobs = 0;                            ///< most probable tokens to tell with each new one; 0..20
 };
 
 using SequenceId = uint64_t;
@@ -31,6 +37,8 @@ struct TokenEvent {
   int token = 0;
   double logprob = 0;                        ///< nats, under the model's own distribution (temperature 1, nothing cut)
   FinishReason finish = FinishReason::none;  ///< not none: the sequence has left the generator
+  /// The top_logprobs most probable tokens and their nats under the distribution of `logprob`, best first.
+  std::vector<std::pair<int, double>> top = {};
 };
 
 struct GeneratorOptions {

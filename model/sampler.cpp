@@ -45,36 +45,34 @@ double keep_nucleus(std::vector<std::pair<float, int>>& work, double wanted, Mas
   }
 }
 
-}  // namespace
-
-void validate(const SamplingParams& p) {
-  const auto require = [](bool holds, const char* rule, double got) {
-    if (!holds) throw UsageError(cat("[generate] ", rule, ", but got ", got, "."));
-  };
-  require(p.max_new_tokens >= 1, "max_new_tokens must be at least 1", p.max_new_tokens);
-  require(p.temperature >= 0 && p.temperature <= 10, "temperature must be 0..10", p.temperature);
-  require(p.top_p > 0 && p.top_p <= 1, "top_p must be above 0 and at most 1", p.top_p);
-  require(p.top_k >= 0, "top_k must be 0 (all) or more", p.top_k);
+std::vector<float> adjust(std::span<const float> logits, const SamplingParams& params, const TokenCounts& counts) {
+  std::vector<float> adjusted(logits.begin(), logits.end());
+  for (const auto& [id, bias] : params.logit_bias)
+    adjusted[static_cast<size_t>(id)] += static_cast<float>(bias);
+  for (const auto& [id, count] : counts)
+    adjusted[static_cast<size_t>(id)] -= static_cast<float>(params.frequency_penalty * count + params.presence_penalty);
+  return adjusted;
 }
 
-double sampling_uniform(uint64_t seed, uint64_t index) {
-  return static_cast<double>(mix(mix(seed) ^ mix(~index)) >> 11) * 0x1p-53;
+std::vector<std::pair<float, int>> largest(std::span<const float> logits, size_t count) {
+  std::vector<std::pair<float, int>> best;
+  for (size_t i = 0; count > 0 && i < logits.size(); ++i) {
+    const std::pair entry(logits[i], static_cast<int>(i));
+    if (best.size() == count && !before(entry, best.back())) continue;
+    best.insert(std::upper_bound(best.begin(), best.end(), entry, before), entry);
+    if (best.size() > count) best.pop_back();
+  }
+  return best;
 }
 
-SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
-                    std::vector<std::pair<float, int>>& work) {
-  const auto& t = kernels::table();
+/// top: the largest of the logits.
+int choose(std::span<const float> logits, float top, const SamplingParams& params, uint64_t index,
+           std::vector<std::pair<float, int>>& work) {
   const auto n = static_cast<int64_t>(logits.size());
-  const float top = t.max(logits.data(), n);
-  const double log_sum = std::log(t.sum_exp(logits.data(), n, top));
-  const auto result = [&](int token) {
-    return SampledToken{token,
-                        static_cast<double>(logits[static_cast<size_t>(token)]) - static_cast<double>(top) - log_sum};
-  };
   const auto greedy = static_cast<int>(std::find(logits.begin(), logits.end(), top) - logits.begin());
-  if (greedy == n)
+  if (greedy == static_cast<int>(n))
     throw ModelError("[generate] logits must be numbers, but the model produced NaN.", "check the adapter's weights");
-  if (params.temperature == 0 || params.top_k == 1) return result(greedy);
+  if (params.temperature == 0 || params.top_k == 1) return greedy;
 
   // What lies 40 temperatures below the top has a probability below 5e-18 and only slows the sort.
   const double temperature = params.temperature;
@@ -97,9 +95,58 @@ SampledToken sample(std::span<const float> logits, const SamplingParams& params,
   double left = sampling_uniform(params.seed, index) * kept_mass;
   for (const auto& entry : work) {
     left -= mass(entry);
-    if (left < 0) return result(entry.second);
+    if (left < 0) return entry.second;
   }
-  return result(work.back().second);
+  return work.back().second;
+}
+
+}  // namespace
+
+void validate(const SamplingParams& p) {
+  const auto require = [](bool holds, const char* rule, double got) {
+    if (!holds) throw UsageError(cat("[generate] ", rule, ", but got ", got, "."));
+  };
+  require(p.max_new_tokens >= 1, "max_new_tokens must be at least 1", p.max_new_tokens);
+  require(p.temperature >= 0 && p.temperature <= 10, "temperature must be 0..10", p.temperature);
+  require(p.top_p > 0 && p.top_p <= 1, "top_p must be above 0 and at most 1", p.top_p);
+  require(p.top_k >= 0, "top_k must be 0 (all) or more", p.top_k);
+  require(std::abs(p.frequency_penalty) <= 2, "frequency_penalty must be -2..2", p.frequency_penalty);
+  require(std::abs(p.presence_penalty) <= 2, "presence_penalty must be -2..2", p.presence_penalty);
+  require(p.top_logprobs >= 0 && p.top_logprobs <= 20, "top_logprobs must be 0..20", p.top_logprobs);
+  for (const auto& [id, bias] : p.logit_bias) {
+    require(id >= 0, "logit_bias ids must be 0 or more", id);
+    require(std::abs(bias) <= 100, "logit_bias must be -100..100", bias);
+  }
+}
+
+double sampling_uniform(uint64_t seed, uint64_t index) {
+  return static_cast<double>(mix(mix(seed) ^ mix(~index)) >> 11) * 0x1p-53;
+}
+
+bool penalizes(const SamplingParams& params) {
+  return params.frequency_penalty != 0 || params.presence_penalty != 0;
+}
+
+SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
+                    std::vector<std::pair<float, int>>& work, const TokenCounts& counts) {
+  const auto& t = kernels::table();
+  const auto n = static_cast<int64_t>(logits.size());
+  const float top = t.max(logits.data(), n);
+  const double log_sum = std::log(t.sum_exp(logits.data(), n, top));
+  const auto logprob = [&](int token) {
+    return static_cast<double>(logits[static_cast<size_t>(token)]) - static_cast<double>(top) - log_sum;
+  };
+  SampledToken result;
+  if (params.logit_bias.empty() && !(penalizes(params) && !counts.empty())) {
+    result.token = choose(logits, top, params, index, work);
+  } else {
+    const std::vector<float> adjusted = adjust(logits, params, counts);
+    result.token = choose(adjusted, t.max(adjusted.data(), n), params, index, work);
+  }
+  result.logprob = logprob(result.token);
+  for (const auto& [logit, id] : largest(logits, static_cast<size_t>(params.top_logprobs)))
+    result.top.emplace_back(id, logprob(id));
+  return result;
 }
 
 }  // namespace afina::model

@@ -4,6 +4,8 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "model/generator.h"
@@ -18,11 +20,19 @@ double sampling_uniform(uint64_t seed, uint64_t index);
 
 struct SampledToken {
   int token = 0;
-  double logprob = 0;  ///< under softmax(logits)
+  double logprob = 0;                            ///< under softmax(logits): no penalty, bias, temperature or cut
+  std::vector<std::pair<int, double>> top = {};  ///< params.top_logprobs best under the same, best first
 };
 
+/// How often each new token of a sequence has occurred.
+using TokenCounts = std::unordered_map<int, int>;
+
+/// True where the choice needs TokenCounts.
+bool penalizes(const SamplingParams& params);
+
 /// index: number of the new token in its sequence. work is reused space. Ties of the greedy choice go to the lowest id.
+/// Ids of logit_bias and counts must lie inside logits.
 SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
-                    std::vector<std::pair<float, int>>& work);
+                    std::vector<std::pair<float, int>>& work, const TokenCounts& counts = {});
 
 }  // namespace afina::model

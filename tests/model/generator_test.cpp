@@ -201,6 +201,55 @@ TEST(Sampler, DrawsFromTheTemperedAndCutDistribution) {
   EXPECT_NEAR(shares(p)[0], 1.0, 1e-9);
 }
 
+TEST(Sampler, PenaltiesAndBiasesMoveTheChoiceButNotTheLogprobs) {
+  const std::vector<float> logits = {2.0F, 1.5F, 0.0F, -1.0F, 2.0F};
+  std::vector<std::pair<float, int>> work;
+  double total = 0;
+  for (const float x : logits)
+    total += std::exp(x);
+  const auto nats = [&](int id) { return logits[static_cast<size_t>(id)] - std::log(total); };
+  SamplingParams p;
+  p.temperature = 0;
+  p.top_logprobs = 3;
+  const SampledToken plain = sample(logits, p, 0, work);
+  EXPECT_EQ(plain.token, 0);
+  ASSERT_EQ(plain.top.size(), 3U);
+  EXPECT_EQ(plain.top[0].first, 0);
+  EXPECT_EQ(plain.top[1].first, 4);
+  EXPECT_EQ(plain.top[2].first, 1);
+  EXPECT_NEAR(plain.top[2].second, nats(1), 1e-6);
+  p.presence_penalty = 1;
+  EXPECT_EQ(sample(logits, p, 0, work).token, 0) << "nothing was said yet";
+  EXPECT_EQ(sample(logits, p, 1, work, {{0, 1}}).token, 4);
+  EXPECT_EQ(sample(logits, p, 2, work, {{0, 9}, {4, 1}}).token, 1) << "presence does not count";
+  p.presence_penalty = 0;
+  p.frequency_penalty = 0.2;
+  EXPECT_EQ(sample(logits, p, 3, work, {{0, 1}, {4, 2}}).token, 0);
+  EXPECT_EQ(sample(logits, p, 3, work, {{0, 3}, {4, 3}}).token, 1);
+  p.frequency_penalty = 0;
+  p.logit_bias = {{3, 100}, {0, -100}};
+  const SampledToken biased = sample(logits, p, 0, work);
+  EXPECT_EQ(biased.token, 3);
+  EXPECT_NEAR(biased.logprob, nats(3), 1e-6);
+  EXPECT_EQ(biased.top, plain.top);
+  p.temperature = 1;
+  for (uint64_t i = 0; i < 100; ++i)
+    EXPECT_EQ(sample(logits, p, i, work).token, 3);
+}
+
+TEST(Sampler, ParametersOutOfRangeAreRefused) {
+  const auto refused = [](auto change) {
+    SamplingParams p;
+    change(p);
+    EXPECT_THROW(validate(p), UsageError);
+  };
+  refused([](SamplingParams& p) { p.frequency_penalty = 2.1; });
+  refused([](SamplingParams& p) { p.presence_penalty = std::nan(""); });
+  refused([](SamplingParams& p) { p.top_logprobs = 21; });
+  refused([](SamplingParams& p) { p.logit_bias = {{-1, 0}}; });
+  refused([](SamplingParams& p) { p.logit_bias = {{1, 101}}; });
+}
+
 TEST(Sampler, UniformNumbersFillTheirRange) {
   double sum = 0, low = 1, high = 0;
   for (uint64_t i = 0; i < 10000; ++i) {

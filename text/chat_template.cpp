@@ -28,6 +28,13 @@ void check_message(const Message& message, size_t index) {
 
 }  // namespace
 
+OrderedJson message_json(const Message& message) {
+  if (message.extra.is_object() && message.extra.contains("role")) return message.extra;
+  OrderedJson json = {{"role", message.role}, {"content", message.content}};
+  if (message.extra.is_object()) json.update(message.extra);
+  return json;
+}
+
 struct ChatTemplate::State {
   JinjaTemplate jinja;
 };
@@ -60,7 +67,7 @@ RenderedChat ChatTemplate::render(std::span<const Message> messages, const Rende
   OrderedJson& list = variables["messages"] = OrderedJson::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     check_message(messages[i], i);
-    list.push_back({{"role", messages[i].role}, {"content", messages[i].content}});
+    list.push_back(message_json(messages[i]));
   }
   auto rendered = state_->jinja.render(variables, [&](const std::string& format) { return date.format(format); });
   return {std::move(rendered.text), std::move(rendered.from_people), std::move(rendered.generation)};

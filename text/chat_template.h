@@ -17,8 +17,15 @@ namespace afina::text {
 struct Message {
   std::string role;  ///< 1 to 64 of [A-Za-z0-9_-]; "system", "user", "assistant", "tool", …
   std::string content;
+  /// What a plain message has not; null for none. Either further keys ("tool_calls", "tool_call_id", "name", …; a
+  /// "content" here, null or a list of parts, takes the place of content), or, where it has a "role", the whole message
+  /// as it came, keys in their order. Templates see it as transformers passes it; its strings are from people.
+  OrderedJson extra = nullptr;
   bool operator==(const Message&) const = default;
 };
+
+/// The message as templates see it: {"role", "content", …}.
+OrderedJson message_json(const Message& message);
 
 /// The date every template sees unless the caller gives another: the default of Llama 3.1's own template.
 inline constexpr const char* kFrozenDate = "2024-07-26";
@@ -29,13 +36,14 @@ struct RenderOptions {
   std::string date = kFrozenDate;
   /// TRL's `tools` list; null for none.
   OrderedJson tools = nullptr;
-  /// Further template variables ("enable_thinking": true, …); an object. They are trusted as the template is.
+  /// Further template variables ("enable_thinking": true, …); an object. They are trusted as the template is, but for
+  /// "documents", whose strings are from people.
   OrderedJson variables = OrderedJson::object();
 };
 
 struct RenderedChat {
   std::string text;
-  std::vector<TextRange> from_people;  ///< bytes that came from message contents and tools; sorted, disjoint
+  std::vector<TextRange> from_people;  ///< bytes that came from messages (not roles), tools and documents; sorted
   std::vector<TextRange> generation;   ///< bytes inside {% generation %} blocks; empty where the template has none
 };
 

@@ -2,7 +2,9 @@
 #include "formats/gguf.h"
 
 #include <cstring>
+#include <iomanip>
 #include <limits>
+#include <sstream>
 
 #include "base/error.h"
 #include "formats/gguf_parser.h"
@@ -10,18 +12,14 @@
 namespace afina::formats {
 namespace {
 
-const char* type_word(GgufValueType type) {
-  constexpr const char* kWords[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
-                                    "bool", "string", "array", "u64", "i64", "f64"};
-  return kWords[static_cast<size_t>(type)];
-}
-
 template <typename T>
 T element(std::span<const std::byte> bytes, uint64_t index) {
   T value;
   std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
   return value;
 }
+
+constexpr int64_t kMaxParts = 1000;
 
 bool is_integer(GgufValueType type) {
   return type <= GgufValueType::i32 || type == GgufValueType::u64 || type == GgufValueType::i64;
@@ -31,7 +29,24 @@ bool is_number(GgufValueType type) {
   return is_integer(type) || type == GgufValueType::f32 || type == GgufValueType::f64;
 }
 
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& what, const std::string& hint = "") {
+  throw ModelError(cat("[", path.string(), "] must ", what), hint);
+}
+
+// "X-00001-of-00003.gguf" of a path, with the number of the part exchanged.
+std::string part_name(const std::string& stem, int64_t part, int64_t count) {
+  std::ostringstream name;
+  name << stem << '-' << std::setfill('0') << std::setw(5) << part + 1 << "-of-" << std::setw(5) << count << ".gguf";
+  return name.str();
+}
+
 }  // namespace
+
+std::string_view gguf_type_word(GgufValueType type) {
+  constexpr const char* kWords[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                    "bool", "string", "array", "u64", "i64", "f64"};
+  return kWords[static_cast<size_t>(type)];
+}
 
 int64_t GgufTensor::rows() const {
   int64_t product = 1;
@@ -47,14 +62,63 @@ void dequantize(const GgufTensor& tensor, std::span<float> out) {
 void dequantize_rows(const GgufTensor& tensor, int64_t first, int64_t count, std::span<float> out) {
   AFINA_CHECK(first >= 0 && count >= 0 && first + count <= tensor.rows(), tensor.name);
   AFINA_CHECK(static_cast<int64_t>(out.size()) == count * tensor.row_length(), tensor.name);
+  if (!can_dequantize(tensor.type)) {
+    throw ModelError(cat("[tensor \"", tensor.name, "\"] must be of a type whose values Afina reads, but is ",
+                         ggml_type_name(tensor.type), "."),
+                     cat("readable are ", dequantizable_types(), ": quantise to one of these"));
+  }
   const auto row_bytes = tensor.bytes.size() / static_cast<size_t>(tensor.rows());
   dequantize_blocks(
       tensor.type, tensor.bytes.subspan(static_cast<size_t>(first) * row_bytes, static_cast<size_t>(count) * row_bytes),
       out);
 }
 
-GgufFile::GgufFile(const std::filesystem::path& path) : path_(path), map_(path) {
+GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(path, Part{}) {
+  open_parts();
+}
+
+GgufFile::GgufFile(const std::filesystem::path& path, Part /*one file*/) : path_(path), files_{path} {
+  maps_.emplace_back(path);
   GgufParser(*this).parse();
+}
+
+// llama-gguf-split: every part names its number and the count; only the first has the model's own keys.
+void GgufFile::open_parts() {
+  const int64_t count = find_integer("split.count").value_or(1);
+  const int64_t number = find_integer("split.no").value_or(0);
+  if (count == 1 && number == 0) return;
+  if (count < 1 || count > kMaxParts || number < 0 || number >= count)
+    refuse(path_, cat("be a part of at most ", kMaxParts, ", but is number ", number, " of ", count, "."));
+  const std::string name = path_.filename().string();
+  const std::string ending = part_name("", number, count);
+  const std::string merge = "\"llama-gguf-split --merge FIRST OUT\" makes one file of all parts";
+  if (name.size() <= ending.size() || !name.ends_with(ending))
+    refuse(path_, cat("be named X", ending, " beside its other parts, but is not."), merge);
+  const std::string stem = name.substr(0, name.size() - ending.size());
+  if (number != 0) refuse(path_, cat("be opened by its first part, ", part_name(stem, 0, count), "."), merge);
+  for (int64_t i = 1; i < count; ++i) {
+    const auto sibling = path_.parent_path() / part_name(stem, i, count);
+    if (!std::filesystem::exists(sibling))
+      refuse(path_, cat("lie beside ", sibling.filename(), ", but it is missing."));
+    add_part(sibling, static_cast<int>(i), count);
+  }
+  const int64_t tensors = find_integer("split.tensors.count").value_or(static_cast<int64_t>(tensors_.size()));
+  if (tensors != static_cast<int64_t>(tensors_.size()))
+    refuse(path_, cat("have ", tensors, " tensors in its parts, but they hold ", tensors_.size(), "."));
+}
+
+void GgufFile::add_part(const std::filesystem::path& path, int number, int64_t count) {
+  GgufFile part(path, Part{});
+  if (part.find_integer("split.no") != number || part.find_integer("split.count") != count)
+    refuse(path, cat("be part ", number, " of ", count, " by its own keys, but is not."));
+  files_.push_back(path);
+  maps_.push_back(std::move(part.maps_.front()));
+  for (GgufTensor& tensor : part.tensors_) {
+    tensor.part = number;
+    if (!index_.emplace(tensor.name, tensors_.size()).second)
+      refuse(path, cat("have each tensor once, but \"", tensor.name, "\" is in another part too."));
+    tensors_.push_back(std::move(tensor));
+  }
 }
 
 const GgufTensor* GgufFile::find(std::string_view name) const {
@@ -72,7 +136,7 @@ const GgufTensor& GgufFile::at(std::string_view name) const {
                    nearest.empty() ? "" : cat("the nearest is \"", nearest, "\""));
 }
 
-const GgufFile::Value* GgufFile::find_value(std::string_view key) const {
+const GgufValue* GgufFile::find_raw(std::string_view key) const {
   const auto found = values_.find(std::string(key));
   return found == values_.end() ? nullptr : &found->second;
 }
@@ -83,12 +147,12 @@ void GgufFile::throw_missing(std::string_view key) const {
                    nearest.empty() ? "" : cat("the nearest is \"", nearest, "\""));
 }
 
-void GgufFile::throw_type(std::string_view key, const char* wanted, const Value& value) const {
+void GgufFile::throw_type(std::string_view key, const char* wanted, const GgufValue& value) const {
   throw ModelError(cat("[", path_.string(), "] must have ", wanted, " under \"", key, "\", but has ",
-                       value.is_array ? "an array of " : "", type_word(value.type), "."));
+                       value.is_array ? "an array of " : "", gguf_type_word(value.type), "."));
 }
 
-int64_t GgufFile::read_integer(std::string_view key, const Value& value, uint64_t index) const {
+int64_t GgufFile::read_integer(std::string_view key, const GgufValue& value, uint64_t index) const {
   switch (value.type) {
     case GgufValueType::u8:
       return element<uint8_t>(value.bytes, index);
@@ -115,42 +179,42 @@ int64_t GgufFile::read_integer(std::string_view key, const Value& value, uint64_
   }
 }
 
-double GgufFile::read_number(std::string_view key, const Value& value, uint64_t index) const {
+double GgufFile::read_number(std::string_view key, const GgufValue& value, uint64_t index) const {
   if (value.type == GgufValueType::f32) return element<float>(value.bytes, index);
   if (value.type == GgufValueType::f64) return element<double>(value.bytes, index);
   return static_cast<double>(read_integer(key, value, index));
 }
 
 std::optional<int64_t> GgufFile::find_integer(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_array || !is_integer(value->type)) throw_type(key, "an integer", *value);
   return read_integer(key, *value, 0);
 }
 
 std::optional<double> GgufFile::find_number(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_array || !is_number(value->type)) throw_type(key, "a number", *value);
   return read_number(key, *value, 0);
 }
 
 std::optional<bool> GgufFile::find_boolean(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_array || value->type != GgufValueType::boolean) throw_type(key, "true or false", *value);
   return element<uint8_t>(value->bytes, 0) != 0;
 }
 
 std::optional<std::string_view> GgufFile::find_string(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_array || value->type != GgufValueType::string) throw_type(key, "a string", *value);
   return std::string_view(reinterpret_cast<const char*>(value->bytes.data()) + 8, value->bytes.size() - 8);
 }
 
 std::optional<std::vector<std::string_view>> GgufFile::find_strings(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (!value->is_array || value->type != GgufValueType::string) throw_type(key, "an array of strings", *value);
   std::vector<std::string_view> strings;
@@ -166,7 +230,7 @@ std::optional<std::vector<std::string_view>> GgufFile::find_strings(std::string_
 }
 
 std::optional<std::vector<int64_t>> GgufFile::find_integers(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (!value->is_array || !is_integer(value->type)) throw_type(key, "an array of integers", *value);
   std::vector<int64_t> numbers(value->count);
@@ -176,7 +240,7 @@ std::optional<std::vector<int64_t>> GgufFile::find_integers(std::string_view key
 }
 
 std::optional<std::vector<float>> GgufFile::find_numbers(std::string_view key) const {
-  const Value* value = find_value(key);
+  const GgufValue* value = find_raw(key);
   if (value == nullptr) return std::nullopt;
   if (!value->is_array || !is_number(value->type)) throw_type(key, "an array of numbers", *value);
   std::vector<float> numbers(value->count);

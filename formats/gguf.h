@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// GGUF version 2 and 3 (ggml docs/gguf.md): a checked, memory-mapped reader. Gives typed metadata and tensors with
-// shapes in Hugging Face order; knows nothing of layers or of the q/k row permutation, which model/ undoes.
+// GGUF version 2 and 3 (ggml docs/gguf.md): a checked, memory-mapped reader, split files (X-00001-of-00003.gguf)
+// included. Gives typed metadata and tensors with shapes in Hugging Face order; knows nothing of layers or of the q/k
+// row permutation, which model/ undoes. Writing is formats/gguf_writer.h.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,19 +21,31 @@ namespace afina::formats {
 /// Value types of the metadata, with the numbers of the format.
 enum class GgufValueType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
+/// One metadata value as it lies in the file, for faithful copies and for listings.
+struct GgufValue {
+  GgufValueType type = GgufValueType::u8;  ///< of the elements, for an array (arrays are flat)
+  bool is_array = false;
+  uint64_t count = 1;                ///< elements; 1 for a scalar
+  std::span<const std::byte> bytes;  ///< the element(s), strings with their u64 length each; without type and count
+};
+/// "u32", "string", …
+std::string_view gguf_type_word(GgufValueType type);
+
 struct GgufTensor {
   std::string name;
   GgmlType type = GgmlType::f32;
   std::vector<int64_t> shape;        ///< slowest first, as [out, in]; the last dimension is the row
   std::span<const std::byte> bytes;  ///< raw blocks, row after row
-  uint64_t file_offset = 0;          ///< of bytes, from the start of the file
+  uint64_t file_offset = 0;          ///< of bytes, from the start of its file
+  int part = 0;                      ///< which of GgufFile::files() holds it
 
   int64_t row_length() const { return shape.back(); }
   int64_t rows() const;
   int64_t elements() const { return rows() * row_length(); }
 };
 
-/// Dequantises the whole tensor. out has tensor.elements() entries (InternalError otherwise). Thread-safe.
+/// Dequantises the whole tensor. out has tensor.elements() entries (InternalError otherwise). Throws ModelError naming
+/// tensor and type where can_dequantize(tensor.type) is false. Thread-safe.
 void dequantize(const GgufTensor& tensor, std::span<float> out);
 /// Rows [first, first + count), out has count * row_length() entries. Thread-safe.
 void dequantize_rows(const GgufTensor& tensor, int64_t first, int64_t count, std::span<float> out);
@@ -42,10 +55,13 @@ class GgufFile {
  public:
   /// Maps the file and checks everything before its data. Throws NotFound, StorageError, or ModelError naming the file
   /// and the key or tensor for anything the format or our caps forbid (65,536 keys or tensors, strings of 1 MiB, arrays
-  /// of 2^24).
+  /// of 2^24). The first file of a split set opens all of them; another part, or a set with a file missing or foreign,
+  /// is a ModelError that names the first one. A file without tensors (vocabulary only) opens too.
   explicit GgufFile(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
+  /// All files of the set, this one first; one where the file is whole.
+  const std::vector<std::filesystem::path>& files() const { return files_; }
   /// In the order of the file.
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* find(std::string_view name) const;
@@ -54,7 +70,9 @@ class GgufFile {
 
   /// Metadata keys in the order of the file.
   const std::vector<std::string>& keys() const { return keys_; }
-  bool has(std::string_view key) const { return find_value(key) != nullptr; }
+  bool has(std::string_view key) const { return find_raw(key) != nullptr; }
+  /// The value as it lies in the file, or null.
+  const GgufValue* find_raw(std::string_view key) const;
 
   // find_…: nothing where the key is missing; ModelError naming the key where its type does not fit. The others throw
   // ModelError also where it is missing. Any integer width serves for integers; numbers also accept integers.
@@ -74,19 +92,16 @@ class GgufFile {
   std::vector<float> numbers(std::string_view key) const { return required(find_numbers(key), key); }
 
  private:
-  struct Value {
-    GgufValueType type;  // of the elements, for an array
-    bool is_array;
-    uint64_t count;  // 1 for a scalar
-    std::span<const std::byte> bytes;
-  };
   friend class GgufParser;
 
-  const Value* find_value(std::string_view key) const;
+  struct Part {};  // one file, whatever it says of others
+  GgufFile(const std::filesystem::path& path, Part);
+  void open_parts();
+  void add_part(const std::filesystem::path& path, int number, int64_t count);
   [[noreturn]] void throw_missing(std::string_view key) const;
-  [[noreturn]] void throw_type(std::string_view key, const char* wanted, const Value& value) const;
-  int64_t read_integer(std::string_view key, const Value& value, uint64_t index) const;
-  double read_number(std::string_view key, const Value& value, uint64_t index) const;
+  [[noreturn]] void throw_type(std::string_view key, const char* wanted, const GgufValue& value) const;
+  int64_t read_integer(std::string_view key, const GgufValue& value, uint64_t index) const;
+  double read_number(std::string_view key, const GgufValue& value, uint64_t index) const;
   template <typename T>
   T required(std::optional<T> value, std::string_view key) const {
     if (!value) throw_missing(key);
@@ -94,10 +109,11 @@ class GgufFile {
   }
 
   std::filesystem::path path_;
-  MappedFile map_;
+  std::vector<std::filesystem::path> files_;
+  std::vector<MappedFile> maps_;
   std::vector<GgufTensor> tensors_;
   std::vector<std::string> keys_;
-  std::unordered_map<std::string, Value> values_;
+  std::unordered_map<std::string, GgufValue> values_;
   std::unordered_map<std::string, size_t> index_;
 };
 

@@ -24,7 +24,8 @@ int gguf_value_bytes(uint32_t type) {
   return type < 13 ? kBytes[type] : -1;
 }
 
-GgufParser::GgufParser(GgufFile& file) : file_(file), where_(file.path().string()), bytes_(file.map_.bytes()) {}
+GgufParser::GgufParser(GgufFile& file)
+    : file_(file), where_(file.path().string()), bytes_(file.maps_.front().bytes()) {}
 
 void GgufParser::refuse(const std::string& what, const std::string& hint) const {
   throw ModelError(cat("[", where_, "] must ", what), hint);
@@ -47,7 +48,7 @@ std::string_view GgufParser::string(const std::string& what, uint64_t max_bytes)
   return {reinterpret_cast<const char*>(part.data()), part.size()};
 }
 
-GgufFile::Value GgufParser::parse_array(const std::string& key) {
+GgufValue GgufParser::parse_array(const std::string& key) {
   const auto type = number<uint32_t>(key);
   const auto count = number<uint64_t>(key);
   if (type == static_cast<uint32_t>(GgufValueType::array)) refuse(cat("have flat arrays, but ", key, " is nested."));
@@ -74,7 +75,7 @@ void GgufParser::parse_value() {
   const auto type = number<uint32_t>(what);
   const int bytes = gguf_value_bytes(type);
   if (bytes < 0) refuse(cat("have known value types, but \"", key, "\" has type ", type, "."));
-  GgufFile::Value value{static_cast<GgufValueType>(type), false, 1, {}};
+  GgufValue value{static_cast<GgufValueType>(type), false, 1, {}};
   const uint64_t begin = at_;
   if (value.type == GgufValueType::array) {
     value = parse_array(what);
@@ -109,7 +110,7 @@ uint64_t GgufParser::parse_tensor() {
   const GgmlTypeInfo* info = ggml_type_info(type);
   if (info == nullptr || info->block_elements == 0) {
     refuse(cat("have tensor types that Afina reads, but ", what, " is ", ggml_type_name(type), "."),
-           "readable are F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K: quantise to one of these");
+           cat("readable are ", dequantizable_types(), ": quantise to one of these"));
   }
   tensor.type = static_cast<GgmlType>(type);
   if (tensor.row_length() % info->block_elements != 0) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checked walk over a GGUF header, private to formats/: fills a GgufFile from its map and refuses everything else.
+// The checked walk over a GGUF header, private to formats/: fills a GgufFile from its first map and refuses everything
+// else. Parts of a split file are walked one by one and put together by GgufFile.
 #pragma once
 #include <cstring>
 #include <string>
@@ -30,7 +31,7 @@ class GgufParser {
   uint64_t remaining() const { return bytes_.size() - at_; }
   [[noreturn]] void refuse(const std::string& what, const std::string& hint = "") const;
   void parse_value();
-  GgufFile::Value parse_array(const std::string& key);
+  GgufValue parse_array(const std::string& key);
   uint64_t parse_tensor();
   void place_tensors(const std::vector<uint64_t>& offsets);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // safetensors files (huggingface/safetensors README): a checked, memory-mapped reader of one file and an atomic writer.
-// Not shard indexes and not names of layers: those belong to model/. Every offset is checked before any data is
-// touched.
+// Not shards (formats/safetensors_set.h, formats/safetensors_stream.h) and not names of layers: those belong to model/.
+// Every offset is checked before any data is touched.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -55,9 +55,12 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// Copies a floating-point tensor (F64, F32, F16, BF16) to fp32. out has view.elements() entries.
+/// Copies a floating-point tensor (F64, F32, F16, BF16, F8_E4M3, F8_E5M2) to fp32. out has view.elements() entries.
 /// Throws ModelError naming the tensor for another dtype.
 void copy_to_float(const TensorView& view, std::span<float> out);
+/// Rounds fp32 values to F32, F16 or BF16 (to nearest even) as bytes of a tensor; out has values.size() elements of
+/// dtype. InternalError for another dtype or size.
+void from_float(DType dtype, std::span<const float> values, std::span<std::byte> out);
 
 /// Writes tensors sorted by dtype (widest alignment first), then name, with `"format":"pt"` in the metadata, as a
 /// temporary sibling that is fsynced and renamed: the old file or the new one, never a mix. Throws DataError for a

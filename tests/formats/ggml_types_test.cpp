@@ -36,17 +36,17 @@ TEST(GgmlTypes, EveryReadableTypeEqualsTheReferenceExactly) {
     const GgmlTypeInfo* info = ggml_type_info(id);
     ASSERT_NE(info, nullptr) << name;
     EXPECT_EQ(info->name, name);
-    if (info->block_elements == 0) continue;
-    ++checked;
     EXPECT_EQ(info->block_elements, entry["block"].get<int>());
     EXPECT_EQ(info->block_bytes, entry["bytes"].get<int>());
+    if (!can_dequantize(static_cast<GgmlType>(id))) continue;
+    ++checked;
     const auto expected = entry["values"].get<std::vector<float>>();
     std::vector<float> values(expected.size());
     dequantize_blocks(static_cast<GgmlType>(id), from_hex(entry["hex"].get<std::string>()), values);
     for (size_t i = 0; i < values.size(); ++i)
       ASSERT_EQ(values[i], expected[i]) << name << " value " << i;
   }
-  EXPECT_EQ(checked, 8);
+  EXPECT_EQ(checked, 16);
 }
 
 struct Vector {

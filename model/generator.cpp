@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <utility>
 
 #include "base/error.h"
 #include "model/carver.h"
@@ -32,6 +33,7 @@ struct Sequence {
   int produced = 0;
   int latest = 0;      // token to feed next
   TokenCounts counts;  // of new tokens, where the sampler asks
+  std::vector<TokenScore> prompt_scores;
 };
 
 /// The rows one sequence has in this step.
@@ -64,6 +66,7 @@ struct Generator::State {
   void carve(Carver& carver, int64_t rows, int64_t sequences);
   void attend(int64_t layer, LayerBuffers& b, const std::vector<Slice>& slices);
   void run(const std::vector<Slice>& slices);
+  void score_prompt(const Slice& slice);
   TokenEvent advance(Sequence& sequence, const float* logits);
   float* cache(Sequence& s, int64_t layer, int64_t part) const {
     return s.cache.get(0) + (layer * 2 + part) * s.capacity * model->config().kv_width();
@@ -197,6 +200,29 @@ void Generator::State::run(const std::vector<Slice>& slices) {
         last_MD.data_ptr<float>() + static_cast<int64_t>(i) * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
   }
   model->head().forward(last_MD, logits_MV, 0.0F);
+  for (const Slice& slice : slices)
+    if (slice.prefill() && slice.sequence->params.prompt_logprobs) score_prompt(slice);
+}
+
+/// A few rows at a time: whole logits of a long prompt would be gigabytes.
+void Generator::State::score_prompt(const Slice& slice) {
+  constexpr int64_t kRows = 32;
+  const ModelConfig& c = model->config();
+  Sequence& s = *slice.sequence;
+  at::Tensor norm_RD = at::empty({kRows, c.hidden}), logits_RV = at::empty({kRows, c.vocab_size});
+  for (int64_t first = 0; first + 1 < slice.length; first += kRows) {
+    const int64_t rows = std::min(kRows, slice.length - 1 - first);
+    for (int64_t i = 0; i < rows; ++i)
+      kernels::table().rms_forward(buffers.x_out_ND.const_data_ptr<float>() + (slice.begin + first + i) * c.hidden,
+                                   model->final_norm().const_data_ptr<float>(),
+                                   norm_RD.data_ptr<float>() + i * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
+    at::Tensor out_RV = logits_RV.narrow(0, 0, rows);
+    model->head().forward(norm_RD.narrow(0, 0, rows), out_RV, 0.0F);
+    for (int64_t i = 0; i < rows; ++i)
+      s.prompt_scores.push_back(
+          score_token({out_RV.const_data_ptr<float>() + i * c.vocab_size, static_cast<size_t>(c.vocab_size)},
+                      s.prompt[static_cast<size_t>(first + i + 1)], s.params.top_logprobs));
+  }
 }
 
 TokenEvent Generator::State::advance(Sequence& s, const float* logits) {
@@ -211,7 +237,7 @@ TokenEvent Generator::State::advance(Sequence& s, const float* logits) {
   const FinishReason finish = stop                                    ? FinishReason::stop
                               : s.produced >= s.params.max_new_tokens ? FinishReason::length
                                                                       : FinishReason::none;
-  return {s.id, token.token, token.logprob, finish, std::move(token.top)};
+  return {s.id, token.token, token.logprob, finish, std::move(token.top), std::exchange(s.prompt_scores, {})};
 }
 
 Generator::Generator(std::shared_ptr<const Model> model, GeneratorOptions options)

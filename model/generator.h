@@ -24,12 +24,20 @@ struct SamplingParams {
   /// occurs among them (OpenAI's formula; the prompt does not count).
   double frequency_penalty = 0, presence_penalty = 0;
   std::vector<std::pair<int, double>> logit_bias;  ///< id and what is added to its logit before the choice, -100..100
-  int top_logprobs = 0;                            ///< most probable tokens to tell with each new one; 0..20
+  int top_logprobs = 0;                            ///< most probable tokens to tell with each token; 0..20
+  bool prompt_logprobs = false;                    ///< tell them of the prompt's tokens too, in TokenEvent::prompt
 };
 
 using SequenceId = uint64_t;
 
 enum class FinishReason { none, stop, length };
+
+/// How probable a token was.
+struct TokenScore {
+  double logprob = 0;  ///< nats, under the model's own distribution (temperature 1, nothing cut)
+  /// The top_logprobs most probable tokens in its place and their nats under the same, best first.
+  std::vector<std::pair<int, double>> top = {};
+};
 
 /// One new token of one sequence.
 struct TokenEvent {
@@ -37,8 +45,9 @@ struct TokenEvent {
   int token = 0;
   double logprob = 0;                        ///< nats, under the model's own distribution (temperature 1, nothing cut)
   FinishReason finish = FinishReason::none;  ///< not none: the sequence has left the generator
-  /// The top_logprobs most probable tokens and their nats under the distribution of `logprob`, best first.
-  std::vector<std::pair<int, double>> top = {};
+  std::vector<std::pair<int, double>> top = {};  ///< as TokenScore::top
+  /// With prompt_logprobs, in the sequence's first event: of the prompt's tokens from the second on.
+  std::vector<TokenScore> prompt = {};
 };
 
 struct GeneratorOptions {

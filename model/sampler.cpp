@@ -65,10 +65,10 @@ std::vector<std::pair<float, int>> largest(std::span<const float> logits, size_t
   return best;
 }
 
-/// top: the largest of the logits.
-int choose(std::span<const float> logits, float top, const SamplingParams& params, uint64_t index,
+int choose(std::span<const float> logits, const SamplingParams& params, uint64_t index,
            std::vector<std::pair<float, int>>& work) {
   const auto n = static_cast<int64_t>(logits.size());
+  const float top = kernels::table().max(logits.data(), n);
   const auto greedy = static_cast<int>(std::find(logits.begin(), logits.end(), top) - logits.begin());
   if (greedy == static_cast<int>(n))
     throw ModelError("[generate] logits must be numbers, but the model produced NaN.", "check the adapter's weights");
@@ -127,26 +127,30 @@ bool penalizes(const SamplingParams& params) {
   return params.frequency_penalty != 0 || params.presence_penalty != 0;
 }
 
-SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
-                    std::vector<std::pair<float, int>>& work, const TokenCounts& counts) {
+TokenScore score_token(std::span<const float> logits, int token, int top_logprobs) {
   const auto& t = kernels::table();
   const auto n = static_cast<int64_t>(logits.size());
   const float top = t.max(logits.data(), n);
   const double log_sum = std::log(t.sum_exp(logits.data(), n, top));
-  const auto logprob = [&](int token) {
-    return static_cast<double>(logits[static_cast<size_t>(token)]) - static_cast<double>(top) - log_sum;
+  const auto logprob = [&](int id) {
+    return static_cast<double>(logits[static_cast<size_t>(id)]) - static_cast<double>(top) - log_sum;
   };
-  SampledToken result;
+  TokenScore score{logprob(token), {}};
+  for (const auto& [logit, id] : largest(logits, static_cast<size_t>(top_logprobs)))
+    score.top.emplace_back(id, logprob(id));
+  return score;
+}
+
+SampledToken sample(std::span<const float> logits, const SamplingParams& params, uint64_t index,
+                    std::vector<std::pair<float, int>>& work, const TokenCounts& counts) {
+  int token = 0;
   if (params.logit_bias.empty() && !(penalizes(params) && !counts.empty())) {
-    result.token = choose(logits, top, params, index, work);
+    token = choose(logits, params, index, work);
   } else {
-    const std::vector<float> adjusted = adjust(logits, params, counts);
-    result.token = choose(adjusted, t.max(adjusted.data(), n), params, index, work);
+    token = choose(adjust(logits, params, counts), params, index, work);
   }
-  result.logprob = logprob(result.token);
-  for (const auto& [logit, id] : largest(logits, static_cast<size_t>(params.top_logprobs)))
-    result.top.emplace_back(id, logprob(id));
-  return result;
+  TokenScore score = score_token(logits, token, params.top_logprobs);
+  return {token, score.logprob, std::move(score.top)};
 }
 
 }  // namespace afina::model

@@ -18,10 +18,13 @@ void validate(const SamplingParams& params);
 /// Uniform in [0, 1): a function of its arguments alone.
 double sampling_uniform(uint64_t seed, uint64_t index);
 
+/// token and the top_logprobs best under softmax(logits): no penalty, bias, temperature or cut.
+TokenScore score_token(std::span<const float> logits, int token, int top_logprobs);
+
 struct SampledToken {
   int token = 0;
-  double logprob = 0;                            ///< under softmax(logits): no penalty, bias, temperature or cut
-  std::vector<std::pair<int, double>> top = {};  ///< params.top_logprobs best under the same, best first
+  double logprob = 0;                            ///< as score_token
+  std::vector<std::pair<int, double>> top = {};  ///< as score_token, of params.top_logprobs
 };
 
 /// How often each new token of a sequence has occurred.

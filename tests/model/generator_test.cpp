@@ -170,6 +170,39 @@ TEST_F(GeneratorTest, LongPromptsWaitForTheirTurnAndNobodyStarves) {
   EXPECT_EQ(most, 4U);
 }
 
+TEST_F(GeneratorTest, PromptTokensAreScoredAsIfTheyHadBeenGenerated) {
+  SamplingParams plain = greedy(40);
+  plain.top_logprobs = 2;
+  const std::vector<int> prompt = random_ids(5, 61, 3);
+  Generator generator(model_);
+  generator.add(prompt, plain);
+  std::vector<int> ids = prompt;
+  std::vector<TokenEvent> generated;
+  while (generator.size() > 0) {
+    generated.push_back(generator.step().at(0));
+    ids.push_back(generated.back().token);
+    EXPECT_TRUE(generated.back().prompt.empty());
+  }
+  SamplingParams scored = plain;
+  scored.prompt_logprobs = true;
+  scored.max_new_tokens = 2;
+  generator.add(random_ids(9, 61, 4), plain);  // a neighbour shifts the rows
+  const SequenceId id = generator.add(ids, scored);
+  const auto events = generator.step();
+  ASSERT_EQ(events.size(), 2U);
+  ASSERT_EQ(events[1].sequence, id);
+  EXPECT_TRUE(events[0].prompt.empty());
+  ASSERT_EQ(events[1].prompt.size(), ids.size() - 1);
+  for (size_t i = 0; i < generated.size(); ++i) {
+    const TokenScore& score = events[1].prompt[prompt.size() - 1 + i];
+    EXPECT_NEAR(score.logprob, generated[i].logprob, 1e-4) << i;
+    ASSERT_EQ(score.top.size(), 2U);
+    EXPECT_EQ(score.top[0].first, generated[i].token);
+    EXPECT_NEAR(score.top[1].second, generated[i].top[1].second, 1e-4) << i;
+  }
+  EXPECT_TRUE(generator.step().at(1).prompt.empty());
+}
+
 TEST(Sampler, DrawsFromTheTemperedAndCutDistribution) {
   const std::vector<float> logits = {2.0F, 1.0F, 0.0F, -1.0F, 2.0F};
   std::vector<std::pair<float, int>> work;

@@ -50,4 +50,13 @@ uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | ((rounded - (112U << 23)) >> 13));
 }
 
+float float8_e4m3_to_float(uint8_t bits) {
+  const int exponent = (bits >> 3) & 15;
+  const int mantissa = bits & 7;
+  if (exponent == 15 && mantissa == 7) return std::bit_cast<float>((bits & 0x80U) << 24 | 0x7FC00000U);
+  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9)
+                                        : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+  return (bits & 0x80U) != 0 ? -magnitude : magnitude;
+}
+
 }  // namespace afina::formats

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element types of safetensors files, in the order of the format's own enumeration (ascending alignment), and the
-// two 16-bit floats in software. Not the block-quantised types of GGUF: formats/ggml_types.h.
+// 8- and 16-bit floats in software. Not the block-quantised types of GGUF: formats/ggml_types.h.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -66,5 +66,8 @@ inline uint16_t float_to_bfloat16(float value) {
   if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<uint16_t>((bits >> 16) | 64U);
   return static_cast<uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
 }
+
+/// F8_E4M3 (the "FN" kind: no infinity, one NaN of each sign) to binary32, exact.
+float float8_e4m3_to_float(uint8_t bits);
 
 }  // namespace afina::formats

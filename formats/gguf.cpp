@@ -79,7 +79,12 @@ GgufFile::GgufFile(const std::filesystem::path& path) : GgufFile(path, Part{}) {
 
 GgufFile::GgufFile(const std::filesystem::path& path, Part /*one file*/) : path_(path), files_{path} {
   maps_.emplace_back(path);
-  GgufParser(*this).parse();
+  GgufParser(*this, maps_.front().bytes()).parse();
+}
+
+GgufFile::GgufFile(std::span<const std::byte> bytes, const std::filesystem::path& name) : path_(name), files_{name} {
+  GgufParser(*this, bytes).parse();
+  open_parts();
 }
 
 // llama-gguf-split: every part names its number and the count; only the first has the model's own keys.

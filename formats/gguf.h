@@ -58,6 +58,8 @@ class GgufFile {
   /// of 2^24). The first file of a split set opens all of them; another part, or a set with a file missing or foreign,
   /// is a ModelError that names the first one. A file without tensors (vocabulary only) opens too.
   explicit GgufFile(const std::filesystem::path& path);
+  /// A file in memory, which the caller keeps as long as the object; `name` stands in errors.
+  GgufFile(std::span<const std::byte> bytes, const std::filesystem::path& name);
 
   const std::filesystem::path& path() const { return path_; }
   /// All files of the set, this one first; one where the file is whole.

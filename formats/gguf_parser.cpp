@@ -24,8 +24,8 @@ int gguf_value_bytes(uint32_t type) {
   return type < 13 ? kBytes[type] : -1;
 }
 
-GgufParser::GgufParser(GgufFile& file)
-    : file_(file), where_(file.path().string()), bytes_(file.maps_.front().bytes()) {}
+GgufParser::GgufParser(GgufFile& file, std::span<const std::byte> bytes)
+    : file_(file), where_(file.path().string()), bytes_(bytes) {}
 
 void GgufParser::refuse(const std::string& what, const std::string& hint) const {
   throw ModelError(cat("[", where_, "] must ", what), hint);

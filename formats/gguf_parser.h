@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checked walk over a GGUF header, private to formats/: fills a GgufFile from its first map and refuses everything
+// The checked walk over a GGUF header, private to formats/: fills a GgufFile and refuses everything
 // else. Parts of a split file are walked one by one and put together by GgufFile.
 #pragma once
 #include <cstring>
@@ -15,7 +15,7 @@ int gguf_value_bytes(uint32_t type);
 
 class GgufParser {
  public:
-  explicit GgufParser(GgufFile& file);
+  GgufParser(GgufFile& file, std::span<const std::byte> bytes);
   /// Throws ModelError.
   void parse();
 

@@ -160,8 +160,16 @@ int64_t TensorView::elements() const {
 }
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), map_(path) {
-  const std::string where = path.string();
-  const std::string header = header_text(map_.bytes(), where);
+  read(map_->bytes());
+}
+
+SafetensorsFile::SafetensorsFile(std::span<const std::byte> bytes, const std::filesystem::path& name) : path_(name) {
+  read(bytes);
+}
+
+void SafetensorsFile::read(std::span<const std::byte> bytes) {
+  const std::string where = path_.string();
+  const std::string header = header_text(bytes, where);
   const Json json = parse_header(header, where);
   if (json.size() > kMaxTensors)
     refuse(where, cat("have at most ", kMaxTensors, " tensors, but has ", json.size(), "."));
@@ -174,7 +182,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
       entries.push_back(read_entry(name, value, where));
     }
   }
-  place(entries, map_.bytes().subspan(8 + header.size()), where);
+  place(entries, bytes.subspan(8 + header.size()), where);
   tensors_.reserve(entries.size());
   for (Entry& entry : entries) {
     index_[entry.view.name] = tensors_.size();
@@ -217,9 +225,14 @@ void copy_to_float(const TensorView& view, std::span<float> out) {
       return each(uint16_t{}, half_to_float);
     case DType::bf16:
       return each(uint16_t{}, bfloat16_to_float);
+    case DType::f8_e4m3:
+      return each(uint8_t{}, float8_e4m3_to_float);
+    case DType::f8_e5m2:
+      return each(uint8_t{}, [](uint8_t bits) { return half_to_float(static_cast<uint16_t>(bits << 8)); });
     default:
       refuse(cat("tensor \"", view.name, "\""),
-             cat("be F32, F16, BF16 or F64 to be read as numbers, but is ", dtype_name(view.dtype), "."));
+             cat("be F64, F32, F16, BF16, F8_E4M3 or F8_E5M2 to be read as numbers, but is ", dtype_name(view.dtype),
+                 "."));
   }
 }
 

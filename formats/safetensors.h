@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ class SafetensorsFile {
   /// anything that the format forbids: truncation, trailing bytes, holes, overlap, duplicate keys, overflow, unknown
   /// dtypes.
   explicit SafetensorsFile(const std::filesystem::path& path);
+  /// A file in memory, which the caller keeps as long as the object; `name` stands in errors.
+  SafetensorsFile(std::span<const std::byte> bytes, const std::filesystem::path& name);
 
   const std::filesystem::path& path() const { return path_; }
   /// In the order of their bytes in the file.
@@ -48,8 +51,10 @@ class SafetensorsFile {
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
  private:
+  void read(std::span<const std::byte> bytes);
+
   std::filesystem::path path_;
-  MappedFile map_;
+  std::optional<MappedFile> map_;
   std::vector<TensorView> tensors_;
   std::unordered_map<std::string, size_t> index_;
   std::map<std::string, std::string> metadata_;

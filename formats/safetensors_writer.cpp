@@ -1,75 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <set>
-
 #include "base/error.h"
-#include "base/json.h"
-#include "base/utf8.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_layout.h"
+#include "formats/safetensors_stream.h"
 
 namespace afina::formats {
 namespace {
 
-void check_tensor(const TensorView& view) {
-  if (view.name.empty() || view.name == "__metadata__" || view.name.size() > 512 || !is_valid_utf8(view.name)) {
-    throw DataError(
-        cat("[formats.safetensors] must write tensors under names of 1 to 512 bytes of UTF-8 that are not reserved, "
-            "but got \"",
-            repair_utf8(view.name), "\"."));
-  }
-  const auto bits = static_cast<uint64_t>(view.elements()) * static_cast<uint64_t>(dtype_bits(view.dtype));
-  if (bits != view.bytes.size() * 8) {
-    throw DataError(cat("[formats.safetensors] must write tensors whose bytes fit their shape, but \"", view.name,
-                        "\" has ", view.bytes.size(), " bytes for ", bits, " bits."));
-  }
-}
-
-std::vector<const TensorView*> sorted(std::span<const TensorView> tensors) {
-  std::vector<const TensorView*> order;
-  std::set<std::string_view> names;
+std::vector<TensorPlan> plans_of(std::span<const TensorView> tensors) {
+  std::vector<TensorPlan> plans;
   for (const TensorView& view : tensors) {
-    check_tensor(view);
-    if (!names.insert(view.name).second) {
-      throw DataError(cat("[formats.safetensors] must write each name once, but \"", view.name, "\" comes twice."));
+    plans.push_back({view.name, view.dtype, view.shape});
+    const uint64_t bytes = plans.back().bytes();
+    if (bytes != view.bytes.size()) {
+      throw DataError(cat("[formats.safetensors] must write tensors whose bytes fit their shape, but \"", view.name,
+                          "\" has ", view.bytes.size(), " bytes for ", bytes, "."));
     }
-    order.push_back(&view);
   }
-  std::sort(order.begin(), order.end(), [](const TensorView* a, const TensorView* b) {
-    return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
-  });
-  return order;
+  return plans;
 }
 
 }  // namespace
 
 std::string safetensors_bytes(std::span<const TensorView> tensors, const std::map<std::string, std::string>& metadata) {
-  const auto order = sorted(tensors);
-  OrderedJson header = OrderedJson::object();
-  header["__metadata__"] = {{"format", "pt"}};
-  for (const auto& [key, value] : metadata)
-    header["__metadata__"][key] = value;
-  uint64_t offset = 0;
-  for (const TensorView* view : order) {
-    header[view->name] = {{"dtype", dtype_name(view->dtype)},
-                          {"shape", view->shape},
-                          {"data_offsets", {offset, offset + view->bytes.size()}}};
-    offset += view->bytes.size();
-  }
-  std::string text = dump_json(header);
-  text.resize((text.size() + 7) / 8 * 8, ' ');
-  const uint64_t size = text.size();
-  std::string out(8, '\0');
-  std::memcpy(out.data(), &size, 8);
-  out.reserve(8 + text.size() + offset);
-  out += text;
-  for (const TensorView* view : order)
-    out.append(reinterpret_cast<const char*>(view->bytes.data()), view->bytes.size());
+  const SafetensorsLayout layout = safetensors_layout(plans_of(tensors), metadata);
+  std::string out = layout.header;
+  out.reserve(layout.file_bytes);
+  for (const size_t i : layout.order)
+    out.append(reinterpret_cast<const char*>(tensors[i].bytes.data()), tensors[i].bytes.size());
   return out;
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  write_file_atomic(path, safetensors_bytes(tensors, metadata));
+  SafetensorsStream stream(path, plans_of(tensors), metadata);
+  for (const TensorView& view : tensors)
+    stream.write(view.name, view.bytes);
+  stream.finish();
+}
+
+void from_float(DType dtype, std::span<const float> values, std::span<std::byte> out) {
+  AFINA_CHECK(dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16, dtype_name(dtype));
+  AFINA_CHECK(out.size() == values.size() * static_cast<size_t>(dtype_bits(dtype)) / 8, out.size());
+  if (dtype == DType::f32) {
+    if (!values.empty()) std::memcpy(out.data(), values.data(), out.size());
+    return;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t bits = dtype == DType::f16 ? float_to_half(values[i]) : float_to_bfloat16(values[i]);
+    std::memcpy(out.data() + 2 * i, &bits, 2);
+  }
 }
 
 }  // namespace afina::formats

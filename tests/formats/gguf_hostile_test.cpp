@@ -212,7 +212,7 @@ std::vector<Case> cases() {
        "overflowing"},
       {"bytes beyond the file", [] { return one_tensor({uint64_t{1} << 59}).data("xxxx").bytes(); }, "needs"},
       {"unknown type", [] { return one_tensor({32}, 77).data(std::string(64, 'x')).bytes(); }, "type 77"},
-      {"unreadable type", [] { return one_tensor({256}, 10).data(std::string(84, 'x')).bytes(); }, "Q2_K"},
+      {"type that is never stored", [] { return one_tensor({32}, 9).data(std::string(36, 'x')).bytes(); }, "Q8_1"},
       {"removed type", [] { return one_tensor({32}, 4).data(std::string(84, 'x')).bytes(); }, "removed"},
       {"row is not whole blocks", [] { return one_tensor({33}, 2).data(std::string(64, 'x')).bytes(); },
        "whole blocks"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -37,9 +38,18 @@ int64_t ModelConfig::site_out(Site site) const {
   }
 }
 
-const std::vector<std::string>& supported_architectures() {
-  static const std::vector<std::string> names = {"LlamaForCausalLM"};
-  return names;
+bool ModelConfig::has_bias(Site site) const {
+  return site == Site::qkv ? qkv_bias : site == Site::o ? o_bias : mlp_bias;
+}
+
+int64_t ModelConfig::row_limit() const {
+  return sliding_window > 0 ? std::min(sliding_window, max_positions) : max_positions;
+}
+
+std::string ModelConfig::row_limit_reason() const {
+  return row_limit() < max_positions
+             ? cat("the model's sliding window of ", sliding_window, " tokens (longer rows are not supported)")
+             : cat("the model's context of ", max_positions, " tokens");
 }
 
 void validate(const ModelConfig& c, const std::string& where) {
@@ -49,7 +59,7 @@ void validate(const ModelConfig& c, const std::string& where) {
        {Range{"vocab_size", c.vocab_size, 1, 1 << 22}, Range{"hidden_size", c.hidden, 1, 1 << 17},
         Range{"intermediate_size", c.ffn, 1, 1 << 20}, Range{"num_hidden_layers", c.layers, 1, 1024},
         Range{"num_attention_heads", c.heads, 1, 1024}, Range{"num_key_value_heads", c.kv_heads, 1, 1024},
-        Range{"head_dim", c.head_dim, 2, 1024}, Range{"max_position_embeddings", c.max_positions, 1, 1 << 24}}) {
+        Range{"head_dim", c.head_dim, 2, kMaxHeadDim}, Range{"max_position_embeddings", c.max_positions, 1, 1 << 24}}) {
     if (r.value < r.low || r.value > r.high)
       throw ModelError(cat("[", where, "] ", r.name, " must be ", r.low, "..", r.high, ", but got ", r.value, "."));
   }
@@ -62,8 +72,11 @@ void validate(const ModelConfig& c, const std::string& where) {
   require(c.rms_eps > 0 && c.rms_eps < 1, "rms_norm_eps must lie between 0 and 1, but got ", c.rms_eps);
   require(c.rope_theta >= 1 && c.rope_theta <= 1e15, "rope_theta must be 1..1e15, but got ", c.rope_theta);
   const RopeScaling& s = c.rope_scaling;
-  require(s.type == "default" || s.type == "llama3", "rope_type must be one of: default, llama3; but got '", s.type,
-          "'");
+  require(s.type == "default" || s.type == "linear" || s.type == "llama3",
+          "rope_type must be one of: default, linear, llama3; but got '", s.type.substr(0, 200), "'");
+  if (s.type == "linear")
+    require(s.factor >= 1e-3 && s.factor <= 1e6, "linear rope scaling must have a factor of 0.001..1e6, but got ",
+            s.factor);
   if (s.type == "llama3")
     require(s.factor >= 1 && s.factor <= 1e6 && s.low_freq_factor > 0 && s.high_freq_factor > s.low_freq_factor &&
                 s.original_max_positions > 0,
@@ -74,10 +87,9 @@ void validate(const ModelConfig& c, const std::string& where) {
           "rope_freqs.weight must have head_dim/2 = ", c.head_dim / 2, " values, but has ", c.rope_divisors.size());
   for (const float divisor : c.rope_divisors)
     require(std::isfinite(divisor) && divisor > 0, "rope_freqs.weight must be positive, but has ", divisor);
-  require(!c.qkv_bias, "biases of projections must be absent: they are not supported yet, but this model has some");
-  require(!c.qk_norm, "q/k norms must be absent: they are not supported yet, but this model has some");
-  require(c.no_rope_layers.empty(),
-          "every layer must use rotary positions: layers without are not supported yet, but this model has some");
+  require(c.sliding_window >= 0, "sliding_window must be 0 or more, but got ", c.sliding_window);
+  require(c.rotary.empty() || static_cast<int64_t>(c.rotary.size()) == c.layers,
+          "rotary flags must be one a layer, but there are ", c.rotary.size());
 }
 
 std::vector<float> rope_inverse_frequencies(const ModelConfig& c) {
@@ -87,7 +99,9 @@ std::vector<float> rope_inverse_frequencies(const ModelConfig& c) {
     const float exponent = static_cast<float>(2 * j) / static_cast<float>(c.head_dim);
     float inverse = 1.0F / std::pow(static_cast<float>(c.rope_theta), exponent);
     const RopeScaling& s = c.rope_scaling;
-    if (s.type == "llama3") {
+    if (s.type == "linear") {
+      inverse /= static_cast<float>(s.factor);
+    } else if (s.type == "llama3") {
       const auto original = static_cast<float>(s.original_max_positions);
       const auto low = static_cast<float>(s.low_freq_factor), high = static_cast<float>(s.high_freq_factor);
       const auto factor = static_cast<float>(s.factor);

@@ -3,6 +3,7 @@
 // and by generation (KV caches), which differ only in the attention they plug in. The step is that of the Llama block:
 //   x_mid = x_in + o(attention(rope(qkv(norm1(x_in))))),  x_out = x_mid + down(silu(gate) * up), gate|up =
 //   gate_up(norm2(x_mid))
+// with what families add: biases, an RMSNorm over each head of q and k before rope, layers without rope.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -24,6 +25,8 @@ struct LayerBuffers {
   at::Tensor o_NQ, lse_HN;
   at::Tensor gate_up_NF2;
   at::Tensor rstd1_N, rstd2_N;
+  at::Tensor qk_raw_NC,
+      qk_rstd_NH;                 ///< q and k before their norms; only where the family has them and backward follows
   at::Tensor adapter_NS[kSites];  ///< undefined where the adapter saves nothing
 };
 
@@ -32,6 +35,8 @@ struct WorkBuffers {
   at::Tensor norm_ND, h_NF;
   // backward only
   at::Tensor d_norm_ND, d_h_NF, d_qkv_NC, d_o_NQ, d_k_NQ, d_v_NQ;
+  // of sites whose frozen output an adapter rescales; grown on demand
+  at::Tensor base, scaled;
 };
 
 /// Rows [begin, end) use this adapter (null: none).
@@ -68,7 +73,9 @@ class Decoder {
  private:
   struct Gradient;  // what every site of one backward pass shares
   void project(int64_t layer, Site site, const at::Tensor& x, at::Tensor& y, float beta, LayerBuffers& b,
-               const ForwardContext& context) const;
+               WorkBuffers& w, const ForwardContext& context) const;
+  void place_heads(int64_t layer, LayerBuffers& b, const ForwardContext& context) const;
+  void unplace_heads(int64_t layer, int64_t row, const LayerBuffers& b, int position, float* d_qk) const;
   void backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
   void backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
 

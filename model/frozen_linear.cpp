@@ -20,6 +20,8 @@ namespace {
 using kernels::Gemm;
 using kernels::kPanel;
 
+constexpr int64_t kPieceFloats = 4 << 20;
+
 void run(const Gemm& g) {
   const int64_t units = kernels::gemm_units(g);
   if (units == 0) return;
@@ -37,6 +39,21 @@ class PackedF32 final : public FrozenLinear {
     const float* w = w_OI.const_data_ptr<float>();
     parallel(kernels::panels(out_),
              [&](int64_t begin, int64_t end) { kernels::pack_b(w, 1, in_, in_, out_, packed, begin, end); });
+    forward_data_ = packed;
+  }
+
+  PackedF32(int64_t out, int64_t in, const RowReader& read) : out_(out), in_(in) {
+    float* packed = forward_.get(kernels::packed_floats(in_, out_), true);
+    const int64_t piece = std::max<int64_t>(1, kPieceFloats / (in_ * kPanel)) * kPanel;
+    at::Tensor rows_RI = at::empty({std::min(piece, out_), in_}, at::kFloat);
+    for (int64_t first = 0; first < out_; first += piece) {
+      at::Tensor part_RI = rows_RI.narrow(0, 0, std::min(piece, out_ - first));
+      read(first, part_RI);
+      const float* w = part_RI.const_data_ptr<float>();
+      parallel(kernels::panels(part_RI.size(0)), [&](int64_t begin, int64_t end) {
+        kernels::pack_b(w, 1, in_, in_, part_RI.size(0), packed + first * in_, begin, end);
+      });
+    }
     forward_data_ = packed;
   }
 
@@ -166,6 +183,13 @@ std::unique_ptr<FrozenLinear> make_frozen_f32(const at::Tensor& w_OI, GemmBacken
   AFINA_CHECK(w_OI.is_contiguous(), "[model] weights must be contiguous");
   if (backend == GemmBackend::aten) return std::make_unique<PlainF32>(w_OI);
   return std::make_unique<PackedF32>(w_OI);
+}
+
+std::unique_ptr<FrozenLinear> make_frozen_f32(int64_t out, int64_t in, const RowReader& read, GemmBackend backend) {
+  if (backend == GemmBackend::packed) return std::make_unique<PackedF32>(out, in, read);
+  at::Tensor w_OI = at::empty({out, in}, at::kFloat);
+  read(0, w_OI);
+  return std::make_unique<PlainF32>(w_OI);
 }
 
 }  // namespace afina::model

@@ -66,6 +66,8 @@ struct Generator::State {
   void carve(Carver& carver, int64_t rows, int64_t sequences);
   void attend(int64_t layer, LayerBuffers& b, const std::vector<Slice>& slices);
   void run(const std::vector<Slice>& slices);
+  void embed(std::span<const AdapterRun> runs);
+  void project_heads(std::span<const AdapterRun> runs);
   void score_prompt(const Slice& slice);
   TokenEvent advance(Sequence& sequence, const float* logits);
   float* cache(Sequence& s, int64_t layer, int64_t part) const {
@@ -179,13 +181,19 @@ void Generator::State::attend(int64_t layer, LayerBuffers& b, const std::vector<
 void Generator::State::run(const std::vector<Slice>& slices) {
   const ModelConfig& c = model->config();
   decoder.rope().reserve(*std::max_element(positions.begin(), positions.end()) + 1);
-  model->embedding().gather_rows(ids, buffers.x_in_ND);
-  std::vector<AdapterRun> runs;
-  for (const Slice& slice : slices) {
+  std::vector<AdapterRun> runs, last_runs;  // last_runs: of the last rows, one a slice
+  for (size_t i = 0; i < slices.size(); ++i) {
+    const Slice& slice = slices[i];
     const Adapter* adapter = slice.sequence->adapter.get();
-    if (runs.empty() || runs.back().adapter != adapter) runs.push_back({slice.begin, slice.begin, adapter});
+    const auto at = static_cast<int64_t>(i);
+    if (runs.empty() || runs.back().adapter != adapter) {
+      runs.push_back({slice.begin, slice.begin, adapter});
+      last_runs.push_back({at, at, adapter});
+    }
     runs.back().end = slice.begin + slice.length;
+    last_runs.back().end = at + 1;
   }
+  embed(runs);
   ForwardContext context;
   context.runs = runs;
   context.positions = positions;
@@ -246,7 +254,7 @@ Generator::Generator(std::shared_ptr<const Model> model, GeneratorOptions option
 Generator::~Generator() = default;
 
 int64_t Generator::context_limit() const {
-  const int64_t own = state_->model->config().max_positions;
+  const int64_t own = state_->model->config().row_limit();
   return state_->options.max_context > 0 ? std::min(own, state_->options.max_context) : own;
 }
 
@@ -268,7 +276,9 @@ SequenceId Generator::add(std::vector<int> prompt, const SamplingParams& params,
           cat("[generate] logit_bias ids must be 0..", s.model->config().vocab_size - 1, ", but one is ", id, "."));
   const auto length = static_cast<int64_t>(prompt.size());
   if (length >= context_limit())
-    throw UsageError(cat("[generate] prompt must leave room for a token in the context of ", context_limit(),
+    throw UsageError(cat("[generate] prompt must leave room for a token in ",
+                         context_limit() < s.model->config().row_limit() ? cat("the context of ", context_limit())
+                                                                         : s.model->config().row_limit_reason(),
                          ", but has ", length, " tokens."));
   auto sequence = std::make_unique<Sequence>();
   sequence->id = s.next_id++;

@@ -52,7 +52,7 @@ struct TokenEvent {
 
 struct GeneratorOptions {
   int max_sequences = 64;           ///< add() beyond this is a Conflict: the caller queues
-  int64_t max_context = 0;          ///< 0 = the model's; else smaller, tokens
+  int64_t max_context = 0;          ///< 0 = the model's (or its sliding window); else smaller, tokens
   int64_t max_prefill_rows = 2048;  ///< prompts that join one step, rows; a longer prompt joins alone
 };
 

@@ -63,7 +63,9 @@ void LossHead::stats_of_row(size_t distinct, float* logits, std::span<const data
   }
 }
 
-TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep) {
+TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep,
+                             const FrozenLinear& head) {
+  head_ = &head;
   const auto& t = kernels::table();
   const ModelConfig& c = model_.config();
   index_rows(targets);
@@ -87,7 +89,7 @@ TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::T
       rstd_[distinct] = t.rms_forward(x_ND.const_data_ptr<float>() + rows_[distinct].row * x_ND.stride(0), weight,
                                       norm_data + i * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
     }
-    model_.head().forward(norm_MD, logits_MV, 0.0F);
+    head.forward(norm_MD, logits_MV, 0.0F);
     parallel(
         m,
         [&](int64_t begin, int64_t end) {
@@ -97,14 +99,14 @@ TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::T
         worth_a_thread(4 * c.vocab_size));
     if (!keep) continue;
     at::Tensor kept_MD = matrix(kept + first * c.hidden, m, c.hidden);
-    model_.head().backward_input(logits_MV, kept_MD, 0.0F);
+    head.backward_input(logits_MV, kept_MD, 0.0F);
     for (int64_t i = 0; i < m; ++i)
       t.scale(kept + (first + i) * c.hidden, scale_[static_cast<size_t>(first + i)], c.hidden);
   }
   return out;
 }
 
-at::Tensor LossHead::logits(const at::Tensor& x_ND, std::span<const int> rows) {
+at::Tensor LossHead::logits(const at::Tensor& x_ND, std::span<const int> rows, const FrozenLinear& head) {
   const ModelConfig& c = model_.config();
   const auto n = static_cast<int64_t>(rows.size());
   at::Tensor norm_MD = at::empty({n, c.hidden}, at::kFloat), logits_MV = at::empty({n, c.vocab_size}, at::kFloat);
@@ -115,7 +117,7 @@ at::Tensor LossHead::logits(const at::Tensor& x_ND, std::span<const int> rows) {
                                  model_.final_norm().const_data_ptr<float>(), norm_MD.data_ptr<float>() + i * c.hidden,
                                  c.hidden, static_cast<float>(c.rms_eps));
   }
-  model_.head().forward(norm_MD, logits_MV, 0.0F);
+  head.forward(norm_MD, logits_MV, 0.0F);
   return logits_MV;
 }
 
@@ -131,7 +133,7 @@ void LossHead::backward(const at::Tensor& x_ND, std::span<const datasets::Target
       tokens.push_back(targets[static_cast<size_t>(i)].token);
   float* w_data = norm_.get(static_cast<int64_t>(tokens.size()) * hidden);
   at::Tensor w_MD = matrix(w_data, static_cast<int64_t>(tokens.size()), hidden);
-  model_.head().gather_rows(tokens, w_MD);
+  head_->gather_rows(tokens, w_MD);
   const float* weight = model_.final_norm().const_data_ptr<float>();
   const float* kept = kept_.get(0);
   size_t next = 0;

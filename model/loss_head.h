@@ -20,13 +20,15 @@ class LossHead {
  public:
   LossHead(const Model& model, const TrainingModelOptions& options) : model_(model), options_(options) {}
 
-  /// x_ND: hidden states before the final norm. keep: backward() follows.
-  TokenStats forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep);
+  /// x_ND: hidden states before the final norm. keep: backward() follows, through the same head; it must be prepared
+  /// for backward.
+  TokenStats forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep,
+                     const FrozenLinear& head);
   /// dx_ND = gradient of sum dloss_dlogp[i]*logp[i] with respect to x_ND; rows without target become 0.
   void backward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, std::span<const double> dloss_dlogp,
                 at::Tensor& dx_ND);
   /// Whole logits [R, V] of a few rows, newly allocated.
-  at::Tensor logits(const at::Tensor& x_ND, std::span<const int> rows);
+  at::Tensor logits(const at::Tensor& x_ND, std::span<const int> rows, const FrozenLinear& head);
   int64_t bytes() const { return 4 * (chunk_.size() + norm_.size() + kept_.size()); }
 
  private:
@@ -39,6 +41,7 @@ class LossHead {
                     TokenStats& out);
 
   const Model& model_;
+  const FrozenLinear* head_ = nullptr;  // of the latest forward
   TrainingModelOptions options_;
   std::vector<RowTargets> rows_;     // of the latest forward, ascending
   std::vector<float> rstd_, scale_;  // a distinct row

@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "formats/gguf.h"
-#include "formats/safetensors.h"
-#include "model/weight_source.h"
+#include "formats/safetensors_set.h"
+#include "model/model_builder.h"
 
 namespace afina::model {
 namespace {
@@ -20,11 +20,11 @@ constexpr size_t kMaxConfigBytes = 1 << 20;
 std::shared_ptr<const Model> load_gguf(const fs::path& path, const LoadOptions& options) {
   const formats::GgufFile file(path);
   const ModelConfig config = config_from_gguf(file, path.string());
-  return build_model(config, *gguf_source(file, config), options, path);
+  return build_model(config, *gguf_source(file, config), options, {path, file.files()});
 }
 
 std::shared_ptr<const Model> load_folder(const fs::path& folder, const LoadOptions& options) {
-  const fs::path config_path = folder / "config.json", weights_path = folder / "model.safetensors";
+  const fs::path config_path = folder / "config.json";
   const Json json = [&] {
     try {
       return parse_json(read_file(config_path, kMaxConfigBytes), config_path.string());
@@ -33,26 +33,22 @@ std::shared_ptr<const Model> load_folder(const fs::path& folder, const LoadOptio
     }
   }();
   const ModelConfig config = config_from_hf(json, config_path.string());
-  if (!fs::exists(weights_path) && fs::exists(folder / "model.safetensors.index.json"))
-    throw ModelError(
-        cat("[", folder.string(), "] weights must be one file, model.safetensors, but are split into shards."),
-        "save the model with a larger max_shard_size");
-  const formats::SafetensorsFile file(weights_path);
-  for (const auto& tensor : file.tensors()) {
-    const bool foreign = tensor.name.ends_with(".bias") || tensor.name.find("self_attn.q_norm") != std::string::npos;
-    if (foreign)
-      throw ModelError(cat("[", weights_path.string(), "] tensors must be those of a Llama decoder, but there is '",
-                           tensor.name, "'."));
-  }
-  return build_model(config, *safetensors_source(file), options, folder);
+  const formats::SafetensorsSet set(folder);
+  std::vector<fs::path> files = {config_path};
+  for (const auto& file : set.files())
+    files.push_back(file.path());
+  return build_model(config, *safetensors_source(set, config), options, {folder, std::move(files)});
 }
 
 /// Tells a file that was replaced after it was loaded, without reading it.
-std::string stamp_of(const fs::path& path) {
-  std::error_code code;
-  const fs::path file = fs::is_directory(path, code) ? path / "model.safetensors" : path;
-  const auto size = fs::file_size(file, code);
-  return code ? "" : cat(size, "/", fs::last_write_time(file, code).time_since_epoch().count());
+std::string stamp_of(const std::vector<fs::path>& files) {
+  std::string out;
+  for (const auto& file : files) {
+    std::error_code code;
+    const auto size = fs::file_size(file, code);
+    out += code ? "gone;" : cat(size, "/", fs::last_write_time(file, code).time_since_epoch().count(), ";");
+  }
+  return out;
 }
 
 void hash_tensor(Sha256& hash, const at::Tensor& tensor) {
@@ -68,24 +64,25 @@ void hash_linear(Sha256& hash, const FrozenLinear& linear) {
 }  // namespace
 
 Model::Model(ModelConfig config, std::vector<LayerWeights> layers, std::unique_ptr<FrozenLinear> embedding,
-             std::unique_ptr<FrozenLinear> head, at::Tensor final_norm_D, std::filesystem::path path)
+             std::unique_ptr<FrozenLinear> head, at::Tensor final_norm_D, ModelOrigin origin)
     : config_(std::move(config)),
       layers_(std::move(layers)),
       embedding_(std::move(embedding)),
       head_(std::move(head)),
       final_norm_D_(std::move(final_norm_D)),
-      path_(std::move(path)) {
-  if (!path_.empty()) stamp_ = stamp_of(path_);
+      origin_(std::move(origin)),
+      stamp_(stamp_of(origin_.files)) {
   AFINA_CHECK(static_cast<int64_t>(layers_.size()) == config_.layers, "[model] must have every layer of its config");
 }
 
 const std::string& Model::identity() const {
   const std::lock_guard lock(identity_mutex_);
   if (!identity_.empty()) return identity_;
-  if (!path_.empty() && stamp_of(path_) != stamp_)
-    throw ModelError(cat("[model] file must be the one that was loaded, but '", path_.string(), "' has changed since."),
-                     "load the model again");
-  if (path_.empty()) {
+  if (stamp_of(origin_.files) != stamp_)
+    throw ModelError(
+        cat("[model] file must be the one that was loaded, but '", origin_.path.string(), "' has changed since."),
+        "load the model again");
+  if (origin_.path.empty()) {
     Sha256 hash;
     hash_linear(hash, *embedding_);
     for (const auto& layer : layers_) {
@@ -93,16 +90,20 @@ const std::string& Model::identity() const {
       hash_tensor(hash, layer.norm2_D);
       for (const auto& linear : layer.linear)
         hash_linear(hash, *linear);
+      for (const auto* extra :
+           {&layer.bias_O[0], &layer.bias_O[1], &layer.bias_O[2], &layer.bias_O[3], &layer.q_norm_K, &layer.k_norm_K})
+        if (extra->defined()) hash_tensor(hash, *extra);
     }
     hash_tensor(hash, final_norm_D_);
     if (head_) hash_linear(hash, *head_);
-    identity_ = hash.finish_hex();
-  } else if (fs::is_directory(path_)) {
-    identity_ = sha256_hex(sha256_file_hex((path_ / "config.json").string()) +
-                           sha256_file_hex((path_ / "model.safetensors").string()));
-  } else {
-    identity_ = sha256_file_hex(path_.string());
+    return identity_ = hash.finish_hex();
   }
+  std::string digests;
+  for (const auto& file : origin_.files)
+    digests += sha256_file_hex(file.string());
+  if (origin_.storage == BaseStorage::nf4) digests += "nf4";
+  if (origin_.storage == BaseStorage::nf4_double) digests += "nf4_double";
+  identity_ = digests.size() == 64 ? digests : sha256_hex(digests);  // one file is its own identity
   return identity_;
 }
 
@@ -110,7 +111,6 @@ void Model::prepare_backward(int64_t first) const {
   for (int64_t l = first; l < config_.layers; ++l)
     for (const auto& linear : layers_[static_cast<size_t>(l)].linear)
       linear->prepare_backward();
-  head().prepare_backward();
 }
 
 int64_t Model::weight_bytes() const {
@@ -119,6 +119,8 @@ int64_t Model::weight_bytes() const {
     total += (layer.norm1_D.numel() + layer.norm2_D.numel()) * 4;
     for (const auto& linear : layer.linear)
       total += linear->bytes();
+    for (const auto& bias : layer.bias_O)
+      total += bias.defined() ? bias.numel() * 4 : 0;
   }
   return total;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frozen weights of one decoder and their config: loaded once, shared by trainers, generators and servers, never
-// changed. Read from a GGUF file (F32, F16, BF16, Q4_0, Q4_1, Q8_0; q/k rows put back in Hugging Face order) or from a
-// Hugging Face folder (config.json and one safetensors file; F32, F16, BF16). Compute is fp32.
+// changed. Read from a GGUF file (every type that formats/ dequantises; q/k rows put back in Hugging Face order) or
+// from a Hugging Face folder (config.json and safetensors, in shards or not; float types or bitsandbytes NF4). Compute
+// is fp32.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -17,14 +18,28 @@
 
 namespace afina::model {
 
+/// How projections lie in memory. as_stored: NF4 where the files hold NF4, else fp32. nf4, nf4_double: quantised while
+/// loading (block 64; nf4_double: the scales in 8 bits), for QLoRA on any model. Embedding, head and norms stay fp32.
+enum class BaseStorage { as_stored, nf4, nf4_double };
+
 struct LoadOptions {
   GemmBackend gemm = GemmBackend::packed;
+  BaseStorage base_storage = BaseStorage::as_stored;
 };
 
 struct LayerWeights {
   std::unique_ptr<FrozenLinear>
-      linear[kSites];           ///< by Site: q|k|v rows concatenated, o, gate|up rows concatenated, down
-  at::Tensor norm1_D, norm2_D;  ///< RMSNorm before attention and before the MLP
+      linear[kSites];             ///< by Site: q|k|v rows concatenated, o, gate|up rows concatenated, down
+  at::Tensor bias_O[kSites];      ///< by Site, whole; undefined where the site has none
+  at::Tensor norm1_D, norm2_D;    ///< RMSNorm before attention and before the MLP
+  at::Tensor q_norm_K, k_norm_K;  ///< over each head; undefined where the family has none
+};
+
+/// Where a model came from: what load_model was given, the files that hold it, and what was done to it on the way.
+struct ModelOrigin {
+  std::filesystem::path path;                ///< empty for weights made in code
+  std::vector<std::filesystem::path> files;  ///< config.json first, for a folder
+  BaseStorage storage = BaseStorage::as_stored;
 };
 
 /// Immutable and safe to share between threads.
@@ -32,7 +47,7 @@ class Model {
  public:
   /// layers.size() == config.layers; head null = tied to the embedding, which then is that one FrozenLinear [V, D].
   Model(ModelConfig config, std::vector<LayerWeights> layers, std::unique_ptr<FrozenLinear> embedding,
-        std::unique_ptr<FrozenLinear> head, at::Tensor final_norm_D, std::filesystem::path path);
+        std::unique_ptr<FrozenLinear> head, at::Tensor final_norm_D, ModelOrigin origin);
 
   const ModelConfig& config() const { return config_; }
   const LayerWeights& layer(int64_t index) const { return layers_[index]; }
@@ -41,12 +56,13 @@ class Model {
   const FrozenLinear& head() const { return head_ ? *head_ : *embedding_; }
   const at::Tensor& final_norm() const { return final_norm_D_; }
   /// Where it was loaded from; empty for weights made in code.
-  const std::filesystem::path& path() const { return path_; }
-  /// SHA-256 (hex) of the weights file (GGUF) or of config.json's and the safetensors file's digests; of all weights
-  /// for a model made in code. Computed on first use and kept: lineage of runs, key of cached reference values. Throws
-  /// StorageError.
+  const std::filesystem::path& path() const { return origin_.path; }
+  /// SHA-256 (hex) of the weights file (GGUF) or of config.json's and every safetensors file's digests; of all weights
+  /// for a model made in code; of that and the storage for a model quantised while loading. Computed on first use and
+  /// kept: lineage of runs, key of cached reference values. Throws StorageError.
   const std::string& identity() const;
-  /// Makes the layouts that gradients of inputs need, from layer `first` up and in the head. Called by TrainingModel.
+  /// Makes the layouts that gradients of inputs need, from layer `first` up. Called by TrainingModel, which also
+  /// prepares the head.
   void prepare_backward(int64_t first) const;
   /// Bytes of all weights as they lie in memory now.
   int64_t weight_bytes() const;
@@ -56,15 +72,16 @@ class Model {
   std::vector<LayerWeights> layers_;
   std::unique_ptr<FrozenLinear> embedding_, head_;
   at::Tensor final_norm_D_;
-  std::filesystem::path path_;
+  ModelOrigin origin_;
   std::string stamp_;
   mutable std::mutex identity_mutex_;
   mutable std::string identity_;
 };
 
-/// path: a .gguf file or a folder. Throws NotFound, or ModelError naming the file, tensor and both shapes for a
-/// truncated or hostile file, a missing tensor, a shape that disagrees with the config, or an architecture that is not
-/// supported.
+/// path: a .gguf file or a folder. Memory: the result and a few megabytes; files are mapped. Throws NotFound, or
+/// ModelError naming the file, tensor and both shapes for a truncated or hostile file, a missing or unknown tensor
+/// (rotary_emb.inv_freq, masked_bias and a tied lm_head are passed over), a shape that disagrees with the config, a
+/// value that is not finite, or an architecture that is not supported.
 std::shared_ptr<const Model> load_model(const std::filesystem::path& path, const LoadOptions& options = {});
 
 /// Normal(0, 0.02)-like weights from a seed (norms near 1): tests and benchmarks.

@@ -42,6 +42,16 @@ void check_prefixes(const datasets::PackedBatch& batch) {
   }
 }
 
+const FrozenLinear& head_of(const Model& model, const Adapter* adapter) {
+  const FrozenLinear* own = adapter != nullptr ? adapter->head() : nullptr;
+  return own != nullptr ? *own : model.head();
+}
+
+const FrozenLinear& embedding_of(const Model& model, const Adapter* adapter) {
+  const FrozenLinear* own = adapter != nullptr ? adapter->embedding() : nullptr;
+  return own != nullptr ? *own : model.embedding();
+}
+
 }  // namespace
 
 struct TrainingModel::Arena {
@@ -77,6 +87,10 @@ void TrainingModel::Arena::carve(Carver& carver, const ModelConfig& c, int64_t n
     b.gate_up_NF2 = carver.take({n, 2 * c.ffn});
     b.rstd1_N = carver.take({n});
     b.rstd2_N = carver.take({n});
+    if (keep && c.qk_norm) {
+      b.qk_raw_NC = carver.take({n, c.q_width() + c.kv_width()});
+      b.qk_rstd_NH = carver.take({n, c.heads + c.kv_heads});
+    }
     for (int s = 0; s < kSites; ++s) {
       const int64_t width = keep ? adapter->saved_width(static_cast<int>(l), static_cast<Site>(s)) : 0;
       b.adapter_NS[s] = width > 0 ? carver.take({n, width}) : at::Tensor();
@@ -109,16 +123,16 @@ at::Tensor TrainingModel::Arena::run(const Model& model, const datasets::PackedB
   datasets::validate(batch, static_cast<int>(c.vocab_size));
   check_prefixes(batch);
   const int top = batch.positions.empty() ? -1 : *std::max_element(batch.positions.begin(), batch.positions.end());
-  if (top >= c.max_positions)
-    throw DataError(cat("[model.batch] positions must lie below the model's context of ", c.max_positions,
-                        ", but one is ", top, "."));
+  if (top >= c.row_limit())
+    throw DataError(
+        cat("[model.batch] rows must fit into ", c.row_limit_reason(), ", but one has at least ", top + 1, " tokens."));
   kept = false;
   plan(c, batch.rows(), adapter, keep);
   decoder.rope().reserve(top + 1);
   segments = to_kernel(batch);
   families = kernels::attention_families(segments.data(), static_cast<int64_t>(segments.size()));
   if (batch.rows() == 0) return layers[0].x_in_ND;
-  model.embedding().gather_rows(batch.ids, layers[0].x_in_ND);
+  embedding_of(model, adapter).gather_rows(batch.ids, layers[0].x_in_ND);
   const AdapterRun all{0, batch.rows(), adapter};
   ForwardContext context;
   context.runs = {&all, 1};
@@ -146,21 +160,31 @@ TrainingModel::~TrainingModel() = default;
 TokenStats TrainingModel::evaluate(const datasets::PackedBatch& batch, const Adapter* adapter) {
   const c10::NoGradGuard no_grad;
   const at::Tensor x_ND = arena_->run(*model_, batch, adapter, {}, false);
-  return arena_->head.forward(x_ND, batch.targets, false);
+  return arena_->head.forward(x_ND, batch.targets, false, head_of(*model_, adapter));
+}
+
+TrainingModel::Evaluation TrainingModel::evaluate(const datasets::PackedBatch& batch, std::span<const int> rows,
+                                                  const Adapter* adapter) {
+  const c10::NoGradGuard no_grad;
+  const at::Tensor x_ND = arena_->run(*model_, batch, adapter, {}, false);
+  const FrozenLinear& head = head_of(*model_, adapter);
+  return {arena_->head.forward(x_ND, batch.targets, false, head), arena_->head.logits(x_ND, rows, head)};
 }
 
 at::Tensor TrainingModel::logits(const datasets::PackedBatch& batch, std::span<const int> rows,
                                  const Adapter* adapter) {
   const c10::NoGradGuard no_grad;
-  return arena_->head.logits(arena_->run(*model_, batch, adapter, {}, false), rows);
+  return arena_->head.logits(arena_->run(*model_, batch, adapter, {}, false), rows, head_of(*model_, adapter));
 }
 
 TokenStats TrainingModel::forward(const datasets::PackedBatch& batch, const Adapter& adapter,
                                   const DropoutKey& dropout) {
   const c10::NoGradGuard no_grad;
+  const FrozenLinear& head = head_of(*model_, &adapter);
   model_->prepare_backward(adapter.first_layer());
+  head.prepare_backward();
   arena_->x_final_ND = arena_->run(*model_, batch, &adapter, dropout, true);
-  TokenStats stats = arena_->head.forward(arena_->x_final_ND, batch.targets, true);
+  TokenStats stats = arena_->head.forward(arena_->x_final_ND, batch.targets, true, head);
   arena_->kept = true;
   return stats;
 }

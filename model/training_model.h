@@ -34,7 +34,9 @@ struct TrainingModelOptions {
   HeadSum head_sum = HeadSum::wide;
 };
 
-/// Not thread-safe: owns the activation arena. Several objects may share one Model.
+/// Not thread-safe: owns the activation arena. Several objects may share one Model. An adapter that brings its own head
+/// or embedding is used with them. Batches are refused (DataError) where they fail datasets::validate or hold a row
+/// longer than the model's context or sliding window.
 class TrainingModel {
  public:
   TrainingModel(std::shared_ptr<const Model> model, TrainingModelOptions options = {});
@@ -44,6 +46,12 @@ class TrainingModel {
 
   /// Log-probabilities without backward: evaluation and reference values. adapter null = bare base.
   TokenStats evaluate(const datasets::PackedBatch& batch, const Adapter* adapter);
+  /// The same, with whole logits [R, V] of a few rows of the same pass, newly allocated.
+  struct Evaluation {
+    TokenStats stats;
+    at::Tensor logits_RV;
+  };
+  Evaluation evaluate(const datasets::PackedBatch& batch, std::span<const int> rows, const Adapter* adapter);
   /// Whole logits [R, V] of a few rows: probes and tests. Allocates them; evaluate() never does.
   at::Tensor logits(const datasets::PackedBatch& batch, std::span<const int> rows, const Adapter* adapter);
   /// Keeps activations and the unscaled gradient of each target's log-probability for backward().

@@ -3,12 +3,14 @@
 
 #include <ATen/ATen.h>
 
+#include <bit>
 #include <cmath>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "formats/gguf.h"
-#include "formats/safetensors.h"
+#include "formats/safetensors_set.h"
+#include "model/frozen_nf4.h"
+#include "model/gguf_names.h"
 #include "model/parallel.h"
 
 namespace afina::model {
@@ -28,8 +30,31 @@ void require_shape(const std::string& file, const std::string& name, const std::
                        " of the config, but has ", shape_text(got), "."));
 }
 
-std::span<float> values(const at::Tensor& tensor) {
-  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+/// Rows (of a vector: elements) of a tensor that is being read.
+struct Slab {
+  float* data;
+  int64_t rows, length;
+  explicit Slab(const at::Tensor& out)
+      : data(out.data_ptr<float>()), rows(out.size(0)), length(out.dim() > 1 ? out.size(1) : 1) {
+    AFINA_CHECK(out.is_contiguous(), "[model] rows must be read into contiguous memory");
+  }
+  std::span<float> range(int64_t begin, int64_t end) const {
+    return {data + begin * length, static_cast<size_t>((end - begin) * length)};
+  }
+};
+
+void require_finite(const std::string& file, const std::string& name, std::span<const float> values) {
+  uint32_t bad = 0;  // integers, so that the loop vectorises
+  for (const float value : values)
+    bad |= (std::bit_cast<uint32_t>(value) & 0x7F800000U) == 0x7F800000U ? 1U : 0U;
+  if (bad != 0)
+    throw ModelError(cat("[", file, "] tensor '", name, "' must hold finite numbers, but has NaN or infinity."));
+}
+
+[[noreturn]] void throw_foreign(const std::string& file, const ModelConfig& config, const std::string& name) {
+  throw ModelError(cat("[", file, "] tensors must be those of a ", config.architecture, ", but there is '",
+                       name.substr(0, 200), "'."),
+                   "Afina would have to leave it out, which could change what the model computes");
 }
 
 class GgufSource final : public WeightSource {
@@ -38,74 +63,128 @@ class GgufSource final : public WeightSource {
 
   void check(const std::string& name, const std::vector<int64_t>& shape) const override {
     const std::string mapped = gguf_name(name);
-    require_shape(file_.path().string(), mapped, shape, file_.at(mapped).shape);
+    const formats::GgufTensor& tensor = file_.at(mapped);
+    require_shape(file_.path().string(), mapped, shape, tensor.shape);
+    if (const auto* info = formats::ggml_type_info(static_cast<uint32_t>(tensor.type));
+        info == nullptr || info->block_elements == 0)
+      throw ModelError(cat("[", file_.path().string(), "] tensor '", mapped,
+                           "' must be of a type that can be read, but is ",
+                           formats::ggml_type_name(static_cast<uint32_t>(tensor.type)), "."));
   }
 
-  void read(const std::string& name, at::Tensor out) const override {
+  void check_nothing_else(const std::set<std::string>& expected) const override {
+    for (const auto& tensor : file_.tensors()) {
+      const auto name = hf_name(tensor.name);
+      if (name && expected.contains(*name)) continue;
+      const bool passed_over = tensor.name == "rope_freqs.weight" || tensor.name.ends_with(".attn_rot_embd.weight");
+      if (!passed_over) throw_foreign(file_.path().string(), config_, tensor.name);
+    }
+  }
+
+  void read_rows(const std::string& name, int64_t first, at::Tensor out) const override {
     const formats::GgufTensor& tensor = file_.at(gguf_name(name));
-    const int64_t heads = name.ends_with("q_proj.weight")   ? config_.heads
-                          : name.ends_with("k_proj.weight") ? config_.kv_heads
-                                                            : 0;
-    const int64_t length = tensor.row_length();
-    float* to = out.data_ptr<float>();
+    const bool permuted = is_permuted(config_, name);
+    const Slab slab(out);
+    if (tensor.shape.size() == 1) return read_vector(tensor, permuted, first, slab);
     parallel(
-        tensor.rows(),
+        slab.rows,
         [&](int64_t begin, int64_t end) {
-          if (heads == 0) {
-            formats::dequantize_rows(tensor, begin, end - begin,
-                                     {to + begin * length, static_cast<size_t>((end - begin) * length)});
-            return;
+          if (!permuted) {
+            formats::dequantize_rows(tensor, first + begin, end - begin, slab.range(begin, end));
+          } else {
+            for (int64_t r = begin; r < end; ++r)
+              formats::dequantize_rows(tensor, gguf_row(first + r, config_.head_dim), 1, slab.range(r, r + 1));
           }
-          // ggml rotates neighbours, Hugging Face halves: row h*hd + 2j + p there is row h*hd + p*hd/2 + j here.
-          const int64_t hd = config_.head_dim;
-          for (int64_t row = begin; row < end; ++row) {
-            const int64_t in_head = row % hd, there = row - in_head + 2 * (in_head % (hd / 2)) + in_head / (hd / 2);
-            formats::dequantize_rows(tensor, there, 1, {to + row * length, static_cast<size_t>(length)});
-          }
+          require_finite(file_.path().string(), tensor.name, slab.range(begin, end));
         },
         16);
   }
 
  private:
-  static std::string gguf_name(const std::string& name) {
-    if (name == "model.embed_tokens.weight") return "token_embd.weight";
-    if (name == "model.norm.weight") return "output_norm.weight";
-    if (name == "lm_head.weight") return "output.weight";
-    static const std::pair<const char*, const char*> kParts[] = {
-        {"input_layernorm", "attn_norm"}, {"post_attention_layernorm", "ffn_norm"},
-        {"self_attn.q_proj", "attn_q"},   {"self_attn.k_proj", "attn_k"},
-        {"self_attn.v_proj", "attn_v"},   {"self_attn.o_proj", "attn_output"},
-        {"mlp.gate_proj", "ffn_gate"},    {"mlp.up_proj", "ffn_up"},
-        {"mlp.down_proj", "ffn_down"}};
-    const size_t begin = std::string("model.layers.").size(), dot = name.find('.', begin);
-    const std::string part = name.substr(dot + 1, name.size() - dot - 1 - std::string(".weight").size());
-    for (const auto& [hf, gguf] : kParts)
-      if (part == hf) return cat("blk.", name.substr(begin, dot - begin), ".", gguf, ".weight");
-    throw InternalError(cat("[model.gguf] must map every name, but got '", name, "'."));
+  void read_vector(const formats::GgufTensor& tensor, bool permuted, int64_t first, const Slab& slab) const {
+    std::vector<float> whole(static_cast<size_t>(tensor.elements()));
+    formats::dequantize(tensor, whole);
+    require_finite(file_.path().string(), tensor.name, whole);
+    for (int64_t i = 0; i < slab.rows; ++i)
+      slab.data[i] = whole[static_cast<size_t>(permuted ? gguf_row(first + i, config_.head_dim) : first + i)];
   }
 
   const formats::GgufFile& file_;
   const ModelConfig& config_;
 };
 
+bool is_float(formats::DType dtype) {
+  using formats::DType;
+  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 ||
+         dtype == DType::f8_e4m3 || dtype == DType::f8_e5m2;
+}
+
 class SafetensorsSource final : public WeightSource {
  public:
-  explicit SafetensorsSource(const formats::SafetensorsFile& file) : file_(file) {}
+  SafetensorsSource(const formats::SafetensorsSet& set, const ModelConfig& config) : set_(set), config_(config) {}
 
   void check(const std::string& name, const std::vector<int64_t>& shape) const override {
-    const formats::TensorView& view = file_.at(name);
-    require_shape(file_.path().string(), name, shape, view.shape);
-    using formats::DType;
-    if (view.dtype != DType::f32 && view.dtype != DType::f16 && view.dtype != DType::bf16)
-      throw ModelError(cat("[", file_.path().string(), "] tensor '", name, "' must be F32, F16 or BF16, but is ",
+    if (const auto nf4 = find_nf4(name)) return require_shape(where(), name, shape, nf4->shape);
+    const formats::TensorView& view = set_.at(name);
+    require_shape(where(), name, shape, view.shape);
+    if (!is_float(view.dtype))
+      throw ModelError(cat("[", where(), "] tensor '", name, "' must be F32, F16, BF16, F64 or F8, but is ",
                            formats::dtype_name(view.dtype), "."));
   }
-  void read(const std::string& name, at::Tensor out) const override {
-    formats::copy_to_float(file_.at(name), values(out));
+
+  void check_nothing_else(const std::set<std::string>& expected) const override {
+    for (const auto* tensor : set_.tensors()) {
+      const std::string& name = tensor->name;
+      if (expected.contains(name) || name.ends_with("rotary_emb.inv_freq") || name.ends_with(".masked_bias") ||
+          (config_.tied_head && name == "lm_head.weight"))
+        continue;
+      if (config_.quantization == Quantization::nf4 && formats::is_nf4_companion(name) &&
+          expected.contains(name.substr(0, name.find(".weight.") + 7)))
+        continue;
+      throw_foreign(where(), config_, name);
+    }
+  }
+
+  void read_rows(const std::string& name, int64_t first, at::Tensor out) const override {
+    const Slab slab(out);
+    const auto nf4 = find_nf4(name);
+    const formats::TensorView* view = nf4 ? nullptr : &set_.at(name);
+    const auto row_bytes =
+        view != nullptr ? static_cast<size_t>(slab.length) * static_cast<size_t>(formats::dtype_bits(view->dtype)) / 8
+                        : 0;
+    parallel(
+        slab.rows,
+        [&](int64_t begin, int64_t end) {
+          const auto values = slab.range(begin, end);
+          if (nf4) {
+            formats::nf4_dequantize(*nf4, (first + begin) * slab.length, values);
+          } else {
+            const auto bytes = view->bytes.subspan(static_cast<size_t>(first + begin) * row_bytes,
+                                                   static_cast<size_t>(end - begin) * row_bytes);
+            formats::copy_to_float({name, view->dtype, {end - begin, slab.length}, bytes}, values);
+          }
+          require_finite(where(), name, values);
+        },
+        worth_a_thread(slab.length));
+  }
+
+  std::optional<formats::Nf4Tensor> read_nf4(const std::string& name) const override {
+    const auto view = find_nf4(name);
+    if (!view) return {};
+    auto tensor = own(*view);
+    require_finite(where(), name, tensor.absmax);
+    return tensor;
   }
 
  private:
-  const formats::SafetensorsFile& file_;
+  std::string where() const { return set_.path().string(); }
+  std::optional<formats::Nf4View> find_nf4(const std::string& name) const {
+    if (config_.quantization != Quantization::nf4) return {};
+    return formats::find_nf4(set_, name);
+  }
+
+  const formats::SafetensorsSet& set_;
+  const ModelConfig& config_;
 };
 
 /// A function of (seed, name, index) alone, so that models of one seed share equal tensors.
@@ -113,15 +192,18 @@ class RandomSource final : public WeightSource {
  public:
   explicit RandomSource(uint64_t seed) : seed_(seed) {}
   void check(const std::string&, const std::vector<int64_t>&) const override {}
-  void read(const std::string& name, at::Tensor out) const override {
+  void read_rows(const std::string& name, int64_t first, at::Tensor out) const override {
+    const Slab slab(out);
     uint64_t state = seed_ * 0x9E3779B97F4A7C15ULL;
     for (const char c : name)
       state = mix(state ^ static_cast<uint8_t>(c));
+    constexpr int kUniforms = 12;  // near enough to a normal
+    state += static_cast<uint64_t>(first * slab.length * kUniforms);
     const bool norm = name.ends_with("norm.weight");
-    const double spread = norm ? 0.1 : 1.0 / std::sqrt(static_cast<double>(out.size(-1)));
-    for (float& value : values(out)) {
-      double sum = -6.0;  // twelve uniforms: near enough to a normal
-      for (int i = 0; i < 12; ++i)
+    const double spread = norm || name.ends_with(".bias") ? 0.1 : 1.0 / std::sqrt(static_cast<double>(slab.length));
+    for (float& value : slab.range(0, slab.rows)) {
+      double sum = -6.0;
+      for (int i = 0; i < kUniforms; ++i)
         sum += static_cast<double>(mix(state++) >> 11) * 0x1p-53;
       value = static_cast<float>((norm ? 1.0 : 0.0) + spread * sum);
     }
@@ -137,92 +219,16 @@ class RandomSource final : public WeightSource {
   uint64_t seed_;
 };
 
-struct Part {
-  std::string name;
-  int64_t rows;
-};
-
-/// The tensors of one layer, fused site by site.
-std::vector<Part> site_parts(const ModelConfig& c, int64_t layer, Site site) {
-  const std::string base = cat("model.layers.", layer, ".");
-  switch (site) {
-    case Site::qkv:
-      return {{base + "self_attn.q_proj.weight", c.q_width()},
-              {base + "self_attn.k_proj.weight", c.kv_width()},
-              {base + "self_attn.v_proj.weight", c.kv_width()}};
-    case Site::o:
-      return {{base + "self_attn.o_proj.weight", c.hidden}};
-    case Site::gate_up:
-      return {{base + "mlp.gate_proj.weight", c.ffn}, {base + "mlp.up_proj.weight", c.ffn}};
-    case Site::down:
-      return {{base + "mlp.down_proj.weight", c.hidden}};
-  }
-  return {};
-}
-
-at::Tensor read_vector(const WeightSource& source, const std::string& name, int64_t n) {
-  at::Tensor out = at::empty({n}, at::kFloat);
-  source.read(name, out);
-  return out;
-}
-
-std::unique_ptr<FrozenLinear> read_fused(const WeightSource& source, const std::vector<Part>& parts, int64_t in,
-                                         GemmBackend backend) {
-  int64_t rows = 0;
-  for (const Part& part : parts)
-    rows += part.rows;
-  at::Tensor w_OI = at::empty({rows, in}, at::kFloat);
-  int64_t first = 0;
-  for (const Part& part : parts) {
-    source.read(part.name, w_OI.narrow(0, first, part.rows));
-    first += part.rows;
-  }
-  return make_frozen_f32(w_OI, backend);
-}
-
-constexpr Site kAllSites[] = {Site::qkv, Site::o, Site::gate_up, Site::down};
-
-void check_all(const ModelConfig& c, const WeightSource& source) {
-  source.check("model.embed_tokens.weight", {c.vocab_size, c.hidden});
-  source.check("model.norm.weight", {c.hidden});
-  if (!c.tied_head) source.check("lm_head.weight", {c.vocab_size, c.hidden});
-  for (int64_t layer = 0; layer < c.layers; ++layer) {
-    for (const char* norm : {"input_layernorm", "post_attention_layernorm"})
-      source.check(cat("model.layers.", layer, ".", norm, ".weight"), {c.hidden});
-    for (const Site site : kAllSites)
-      for (const Part& part : site_parts(c, layer, site))
-        source.check(part.name, {part.rows, c.site_in(site)});
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<WeightSource> gguf_source(const formats::GgufFile& file, const ModelConfig& config) {
   return std::make_unique<GgufSource>(file, config);
 }
-std::unique_ptr<WeightSource> safetensors_source(const formats::SafetensorsFile& file) {
-  return std::make_unique<SafetensorsSource>(file);
+std::unique_ptr<WeightSource> safetensors_source(const formats::SafetensorsSet& set, const ModelConfig& config) {
+  return std::make_unique<SafetensorsSource>(set, config);
 }
 std::unique_ptr<WeightSource> random_source(uint64_t seed) {
   return std::make_unique<RandomSource>(seed);
-}
-
-std::shared_ptr<const Model> build_model(const ModelConfig& c, const WeightSource& source, const LoadOptions& options,
-                                         const std::filesystem::path& path) {
-  check_all(c, source);
-  std::vector<LayerWeights> layers(static_cast<size_t>(c.layers));
-  for (int64_t l = 0; l < c.layers; ++l) {
-    LayerWeights& layer = layers[static_cast<size_t>(l)];
-    layer.norm1_D = read_vector(source, cat("model.layers.", l, ".input_layernorm.weight"), c.hidden);
-    layer.norm2_D = read_vector(source, cat("model.layers.", l, ".post_attention_layernorm.weight"), c.hidden);
-    for (const Site site : kAllSites)
-      layer.linear[static_cast<int>(site)] = read_fused(source, site_parts(c, l, site), c.site_in(site), options.gemm);
-  }
-  auto embedding = read_fused(source, {{"model.embed_tokens.weight", c.vocab_size}}, c.hidden, options.gemm);
-  auto head = c.tied_head ? nullptr : read_fused(source, {{"lm_head.weight", c.vocab_size}}, c.hidden, options.gemm);
-  auto final_norm = read_vector(source, "model.norm.weight", c.hidden);
-  return std::make_shared<const Model>(c, std::move(layers), std::move(embedding), std::move(head),
-                                       std::move(final_norm), path);
 }
 
 }  // namespace afina::model

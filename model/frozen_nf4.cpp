@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/frozen_nf4.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "formats/dtype.h"
+#include "model/kernels/cpu/gemm.h"
+#include "model/kernels/cpu/scratch.h"
+#include "model/parallel.h"
+#include "model/shapes.h"
+
+namespace afina::model {
+namespace {
+
+using kernels::kPanel;
+using kernels::Scratch;
+
+constexpr int64_t kGroupFloats = 1 << 17;  // dequantised at one time by one thread: stays in its L2
+
+enum class Rounding { none, half, bfloat16 };
+
+/// One quantised matrix with plain scales.
+struct Part {
+  int64_t rows = 0, block = 64;
+  std::vector<uint8_t> packed;
+  std::vector<float> scales;
+  Rounding rounding = Rounding::none;
+
+  explicit Part(formats::Nf4Tensor tensor) : rows(tensor.shape[0]), block(tensor.block_size) {
+    if (tensor.double_quant) tensor = formats::nf4_single_quantize(std::move(tensor));
+    packed = std::move(tensor.packed);
+    scales = std::move(tensor.absmax);
+    rounding = tensor.dtype == "float16"    ? Rounding::half
+               : tensor.dtype == "bfloat16" ? Rounding::bfloat16
+                                            : Rounding::none;
+  }
+
+  float rounded(float value) const {
+    if (rounding == Rounding::half) return formats::half_to_float(formats::float_to_half(value));
+    if (rounding == Rounding::bfloat16) return formats::bfloat16_to_float(formats::float_to_bfloat16(value));
+    return value;
+  }
+
+  /// Elements [first, first + n) of the flattened matrix.
+  void decode(int64_t first, int64_t n, float* out) const {
+    const auto& code = formats::nf4_code();
+    const int64_t last = first + n;
+    for (int64_t e = first; e < last;) {
+      const int64_t end = std::min(last, (e / block + 1) * block);
+      const float scale = scales[static_cast<size_t>(e / block)];
+      float values[16];
+      for (size_t k = 0; k < 16; ++k)
+        values[k] = rounded(code[k] * scale);
+      if (e % 2 != 0) *out++ = values[packed[static_cast<size_t>(e++ / 2)] & 15U];
+      for (; e + 1 < end; e += 2, out += 2) {
+        const unsigned byte = packed[static_cast<size_t>(e / 2)];
+        out[0] = values[byte >> 4U];
+        out[1] = values[byte & 15U];
+      }
+      if (e < end) *out++ = values[packed[static_cast<size_t>(e++ / 2)] >> 4U];
+    }
+  }
+};
+
+class FrozenNf4 final : public FrozenLinear {
+ public:
+  explicit FrozenNf4(std::vector<formats::Nf4Tensor> tensors) : in_(tensors.at(0).shape.at(1)) {
+    for (auto& tensor : tensors) {
+      AFINA_CHECK(tensor.shape.size() == 2 && tensor.shape[1] == in_, "[model.nf4] parts must have one width");
+      out_ += tensor.shape[0];
+      parts_.emplace_back(std::move(tensor));
+    }
+  }
+
+  int64_t in_features() const override { return in_; }
+  int64_t out_features() const override { return out_; }
+
+  void forward(const at::Tensor& x_NI, at::Tensor& y_NO, float beta) const override {
+    check_shape(x_NI, {-1, in_}, "x_NI");
+    check_shape(y_NO, {x_NI.size(0), out_}, "y_NO");
+    product(x_NI, y_NO, beta, in_, out_, [this](int64_t panel, float* to) { forward_panel(panel, to); });
+  }
+
+  void backward_input(const at::Tensor& dy_NO, at::Tensor& dx_NI, float beta) const override {
+    check_shape(dy_NO, {-1, out_}, "dy_NO");
+    check_shape(dx_NI, {dy_NO.size(0), in_}, "dx_NI");
+    product(dy_NO, dx_NI, beta, out_, in_, [this](int64_t panel, float* to) { backward_panel(panel, to); });
+  }
+
+  void prepare_backward() const override {}
+
+  void gather_rows(std::span<const int> rows, at::Tensor& out_RI) const override {
+    check_shape(out_RI, {static_cast<int64_t>(rows.size()), in_}, "out_RI");
+    for (const int row : rows)
+      AFINA_CHECK(row >= 0 && row < out_, "[model] rows must be 0..", out_ - 1, ", but one is ", row);
+    parallel(
+        static_cast<int64_t>(rows.size()),
+        [&](int64_t begin, int64_t end) {
+          for (int64_t r = begin; r < end; ++r)
+            decode_row(rows[static_cast<size_t>(r)], 0, in_, out_RI.data_ptr<float>() + r * out_RI.stride(0));
+        },
+        8);
+  }
+
+  int64_t bytes() const override {
+    int64_t total = 0;
+    for (const Part& part : parts_)
+      total += static_cast<int64_t>(part.packed.size() + part.scales.size() * sizeof(float));
+    return total;
+  }
+
+ private:
+  void decode_row(int64_t row, int64_t column, int64_t n, float* out) const {
+    size_t p = 0;
+    for (; row >= parts_[p].rows; ++p)
+      row -= parts_[p].rows;
+    parts_[p].decode(row * in_ + column, n, out);
+  }
+
+  /// Outputs [panel*32, …) of every input.
+  void forward_panel(int64_t panel, float* to) const {
+    thread_local Scratch scratch;
+    const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, out_ - first);
+    float* rows = scratch.get(kPanel * in_);
+    for (int64_t o = 0; o < columns; ++o)
+      decode_row(first + o, 0, in_, rows + o * in_);
+    kernels::pack_b(rows, 1, in_, in_, columns, to, 0, 1);
+  }
+
+  /// Inputs [panel*32, …) of every output.
+  void backward_panel(int64_t panel, float* to) const {
+    const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, in_ - first);
+    if (columns < kPanel) std::memset(to, 0, static_cast<size_t>(out_ * kPanel) * sizeof(float));
+    for (const Part& part : parts_)
+      for (int64_t row = 0; row < part.rows; ++row, to += kPanel)
+        part.decode(row * in_ + first, columns, to);
+  }
+
+  /// c = a B (+ c), B [k, n] made panel by panel.
+  template <typename Fill>
+  static void product(const at::Tensor& a, at::Tensor& c, float beta, int64_t k, int64_t n, Fill fill) {
+    const int64_t m = a.size(0), panels = kernels::panels(n);
+    if (m == 0) return;
+    const int64_t group = std::max<int64_t>(1, kGroupFloats / (k * kPanel));
+    parallel((panels + group - 1) / group, [&](int64_t begin, int64_t end) {
+      thread_local Scratch scratch;
+      for (int64_t unit = begin; unit < end; ++unit) {
+        const int64_t first = unit * group, count = std::min(group, panels - first);
+        float* packed = scratch.get(count * k * kPanel);
+        for (int64_t p = 0; p < count; ++p)
+          fill(first + p, packed + p * k * kPanel);
+        kernels::gemm({.m = m,
+                       .n = std::min(count * kPanel, n - first * kPanel),
+                       .k = k,
+                       .a = a.const_data_ptr<float>(),
+                       .a_row = a.stride(0),
+                       .b = packed,
+                       .c = c.data_ptr<float>() + first * kPanel,
+                       .ldc = c.stride(0),
+                       .accumulate = beta != 0.0F});
+      }
+    });
+  }
+
+  int64_t in_, out_ = 0;
+  std::vector<Part> parts_;
+};
+
+template <typename T>
+std::vector<T> copied(std::span<const std::byte> bytes) {
+  std::vector<T> out(bytes.size() / sizeof(T));
+  if (!bytes.empty()) std::memcpy(out.data(), bytes.data(), out.size() * sizeof(T));
+  return out;
+}
+
+}  // namespace
+
+formats::Nf4Tensor own(const formats::Nf4View& view) {
+  formats::Nf4Tensor out;
+  out.packed = copied<uint8_t>(view.packed);
+  out.shape = view.shape;
+  out.block_size = view.block_size;
+  out.dtype = view.dtype;
+  // The scales are widened here, with the file's own 8-bit table.
+  const int64_t blocks = (view.elements() + view.block_size - 1) / view.block_size;
+  out.absmax.resize(static_cast<size_t>(blocks));
+  for (int64_t b = 0; b < blocks; ++b)
+    out.absmax[static_cast<size_t>(b)] = view.scale(b);
+  return out;
+}
+
+std::unique_ptr<FrozenLinear> make_frozen_nf4(std::vector<formats::Nf4Tensor> parts) {
+  return std::make_unique<FrozenNf4>(std::move(parts));
+}
+
+}  // namespace afina::model

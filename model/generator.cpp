@@ -66,6 +66,10 @@ struct Generator::State {
   void carve(Carver& carver, int64_t rows, int64_t sequences);
   void attend(int64_t layer, LayerBuffers& b, const std::vector<Slice>& slices);
   void run(const std::vector<Slice>& slices);
+  const FrozenLinear& head_of(const Adapter* adapter) const {
+    const FrozenLinear* own = adapter != nullptr ? adapter->head() : nullptr;
+    return own != nullptr ? *own : model->head();
+  }
   void embed(std::span<const AdapterRun> runs);
   void project_heads(std::span<const AdapterRun> runs);
   void score_prompt(const Slice& slice);
@@ -207,9 +211,31 @@ void Generator::State::run(const std::vector<Slice>& slices) {
         buffers.x_out_ND.const_data_ptr<float>() + row * c.hidden, model->final_norm().const_data_ptr<float>(),
         last_MD.data_ptr<float>() + static_cast<int64_t>(i) * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
   }
-  model->head().forward(last_MD, logits_MV, 0.0F);
+  project_heads(last_runs);
   for (const Slice& slice : slices)
     if (slice.prefill() && slice.sequence->params.prompt_logprobs) score_prompt(slice);
+}
+
+/// Look-ups, in the model's embedding or in those that adapters bring.
+void Generator::State::embed(std::span<const AdapterRun> runs) {
+  for (const AdapterRun& run : runs) {
+    const FrozenLinear* own = run.adapter != nullptr ? run.adapter->embedding() : nullptr;
+    const auto begin = static_cast<size_t>(run.begin), rows = static_cast<size_t>(run.end - run.begin);
+    at::Tensor rows_ND = buffers.x_in_ND.narrow(0, run.begin, run.end - run.begin);
+    (own != nullptr ? *own : model->embedding()).gather_rows(std::span(ids).subspan(begin, rows), rows_ND);
+  }
+}
+
+/// Logits of the last rows; neighbours that share a head share its product.
+void Generator::State::project_heads(std::span<const AdapterRun> runs) {
+  for (size_t first = 0, end = 0; first < runs.size(); first = end) {
+    const FrozenLinear& head = head_of(runs[first].adapter);
+    while (end < runs.size() && &head_of(runs[end].adapter) == &head)
+      ++end;
+    const int64_t begin = runs[first].begin, rows = runs[end - 1].end - begin;
+    at::Tensor logits = logits_MV.narrow(0, begin, rows);
+    head.forward(last_MD.narrow(0, begin, rows), logits, 0.0F);
+  }
 }
 
 /// A few rows at a time: whole logits of a long prompt would be gigabytes.
@@ -225,7 +251,7 @@ void Generator::State::score_prompt(const Slice& slice) {
                                    model->final_norm().const_data_ptr<float>(),
                                    norm_RD.data_ptr<float>() + i * c.hidden, c.hidden, static_cast<float>(c.rms_eps));
     at::Tensor out_RV = logits_RV.narrow(0, 0, rows);
-    model->head().forward(norm_RD.narrow(0, 0, rows), out_RV, 0.0F);
+    head_of(s.adapter.get()).forward(norm_RD.narrow(0, 0, rows), out_RV, 0.0F);
     for (int64_t i = 0; i < rows; ++i)
       s.prompt_scores.push_back(
           score_token({out_RV.const_data_ptr<float>() + i * c.vocab_size, static_cast<size_t>(c.vocab_size)},

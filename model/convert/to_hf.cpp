@@ -2,6 +2,8 @@
 #include "model/convert/to_hf.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numbers>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -72,32 +74,40 @@ Json made_config(const ModelConfig& c) {
   return out;
 }
 
-/// A GGUF keeps llama3 scaling as divisors only: low and high factors are read back from them (1 below the high band,
-/// the factor above the low one). Refused where no factors give these divisors.
+/// The original context length behind llama3 divisors, from one of the middle band, where the divisor d of wavelength w
+/// says (1 - s)/factor + s = 1/d and s = (length/w - low)/(high - low); low 1 and high 4 as in every released model.
+int64_t original_length(const std::vector<float>& inverse_frequencies, const std::vector<float>& divisors,
+                        double factor) {
+  for (size_t i = 0; i < divisors.size(); ++i) {
+    if (divisors[i] <= 1.0F || divisors[i] >= factor) continue;
+    const double s = (1.0 / divisors[i] - 1.0 / factor) / (1.0 - 1.0 / factor);
+    return std::llround(2.0 * std::numbers::pi / inverse_frequencies[i] * (3.0 * s + 1.0));
+  }
+  return 8192;  // no frequency lies between: any length that parts the two bands gives the same model
+}
+
+/// A GGUF keeps llama3 scaling as divisors only: the config's words are read back from them, and refused where those
+/// words do not give these divisors.
 void add_llama3_scaling(const ModelConfig& c, Json& config, const std::string& where) {
   if (c.rope_divisors.empty()) return;
   const float factor = *std::max_element(c.rope_divisors.begin(), c.rope_divisors.end());
-  ModelConfig plain = c;
+  ModelConfig scaled = c, plain = c;
   plain.rope_divisors.clear();
-  for (const int64_t original : {8192, 4096, 2048, 16384, 32768}) {
-    ModelConfig tried = plain;
-    tried.rope_scaling = {"llama3", factor, 1.0, 4.0, original};
-    const auto scaled = rope_inverse_frequencies(tried), base = rope_inverse_frequencies(plain);
-    bool equal = true;
-    for (size_t i = 0; i < base.size() && equal; ++i)
-      equal = std::abs(base[i] / scaled[i] - c.rope_divisors[i]) <= 1e-3F * c.rope_divisors[i];
-    if (!equal) continue;
-    config["rope_scaling"] = {{"rope_type", "llama3"},
-                              {"factor", factor},
-                              {"low_freq_factor", 1.0},
-                              {"high_freq_factor", 4.0},
-                              {"original_max_position_embeddings", original}};
-    return;
-  }
-  throw ModelError(cat("[", where,
-                       "] rope_freqs.weight must be those of llama3 scaling with the released factors, but "
-                       "are others."),
-                   "convert from the Hugging Face folder instead");
+  scaled.rope_divisors.clear();
+  const auto base = rope_inverse_frequencies(plain);
+  scaled.rope_scaling = {"llama3", factor, 1.0, 4.0, original_length(base, c.rope_divisors, factor)};
+  const auto made = rope_inverse_frequencies(scaled);
+  for (size_t i = 0; i < base.size(); ++i)
+    if (std::abs(base[i] / made[i] - c.rope_divisors[i]) > 1e-4F * c.rope_divisors[i])
+      throw ModelError(
+          cat("[", where, "] rope_freqs.weight must be those of llama3 scaling with factors 1 and 4, but value ", i,
+              " is ", c.rope_divisors[i], " instead of ", base[i] / made[i], "."),
+          "convert from the Hugging Face folder instead");
+  config["rope_scaling"] = {{"rope_type", "llama3"},
+                            {"factor", factor},
+                            {"low_freq_factor", 1.0},
+                            {"high_freq_factor", 4.0},
+                            {"original_max_position_embeddings", scaled.rope_scaling.original_max_positions}};
 }
 
 Json config_of(const WeightReader& from, DType dtype, const HfOptions& hf) {

@@ -35,12 +35,12 @@ int64_t blocks_of(int64_t elements, int64_t block) {
   return (elements + block - 1) / block;
 }
 
-// Entry i of torch.linspace(0.1, 1, steps) in fp32: from the nearer end.
+// Entry i of torch.linspace(0.1, 1, steps) in fp32: from the nearer end, with one rounding as its vector code has.
 float linspace(int i, int steps) {
   constexpr float kStart = 0.1F, kEnd = 1.0F;
   const float step = (kEnd - kStart) / static_cast<float>(steps - 1);
-  if (i < steps / 2) return kStart + step * static_cast<float>(i);
-  return kEnd - step * static_cast<float>(steps - 1 - i);
+  if (i < steps / 2) return std::fma(step, static_cast<float>(i), kStart);
+  return std::fma(-step, static_cast<float>(steps - 1 - i), kEnd);
 }
 
 // Seven decades, each half as fine as the next larger one, mirrored, with 0 and 1.
@@ -63,13 +63,34 @@ std::array<float, 256> make_dynamic_map() {
 }
 
 // The first of the nearest entries, by the distance rounded to fp32: what argmin(abs(value - code)) gives.
-template <size_t N>
-uint8_t nearest(const std::array<float, N>& code, float value) {
-  const auto above = std::lower_bound(code.begin(), code.end(), value);
-  size_t best = above == code.end() ? N - 1 : static_cast<size_t>(above - code.begin());
-  while (best > 0 && std::fabs(value - code[best - 1]) <= std::fabs(value - code[best]))
+uint8_t nearest(float value) {
+  const auto above = std::lower_bound(kCode.begin(), kCode.end(), value);
+  size_t best = above == kCode.end() ? kCode.size() - 1 : static_cast<size_t>(above - kCode.begin());
+  while (best > 0 && std::fabs(value - kCode[best - 1]) <= std::fabs(value - kCode[best]))
     --best;
   return static_cast<uint8_t>(best);
+}
+
+// bitsandbytes does not search for the code of a scale: it cuts [-1, 1] into 65,536 values and holds the code of each.
+// Near the middle between two codes that choice differs from the nearest one.
+constexpr int kBins = 65'536;
+
+std::vector<uint8_t> make_scale_codes() {
+  const std::array<float, 256>& map = nf4_dynamic_map();
+  std::vector<uint8_t> codes(kBins);
+  size_t code = 0;
+  for (int i = 0; i < kBins; ++i) {
+    const float value = -1.0F + 2.0F * static_cast<float>(i) / static_cast<float>(kBins - 1);
+    while (code < 255 && 0.5F * (map[code] + map[code + 1]) < value)
+      ++code;
+    codes[static_cast<size_t>(i)] = static_cast<uint8_t>(code);
+  }
+  return codes;
+}
+
+uint8_t scale_code(float value) {
+  static const std::vector<uint8_t> codes = make_scale_codes();
+  return codes[static_cast<size_t>((value + 1.0F) * 0.5F * static_cast<float>(kBins - 1) + 0.5F)];
 }
 
 float inverse(float scale) {
@@ -163,7 +184,7 @@ Nf4Tensor nf4_quantize(std::span<const float> values, std::vector<int64_t> shape
     product *= dimension;
   AFINA_CHECK(product == n, product, " against ", n);
   tensor.packed.assign(static_cast<size_t>((n + 1) / 2), 0);
-  if (n % 2 == 1) tensor.packed.back() = nearest(kCode, 0);
+  if (n % 2 == 1) tensor.packed.back() = nearest(0);
   tensor.absmax.reserve(static_cast<size_t>(blocks_of(n, block_size)));
   for (int64_t begin = 0; begin < n; begin += block_size) {
     const auto block = values.subspan(static_cast<size_t>(begin), static_cast<size_t>(std::min(block_size, n - begin)));
@@ -171,7 +192,7 @@ Nf4Tensor nf4_quantize(std::span<const float> values, std::vector<int64_t> shape
     const float factor = inverse(tensor.absmax.back());
     for (size_t i = 0; i < block.size(); ++i) {
       const size_t at = static_cast<size_t>(begin) + i;
-      const uint8_t code = nearest(kCode, scaled(block[i], factor));
+      const uint8_t code = nearest(scaled(block[i], factor));
       tensor.packed[at / 2] = static_cast<uint8_t>(tensor.packed[at / 2] | (at % 2 == 0 ? code << 4 : 0));
       if (at % 2 == 1) tensor.packed[at / 2] = static_cast<uint8_t>((tensor.packed[at / 2] & 0xF0) | code);
     }
@@ -195,7 +216,7 @@ Nf4Tensor nf4_double_quantize(Nf4Tensor tensor) {
     tensor.nested_absmax.push_back(largest(block));
     const float factor = inverse(tensor.nested_absmax.back());
     for (const float value : block)
-      tensor.absmax_codes.push_back(nearest(nf4_dynamic_map(), scaled(value, factor)));
+      tensor.absmax_codes.push_back(factor > 0 ? scale_code(scaled(value, factor)) : uint8_t{0});
   }
   tensor.absmax.clear();
   tensor.double_quant = true;

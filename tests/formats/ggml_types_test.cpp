@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -44,7 +47,7 @@ TEST(GgmlTypes, EveryReadableTypeEqualsTheReferenceExactly) {
     std::vector<float> values(expected.size());
     dequantize_blocks(static_cast<GgmlType>(id), from_hex(entry["hex"].get<std::string>()), values);
     for (size_t i = 0; i < values.size(); ++i)
-      ASSERT_EQ(values[i], expected[i]) << name << " value " << i;
+      ASSERT_EQ(std::bit_cast<uint32_t>(values[i]), std::bit_cast<uint32_t>(expected[i])) << name << " value " << i;
   }
   EXPECT_EQ(checked, 16);
 }
@@ -86,6 +89,85 @@ TEST(GgmlTypes, SumsOfFixedBytesEqualTheReference) {
     EXPECT_EQ(crc(values), vector.crc) << info->name;
     EXPECT_EQ(std::vector<float>(values.begin(), values.begin() + 3), vector.first) << info->name;
   }
+}
+
+struct Quantised {
+  GgmlType type;
+  uint32_t crc_blocks, crc_values;
+  const char* first;
+};
+
+TEST(GgmlTypes, TheReferenceQuantisersAreFollowedToTheLastBit) {
+  std::vector<float> input(512);
+  for (size_t i = 0; i < input.size(); ++i)
+    input[i] = static_cast<float>(static_cast<int>(i * 37 % 101) - 50) / 64.0F;
+  ASSERT_EQ(crc(input), 0x624f45f7U);
+  const std::vector<Quantised> table{{GgmlType::q4_0, 0x204545fc, 0x7cb7d62e, "402ee046acf258bd"},
+                                     {GgmlType::q4_1, 0x34349991, 0x01fc2d7d, "ab2e40bad0369bf2"},
+                                     {GgmlType::q5_0, 0xf426417a, 0xa7805012, "402aa4a52d6dc07c"},
+                                     {GgmlType::q5_1, 0xdeee4113, 0x1d901ddc, "742a40baa4a52d6d"},
+                                     {GgmlType::q8_0, 0xee27ba57, 0x79469581, "4d1e81df3d9af856"}};
+  for (const Quantised& entry : table) {
+    ASSERT_TRUE(can_quantize(entry.type));
+    std::vector<std::byte> blocks(static_cast<size_t>(ggml_bytes(entry.type, 512)));
+    quantize_blocks(entry.type, input, blocks);
+    EXPECT_EQ(crc32(0, reinterpret_cast<const Bytef*>(blocks.data()), static_cast<uInt>(blocks.size())),
+              entry.crc_blocks)
+        << ggml_type_name(entry.type);
+    EXPECT_EQ(std::vector<std::byte>(blocks.begin(), blocks.begin() + 8), from_hex(entry.first));
+    std::vector<float> values(512);
+    dequantize_blocks(entry.type, blocks, values);
+    EXPECT_EQ(crc(values), entry.crc_values) << ggml_type_name(entry.type);
+  }
+}
+
+TEST(GgmlTypes, FloatsAreWrittenRoundedToNearestEven) {
+  const std::vector<float> input{1.0F, -2.0F, 1.00390625F, 65536.0F, 0x1p-25F};
+  std::vector<std::byte> blocks(10);
+  std::vector<float> values(5);
+  quantize_blocks(GgmlType::bf16, input, blocks);
+  dequantize_blocks(GgmlType::bf16, blocks, values);
+  EXPECT_EQ(values, (std::vector<float>{1.0F, -2.0F, 1.0F, 65536.0F, 0x1p-25F}));
+  quantize_blocks(GgmlType::f16, input, blocks);
+  dequantize_blocks(GgmlType::f16, blocks, values);
+  EXPECT_EQ(values, (std::vector<float>{1.0F, -2.0F, 1.00390625F, std::numeric_limits<float>::infinity(), 0.0F}));
+  blocks.resize(20);
+  quantize_blocks(GgmlType::f32, input, blocks);
+  dequantize_blocks(GgmlType::f32, blocks, values);
+  EXPECT_EQ(values, input);
+}
+
+TEST(GgmlTypes, BlocksOfZerosAndOfOneValueSurvive) {
+  for (const GgmlType type : {GgmlType::q4_0, GgmlType::q4_1, GgmlType::q5_0, GgmlType::q5_1, GgmlType::q8_0}) {
+    for (const float constant : {0.0F, 2.0F, -3.0F}) {
+      const std::vector<float> input(32, constant);
+      std::vector<std::byte> blocks(static_cast<size_t>(ggml_bytes(type, 32)));
+      std::vector<float> values(32);
+      quantize_blocks(type, input, blocks);
+      dequantize_blocks(type, blocks, values);
+      for (const float value : values)
+        ASSERT_NEAR(value, constant, 0.002) << ggml_type_name(type);
+    }
+  }
+}
+
+TEST(GgmlTypes, ABlockWithInfinityOrNaNHarmsNothing) {
+  std::vector<float> input(32, 1.0F);
+  input[3] = std::numeric_limits<float>::infinity();
+  input[4] = std::numeric_limits<float>::quiet_NaN();
+  for (const GgmlType type : {GgmlType::q4_0, GgmlType::q4_1, GgmlType::q5_0, GgmlType::q5_1, GgmlType::q8_0}) {
+    std::vector<std::byte> blocks(static_cast<size_t>(ggml_bytes(type, 32)));
+    quantize_blocks(type, input, blocks);  // the sanitizers look at the casts
+  }
+}
+
+TEST(GgmlTypes, TypesAreFoundByName) {
+  EXPECT_EQ(ggml_type_from_name("q8_0"), GgmlType::q8_0);
+  EXPECT_EQ(ggml_type_from_name("BF16"), GgmlType::bf16);
+  EXPECT_EQ(ggml_type_from_name("Q4"), std::nullopt);
+  EXPECT_EQ(ggml_type_from_name("IQ1_S"), std::nullopt) << "its values are not computed";
+  EXPECT_EQ(quantizable_types(), "F32 F16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 BF16");
+  EXPECT_FALSE(can_quantize(GgmlType::q4_k));
 }
 
 TEST(GgmlTypes, SixteenBitFloatsAreRead) {

@@ -35,7 +35,6 @@ ErrorView view_of(const std::exception& error, const std::string& request_id) {
 
 std::string openai_type(int status) {
   if (status == 429) return "rate_limit_error";
-  if (status == 401) return "authentication_error";
   if (status == 403) return "permission_error";
   return status >= 500 ? "server_error" : "invalid_request_error";
 }
@@ -63,6 +62,7 @@ void write_error(const std::exception& error, const std::string& request_id, Err
   const ErrorView view = view_of(error, request_id);
   response = Response();
   response.set_json(json_of(view, request_id, form), view.status);
+  if (view.status == 401 && form == ErrorForm::openai) response.headers.set("WWW-Authenticate", "Bearer");
   if (view.retry_after_s > 0) response.headers.set("Retry-After", std::to_string(view.retry_after_s));
 }
 

@@ -139,8 +139,13 @@ bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
 
 std::string Server::Impl::refusal(const HeadFault& fault) const {
   const std::string request_id = new_uuid();
-  const Json error{
+  Json error{
       {"kind", fault.status >= 500 ? "internal" : "usage"}, {"message", fault.reason}, {"request_id", request_id}};
+  if (options_.error_form == ErrorForm::openai)
+    error = {{"message", fault.reason},
+             {"type", fault.status >= 500 ? "server_error" : "invalid_request_error"},
+             {"param", nullptr},
+             {"code", nullptr}};
   const std::string body = dump_json(Json{{"error", error}});
   return cat("HTTP/1.1 ", fault.status, " Refused\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
              "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ",
@@ -157,9 +162,10 @@ void Server::Impl::dispatch(Request& request, Response& response) {
     check_origin(request);
     run_handler(request, match, response);
   } catch (const std::exception& error) {
-    write_error(error, request.request_id, route == nullptr ? ErrorForm::afina : route->options.error_form, response);
+    write_error(error, request.request_id, route == nullptr ? options_.error_form : route->options.error_form,
+                response);
   } catch (...) {
-    write_error(std::runtime_error("not an exception"), request.request_id, ErrorForm::afina, response);
+    write_error(std::runtime_error("not an exception"), request.request_id, options_.error_form, response);
   }
   add_security_headers(request, route, response);
   log_line(
@@ -207,7 +213,7 @@ void Server::Impl::run_handler(Request& request, const RouteMatch& match, Respon
   if (match.route == nullptr) {
     write_error(
         HttpError(ErrorKind::usage, 405, cat("[method] must be one of this route's, but got ", request.method, ".")),
-        request.request_id, ErrorForm::afina, response);
+        request.request_id, options_.error_form, response);
     for (const std::string& method : match.allowed)
       response.headers.add("Allow", method);
     return;

@@ -14,6 +14,8 @@
 
 namespace afina::http {
 
+enum class ErrorForm { afina, openai };
+
 struct ServerOptions {
   std::string host = "127.0.0.1";
   int port = 0;                           ///< 0 takes a free one, told by port()
@@ -33,6 +35,7 @@ struct ServerOptions {
   std::chrono::milliseconds write_deadline{10'000};  ///< without progress while a response is written
   std::chrono::milliseconds heartbeat{10'000};       ///< comment line on a silent event stream
   std::chrono::milliseconds drain_deadline{10'000};  ///< how long stop() waits for handlers and streams
+  ErrorForm error_form = ErrorForm::afina;           ///< of refusals that belong to no route
   /// Of HTML responses and all others. The default allows only what the same origin serves.
   std::string content_security_policy =
       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
@@ -46,8 +49,6 @@ struct RateClass {
   double per_second = 0;
   double burst = 0;
 };
-
-enum class ErrorForm { afina, openai };
 
 struct RouteOptions {
   size_t max_body_bytes = 0;  ///< 0: the server's

@@ -2,91 +2,66 @@
 #include "serve/chat_json.h"
 
 #include "base/utf8.h"
+#include "serve/answer_json.h"
 
 namespace afina::serve {
-namespace {
 
-OrderedJson text_or_null(const std::string& text) {
-  return text.empty() ? OrderedJson(nullptr) : OrderedJson(text);
+OrderedJson ChatForm::token(int id, double logprob) const {
+  const std::string bytes = token_bytes(tokenizer_, id);
+  OrderedJson list = OrderedJson::array();
+  for (const char c : bytes)
+    list.push_back(static_cast<unsigned char>(c));
+  return {{"token", repair_utf8(bytes)}, {"logprob", logprob}, {"bytes", std::move(list)}};
 }
 
-OrderedJson frame(const Envelope& envelope, const char* object) {
-  return {{"id", envelope.id},
-          {"object", object},
-          {"created", envelope.created_s},
-          {"model", envelope.model.name},
-          {"system_fingerprint", "afina-" + envelope.base_sha256.substr(0, 12)}};
-}
-
-}  // namespace
-
-OrderedJson logprobs_json(const Choice& choice, size_t from, const text::Tokenizer& tokenizer) {
+OrderedJson ChatForm::logprobs(const Choice& choice, size_t from) const {
+  if (!logprobs_) return nullptr;
   OrderedJson content = OrderedJson::array();
   for (size_t i = from; i < choice.ids().size(); ++i) {
-    const std::string& bytes = tokenizer.token_bytes(choice.ids()[i]);
-    OrderedJson list = OrderedJson::array();
-    for (const char c : bytes)
-      list.push_back(static_cast<unsigned char>(c));
-    content.push_back({{"token", repair_utf8(bytes)},
-                       {"logprob", choice.logprobs()[i]},
-                       {"bytes", std::move(list)},
-                       {"top_logprobs", OrderedJson::array()}});
+    const model::TokenScore& score = choice.scores()[i];
+    OrderedJson entry = token(choice.ids()[i], score.logprob), top = OrderedJson::array();
+    for (const auto& [id, logprob] : score.top)
+      top.push_back(token(id, logprob));
+    entry["top_logprobs"] = std::move(top);
+    content.push_back(std::move(entry));
   }
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-OrderedJson completion_json(const Envelope& envelope, const std::vector<Choice>& choices,
-                            const text::Tokenizer& tokenizer) {
-  OrderedJson body = frame(envelope, "chat.completion");
+OrderedJson ChatForm::whole(const Answer& answer) const {
+  OrderedJson body = frame_json(answer, "chat.completion");
   body["choices"] = OrderedJson::array();
-  for (size_t i = 0; i < choices.size(); ++i) {
-    body["choices"].push_back(
-        {{"index", i},
-         {"message", {{"role", "assistant"}, {"content", choices[i].text()}, {"refusal", nullptr}}},
-         {"logprobs", envelope.logprobs ? logprobs_json(choices[i], 0, tokenizer) : OrderedJson(nullptr)},
-         {"finish_reason", text_or_null(choices[i].finish_reason())}});
-  }
-  body["usage"] = usage_json(envelope, choices);
-  body["afina"] = afina_json(envelope, choices);
-  return body;
-}
-
-OrderedJson chunk_json(const Envelope& envelope, int index, const OrderedJson& delta, const std::string& finish,
-                       bool with_usage) {
-  OrderedJson body = frame(envelope, "chat.completion.chunk");
-  body["choices"] = OrderedJson::array();
-  body["choices"].push_back(
-      {{"index", index}, {"delta", delta}, {"logprobs", nullptr}, {"finish_reason", text_or_null(finish)}});
-  if (with_usage) body["usage"] = nullptr;
-  return body;
-}
-
-OrderedJson usage_json(const Envelope& envelope, const std::vector<Choice>& choices) {
-  size_t generated = 0;
-  for (const Choice& choice : choices)
-    generated += choice.ids().size();
-  const size_t prompt = envelope.prompt.ids.size();
-  return {{"prompt_tokens", prompt}, {"completion_tokens", generated}, {"total_tokens", prompt + generated}};
-}
-
-OrderedJson afina_json(const Envelope& envelope, const std::vector<Choice>& choices) {
-  OrderedJson body{{"prompt_ids", envelope.prompt.ids},
-                   {"completion_ids", choices.front().ids()},
-                   {"seed", choices.front().seed()},
-                   {"template_sha256", envelope.template_sha256},
-                   {"template_date", envelope.prompt.date},
-                   {"base_model", envelope.base_name},
-                   {"base_sha256", envelope.base_sha256},
-                   {"adapter", text_or_null(envelope.model.entry.name)},
-                   {"adapter_id", text_or_null(envelope.model.entry.id)},
-                   {"adapter_sha256", text_or_null(envelope.model.entry.sha256)}};
-  if (choices.size() > 1) {
-    body["choices"] = OrderedJson::array();
-    for (const Choice& choice : choices) {
-      body["choices"].push_back({{"completion_ids", choice.ids()}, {"seed", choice.seed()}});
-    }
+  for (size_t i = 0; i < answer.choices.size(); ++i) {
+    const Choice& choice = answer.choices[i];
+    body["choices"].push_back({{"index", i},
+                               {"message", {{"role", "assistant"}, {"content", choice.text()}, {"refusal", nullptr}}},
+                               {"logprobs", logprobs(choice, 0)},
+                               {"finish_reason", text_or_null(choice.finish_reason())}});
   }
   return body;
+}
+
+OrderedJson ChatForm::chunk(const Answer& answer, OrderedJson choices) const {
+  OrderedJson body = frame_json(answer, "chat.completion.chunk");
+  body["choices"] = std::move(choices);
+  return body;
+}
+
+OrderedJson ChatForm::opening(size_t index) const {
+  return {{"index", index},
+          {"delta", {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}}},
+          {"logprobs", nullptr},
+          {"finish_reason", nullptr}};
+}
+
+OrderedJson ChatForm::piece(const Answer& answer, size_t index, size_t from, const std::string& shown,
+                            const std::string& finish) const {
+  const Choice& choice = answer.choices[index];
+  const bool news = from < choice.ids().size();
+  return {{"index", index},
+          {"delta", finish.empty() ? OrderedJson{{"content", shown}} : OrderedJson::object()},
+          {"logprobs", news ? logprobs(choice, from) : OrderedJson(nullptr)},
+          {"finish_reason", text_or_null(finish)}};
 }
 
 }  // namespace afina::serve

@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// An OpenAI chat request as checked values. Unknown fields are ignored, as the API's clients expect; fields that are
-// known, set, and would change the answer in a way that is not offered are refused rather than ignored in silence.
+// An OpenAI chat request as checked values (openai-openapi: CreateChatCompletionRequest). Tools and calls of tools
+// reach the template; what the model writes about them is returned as text.
 #pragma once
-#include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "model/generator.h"
+#include "serve/generation_request.h"
 #include "text/chat_template.h"
 
 namespace afina::serve {
 
-struct ChatRequest {
-  std::string model;
+struct ChatRequest : GenerationRequest {
   std::vector<text::Message> messages;
-  model::SamplingParams params;  ///< without seed and stop ids
-  std::optional<uint64_t> seed;
-  std::vector<std::string> stops;
-  int n = 1;
-  bool stream = false, include_usage = false, logprobs = false;
-};
-
-struct ChatLimits {
-  int default_new_tokens = 1024;  ///< where the request names none; the context cuts further
-  int max_choices = 8;
-  int max_messages = 512;
+  OrderedJson tools = nullptr;                    ///< a list, or null for none
+  OrderedJson variables = OrderedJson::object();  ///< chat_template_kwargs: flags and integers only
+  bool logprobs = false;
 };
 
 /// Throws http::HttpError 400 with code and param in OpenAI's words.
-ChatRequest parse_chat_request(const Json& body, const ChatLimits& limits);
+ChatRequest parse_chat_request(const OrderedJson& body, const RequestLimits& limits);
 
 }  // namespace afina::serve

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/scheduler.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "http/message.h"
 
@@ -26,12 +28,12 @@ struct Completion::Shared {
     --unfinished;
     changed.notify_all();
   }
-  void deliver(const Token& token) {
+  void deliver(Token token) {
     std::lock_guard lock(mutex);
     if (!open[token.index]) return;
-    tokens.push_back(token);
-    changed.notify_all();
     if (token.finish != model::FinishReason::none) close_locked(token.index);
+    tokens.push_back(std::move(token));
+    changed.notify_all();
   }
   void fail(int index, const std::exception_ptr& what) {
     std::lock_guard lock(mutex);
@@ -58,7 +60,7 @@ std::optional<Token> Completion::next(std::stop_token stop) {
                         [&] { return !shared_->tokens.empty() || shared_->error || shared_->unfinished == 0; });
   if (stop.stop_requested()) throw Cancelled("[serve] was not waited for any longer.");
   if (!shared_->tokens.empty()) {
-    const Token token = shared_->tokens.front();
+    std::optional<Token> token(std::move(shared_->tokens.front()));
     shared_->tokens.pop_front();
     return token;
   }
@@ -78,7 +80,11 @@ std::unique_ptr<Completion> Scheduler::submit(std::vector<Job> jobs) {
   auto shared = std::make_shared<Completion::Shared>(jobs.size());
   {
     std::lock_guard lock(mutex_);
-    if (waiting_.size() + jobs.size() > static_cast<size_t>(options_.max_waiting)) {
+    const auto full = [&] {
+      return !waiting_.empty() && waiting_.size() + jobs.size() > static_cast<size_t>(options_.max_waiting);
+    };
+    if (full()) forget_cancelled_locked();
+    if (full()) {
       throw http::HttpError(
           ErrorKind::conflict, 503,
           cat("[serve] must have fewer than ", options_.max_waiting, " waiting requests, but has as many."),
@@ -125,12 +131,27 @@ bool Scheduler::wait_for_work(const std::stop_token& stop) {
   return !stop.stop_requested();
 }
 
+void Scheduler::forget_cancelled_locked() {
+  std::erase_if(waiting_, [](const Waiting& w) { return !w.request->is_open(w.index); });
+}
+
 std::vector<Scheduler::Waiting> Scheduler::take_admissible() {
+  std::map<const Completion::Shared*, int> slots;
+  for (const auto& [id, active] : active_)
+    ++slots[active.request.get()];
+  const auto holds = [&](const Waiting& waiting) {
+    const auto found = slots.find(waiting.request.get());
+    return found == slots.end() ? 0 : found->second;
+  };
   std::lock_guard lock(mutex_);
+  forget_cancelled_locked();
   std::vector<Waiting> admitted;
   while (!waiting_.empty() && active_.size() + admitted.size() < static_cast<size_t>(options_.max_slots)) {
-    if (waiting_.front().request->is_open(waiting_.front().index)) admitted.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+    const auto next = std::min_element(waiting_.begin(), waiting_.end(),
+                                       [&](const Waiting& a, const Waiting& b) { return holds(a) < holds(b); });
+    ++slots[next->request.get()];
+    admitted.push_back(std::move(*next));
+    waiting_.erase(next);
   }
   return admitted;
 }
@@ -157,10 +178,11 @@ void Scheduler::drop_cancelled() {
 }
 
 void Scheduler::advance() {
-  for (const model::TokenEvent& event : decoder_->step()) {
+  for (model::TokenEvent& event : decoder_->step()) {
     const auto found = active_.find(event.sequence);
     if (found == active_.end()) continue;
-    found->second.request->deliver({found->second.index, event.token, event.logprob, event.finish});
+    found->second.request->deliver(
+        {found->second.index, event.token, event.logprob, event.finish, std::move(event.top), std::move(event.prompt)});
     if (event.finish != model::FinishReason::none) active_.erase(found);
   }
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <stop_token>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "serve/sequence_decoder.h"
@@ -28,6 +29,8 @@ struct Token {
   int id = 0;
   double logprob = 0;  ///< nats
   model::FinishReason finish = model::FinishReason::none;
+  std::vector<std::pair<int, double>> top = {};  ///< as model::TokenEvent
+  std::vector<model::TokenScore> prompt = {};    ///< as model::TokenEvent
 };
 
 /// The jobs of one request. One consumer thread at a time; the destructor cancels.
@@ -55,7 +58,8 @@ struct SchedulerOptions {
   int max_waiting = 256;  ///< jobs that wait for a slot; above: 503
 };
 
-/// Thread-safe.
+/// Thread-safe. A free slot goes to the request that has the fewest, the oldest of these first: a request of many jobs
+/// does not hold up those of one.
 class Scheduler {
  public:
   Scheduler(std::unique_ptr<SequenceDecoder> decoder, SchedulerOptions options);
@@ -64,7 +68,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Throws http::HttpError 503 ("overloaded") where the queue is full. Faults of a job itself come from next().
+  /// Throws http::HttpError 503 ("overloaded") where the queue is full; an empty one takes any request. Faults of a job
+  /// itself come from next().
   std::unique_ptr<Completion> submit(std::vector<Job> jobs);
 
   struct Load {
@@ -86,6 +91,7 @@ class Scheduler {
   void run(const std::stop_token& stop);
   bool wait_for_work(const std::stop_token& stop);
   std::vector<Waiting> take_admissible();
+  void forget_cancelled_locked();
   void join(Waiting waiting);
   void drop_cancelled();
   void advance();

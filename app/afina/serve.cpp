@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `afina serve`: a local model and its adapters as an OpenAI-compatible server.
+#include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
 #include <iostream>
 #include <mutex>
 
@@ -8,8 +10,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/threads.h"
-#include "serve/chat_service.h"
 #include "serve/local_model.h"
+#include "serve/openai_service.h"
 #include "storage/adapters.h"
 #include "storage/database.h"
 
@@ -17,10 +19,11 @@ namespace afina::app {
 namespace {
 
 struct ServeOptions {
-  std::string model, name, host = "127.0.0.1", port_file;
+  std::string model, name, host = "127.0.0.1", port_file, api_key_file;
   std::vector<std::string> adapters;
   int port = 0, max_slots = 16, max_waiting = 256, threads = 0;
   int64_t context = 0;
+  double rate_limit = 0;
   bool allow_remote = false;
 };
 
@@ -67,8 +70,10 @@ void wait_for(const std::stop_token& stop) {
 int serve_model(const ServeOptions& options, const Context& context) {
   model::tune_process(options.threads);
   const std::vector<serve::AdapterEntry> fixed = fixed_adapters(options.adapters);
+  const serve::ApiKeys keys = serve::load_api_keys(options.api_key_file, std::getenv("AFINA_API_KEY"));
+  if (options.allow_remote && keys.empty())
+    log_warning("serve", "everybody who reaches this address may use it: --api-key-file asks for a key");
   const serve::LocalModel local = serve::load_local_model(options.model);
-  const text::ChatEncoder encoder = local.text.encoder();
   for (const std::string& finding : text::check_template(local.text))
     log_warning("serve", finding);
   const storage::DatabaseTarget target = storage::database_target(context.database);
@@ -83,16 +88,19 @@ int serve_model(const ServeOptions& options, const Context& context) {
   serve::ModelCatalog catalog(base, fixed, registered_adapters(database.get()), load);
   for (const serve::AdapterEntry& entry : fixed)
     catalog.resolve(entry.name);  // a bad folder is told now, not to a client
-  const int64_t model_context = local.weights->config().max_positions;
+  const int64_t model_context = local.weights->config().row_limit();
   const int64_t limit = options.context > 0 ? std::min(options.context, model_context) : model_context;
   serve::Scheduler scheduler(
       serve::make_sequence_decoder(local.weights, {.max_sequences = options.max_slots, .max_context = limit}),
       {.max_slots = options.max_slots, .max_waiting = options.max_waiting});
-  serve::ChatService service(encoder, catalog, scheduler, {.limits = {}, .context_limit = limit});
+  serve::ServiceOptions how{.context_limit = limit, .keys = keys, .requests_per_second = options.rate_limit};
+  how.limits.max_jobs = std::min(how.limits.max_jobs, options.max_slots + options.max_waiting);
+  serve::OpenAiService service(local.text, catalog, scheduler, how);
   http::ServerOptions http;
   http.host = options.host;
   http.port = options.port;
   http.allow_remote = options.allow_remote;
+  http.error_form = http::ErrorForm::openai;
   // A request that waits for its answer holds a worker, so there are as many as may wait.
   http.workers = options.max_slots + options.max_waiting;
   http.max_streams = options.max_slots + options.max_waiting;
@@ -126,6 +134,11 @@ void add_serve(CLI::App& app, Context& context) {
       ->capture_default_str();
   verb->add_option("--max-waiting", options->max_waiting, "Requests that may wait; above: 503")
       ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  verb->add_option("--api-key-file", options->api_key_file,
+                   "File with a key a line: clients must send one of them. So must they where AFINA_API_KEY is set");
+  verb->add_option("--rate-limit", options->rate_limit, "Requests a second of one address, above: 429; 0 = no limit")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_option("--context", options->context, "Longest prompt and answer together, tokens; 0 = the model's")
       ->check(CLI::NonNegativeNumber)

@@ -7,14 +7,15 @@
 
 #include "serve/sequence_decoder.h"
 #include "text/byte_alphabet.h"
-#include "text/chat_encoder.h"
+#include "text/text_stack.h"
 #include "text/vocabulary.h"
 
 namespace afina::serve {
 
 inline constexpr int kStartId = 256, kEndId = 257;
 
-inline text::ChatEncoder byte_encoder() {
+/// Every byte a token; BOS where it is asked for. A template that knows tools.
+inline text::TextStack byte_stack() {
   text::Tokenizer::Vocabulary vocabulary;
   vocabulary.where = "bytes";
   for (int c = 0; c < 256; ++c)
@@ -24,13 +25,22 @@ inline text::ChatEncoder byte_encoder() {
     vocabulary.tokens.push_back(token);
     vocabulary.kinds.push_back(text::TokenKind::control);
   }
+  vocabulary.bos_id = kStartId;
+  vocabulary.add_bos = true;
   vocabulary.eos_id = kEndId;
   auto tokenizer = std::make_shared<text::Tokenizer>(std::move(vocabulary));
   auto chat_template = std::make_shared<text::ChatTemplate>(
-      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+      "{% if tools %}<|im_start|>tools\n{% for t in tools %}{{ t.function.name }};{% endfor %}<|im_end|>\n{% endif %}"
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
+      "{% for c in m.tool_calls or [] %}{{ c.function.name }}({{ c.function.arguments.city }}){% endfor %}<|im_end|>\n"
+      "{% endfor %}{% if loud %}!{% endif %}"
       "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
       std::map<std::string, std::string>{});
   return {tokenizer, chat_template};
+}
+
+inline text::ChatEncoder byte_encoder() {
+  return byte_stack().encoder();
 }
 
 /// What a test sees and steers; shared with the decoder.
@@ -42,6 +52,7 @@ struct Recital {
   bool fails = false;                  ///< steps throw
   int active = 0, most_together = 0, added = 0, removed = 0;
   std::vector<model::SamplingParams> params;
+  std::vector<std::vector<int>> prompts;
   std::vector<const model::Adapter*> adapters;
 
   template <typename Condition>
@@ -67,7 +78,8 @@ class RecitingDecoder final : public SequenceDecoder {
     ++recital_->added;
     recital_->params.push_back(params);
     recital_->adapters.push_back(adapter.get());
-    sequences_[++last_] = {0, params};
+    recital_->prompts.push_back(prompt_ids);
+    sequences_[++last_] = {0, params, std::move(prompt_ids)};
     note();
     return last_;
   }
@@ -77,10 +89,13 @@ class RecitingDecoder final : public SequenceDecoder {
     if (recital_->fails) throw ModelError("[generator] must not fail, but did.");
     std::vector<model::TokenEvent> events;
     for (auto it = sequences_.begin(); it != sequences_.end();) {
-      auto& [at, params] = it->second;
+      auto& [at, params, prompt] = it->second;
       const std::string& text = recital_->text;
-      model::TokenEvent event{it->first, kEndId, -0.5, model::FinishReason::none};
+      model::TokenEvent event{.sequence = it->first, .token = kEndId, .logprob = -0.5};
       if (at < text.size() || recital_->endless) event.token = static_cast<unsigned char>(text[at % text.size()]);
+      event.top = scores(params, event.token);
+      for (size_t i = 1; at == 0 && params.prompt_logprobs && i < prompt.size(); ++i)
+        event.prompt.push_back({-static_cast<double>(i), scores(params, 'x')});
       ++at;
       if (event.token == kEndId) event.finish = model::FinishReason::stop;
       if (event.token != kEndId && at >= static_cast<size_t>(params.max_new_tokens))
@@ -105,9 +120,17 @@ class RecitingDecoder final : public SequenceDecoder {
     recital_->most_together = std::max(recital_->most_together, recital_->active);
     recital_->changed.notify_all();
   }
+  /// The chosen token, then '0', '1', … with -1, -2, … nats.
+  static std::vector<std::pair<int, double>> scores(const model::SamplingParams& params, int chosen) {
+    std::vector<std::pair<int, double>> top;
+    for (int i = 0; i < params.top_logprobs; ++i)
+      top.emplace_back(i == 0 ? chosen : '0' + i - 1, i == 0 ? -0.5 : -i);
+    return top;
+  }
   struct Sequence {
     size_t at;
     model::SamplingParams params;
+    std::vector<int> prompt;
   };
   std::shared_ptr<Recital> recital_;
   std::map<model::SequenceId, Sequence> sequences_;

@@ -69,6 +69,42 @@ TEST(Scheduler, AFullQueueIs503AndNothingOfTheRequestStays) {
   EXPECT_EQ(read_all(*waiting).size(), 10u);
 }
 
+TEST(Scheduler, AnEmptyQueueTakesAnyRequestAndThoseWhoLeftTakeNoPlace) {
+  Fixture f({.max_slots = 1, .max_waiting = 2});
+  f.recital->set_held(true);
+  const auto many = f.scheduler.submit({job(), job(), job(), job()});
+  ASSERT_TRUE(f.recital->eventually([&] { return f.recital->added == 1; }));
+  EXPECT_THROW(f.scheduler.submit({job()}), http::HttpError);
+  for (int i = 1; i < 4; ++i)
+    many->cancel(i);
+  const auto after = f.scheduler.submit({job()});
+  f.recital->set_held(false);
+  EXPECT_EQ(read_all(*after).size(), 5u);
+}
+
+TEST(Scheduler, ASlotGoesToTheRequestThatHasTheFewest) {
+  Fixture f({.max_slots = 2, .max_waiting = 100});
+  f.recital->set_held(true);
+  const auto plug = f.scheduler.submit({job()});
+  ASSERT_TRUE(f.recital->eventually([&] { return f.recital->added == 1; }));
+  const auto with_prompt = [](int id) {
+    Job made = job();
+    made.prompt_ids = {id};
+    return made;
+  };
+  const auto crowd =
+      f.scheduler.submit({with_prompt(10), with_prompt(11), with_prompt(12), with_prompt(13), with_prompt(14)});
+  const auto first = f.scheduler.submit({with_prompt(20)}), second = f.scheduler.submit({with_prompt(30)});
+  f.recital->set_held(false);
+  read_all(*crowd);
+  read_all(*first);
+  read_all(*second);
+  std::vector<int> order;
+  for (const auto& prompt : f.recital->prompts)
+    if (prompt.size() == 1) order.push_back(prompt[0]);
+  EXPECT_EQ(order, (std::vector<int>{10, 20, 11, 30, 12, 13, 14}));
+}
+
 TEST(Scheduler, WhoeverGoesAwayFreesTheSlot) {
   Fixture f({.max_slots = 1, .max_waiting = 4});
   f.recital->endless = true;
@@ -150,6 +186,16 @@ TEST(Choice, ShowsWholeCharactersAndEndsOnce) {
   EXPECT_EQ(shown, "ha");
   EXPECT_EQ(cut.finish_reason(), "stop");
   EXPECT_EQ(cut.ids().size(), 4u);
+}
+
+TEST(Choice, ATokenThatTheTokenizerDoesNotKnowHasNoText) {
+  const auto encoder = byte_encoder();
+  Choice choice(encoder.tokenizer(), {}, 1);
+  EXPECT_EQ(choice.push({0, 'a', 0, model::FinishReason::none}), "a");
+  EXPECT_EQ(choice.push({0, 9999, 0, model::FinishReason::none}), "");
+  EXPECT_EQ(choice.push({0, 'b', 0, model::FinishReason::length}), "b");
+  EXPECT_EQ(choice.ids(), (std::vector<int>{'a', 9999, 'b'}));
+  EXPECT_EQ(choice.offsets(), (std::vector<size_t>{0, 1, 1}));
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 
 #include "base/file.h"
 #include "http/client.h"
-#include "serve/chat_service.h"
 #include "serve/local_model.h"
+#include "serve/openai_service.h"
 #include "tests/support/golden.h"
 
 namespace afina::serve {
@@ -28,7 +28,7 @@ class SmolLm2Server : public ::testing::Test {
                  {{"noisy", "", golden_path("smollm2/adapter").string(), "", "", 0}}, {},
                  [](const AdapterEntry& entry) { return load_adapter(entry.path, *local_->weights); }),
         scheduler_(make_sequence_decoder(local_->weights, {}), {}),
-        service_(local_->text.encoder(), catalog_, scheduler_, {}) {
+        service_(local_->text, catalog_, scheduler_, {}) {
     service_.add_routes(server_);
     server_.start();
   }
@@ -46,7 +46,7 @@ class SmolLm2Server : public ::testing::Test {
   static inline Json* golden_ = nullptr;
   ModelCatalog catalog_;
   Scheduler scheduler_;
-  ChatService service_;
+  OpenAiService service_;
   http::Server server_;
 };
 
@@ -92,6 +92,28 @@ TEST_F(SmolLm2Server, AnAdapterIsAModelOfItsOwnAndASeedRepeatsItself) {
   const Json first = client().post_json("/chat/completions", ask(user, sampled));
   const Json second = client().post_json("/chat/completions", ask(user, sampled));
   EXPECT_EQ(first["afina"]["completion_ids"], second["afina"]["completion_ids"]);
+}
+
+TEST_F(SmolLm2Server, ATextIsScoredAsItWasGenerated) {
+  const Json& run = (*golden_)["runs"][0];
+  const Json chat = client().post_json("/chat/completions",
+                                       ask(run["user"], {{"logprobs", true}, {"top_logprobs", 2}, {"max_tokens", 20}}));
+  const Json& generated = chat["choices"][0]["logprobs"]["content"];
+  Json ids = run["prompt_ids"];
+  for (const Json& id : chat["afina"]["completion_ids"])
+    ids.push_back(id);
+  const Json scored = client().post_json(
+      "/completions",
+      Json{{"model", local_->name}, {"prompt", ids}, {"echo", true}, {"logprobs", 1}, {"max_tokens", 0}});
+  const Json& lists = scored["choices"][0]["logprobs"];
+  ASSERT_EQ(lists["token_logprobs"].size(), ids.size());
+  EXPECT_TRUE(lists["token_logprobs"][0].is_null());
+  const size_t prompt = run["prompt_ids"].size();
+  for (size_t i = 0; i < generated.size(); ++i) {
+    EXPECT_NEAR(lists["token_logprobs"][prompt + i].get<double>(), generated[i]["logprob"].get<double>(), 2e-3) << i;
+    EXPECT_EQ(generated[i]["top_logprobs"][0]["token"], generated[i]["token"]);
+    EXPECT_LE(generated[i]["top_logprobs"][1]["logprob"], generated[i]["logprob"]);
+  }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@ DecoderPolicy::DecoderPolicy(std::shared_ptr<const model::Model> model, std::uni
     : adapter_(std::move(adapter)), decoder_(std::move(model), options), info_(std::move(info)) {}
 
 model::TokenStats DecoderPolicy::forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) {
+  adapter_->refresh();
   return decoder_.forward(batch, *adapter_, dropout);
 }
 
@@ -19,6 +20,7 @@ void DecoderPolicy::backward(const datasets::PackedBatch& batch, const model::Dr
 }
 
 model::TokenStats DecoderPolicy::evaluate(const datasets::PackedBatch& batch, bool with_adapter) {
+  if (with_adapter) adapter_->refresh();
   return decoder_.evaluate(batch, with_adapter ? adapter_.get() : nullptr);
 }
 
@@ -27,13 +29,7 @@ void DecoderPolicy::save_adapter(const std::filesystem::path& folder) const {
 }
 
 std::string DecoderPolicy::parameter_name(int64_t index) const {
-  for (const auto& slot : adapter_->slots()) {
-    const bool in_a = index >= slot.a_begin && index < slot.a_begin + slot.r * slot.in;
-    const bool in_b = index >= slot.b_begin && index < slot.b_begin + slot.out * slot.r;
-    if (in_a || in_b)
-      return cat("layers.", slot.layer, ".", lora::module_path(slot.module), in_a ? ".lora_A" : ".lora_B");
-  }
-  return cat("parameter ", index);
+  return adapter_->parameter_name(index);
 }
 
 }  // namespace afina::finetune

@@ -22,11 +22,18 @@ std::unique_ptr<dpo::Objective> make_objective(RunKind kind, const RunConfig& co
   return std::make_unique<dpo::SftLoss>();
 }
 
-std::vector<std::string> module_names(const lora::LoraConfig& config) {
+std::vector<std::string> module_names(const lora::AdapterSet& adapter) {
   std::vector<std::string> names;
-  for (const auto module : lora::resolve_targets(config))
+  for (const auto module : adapter.modules())
     names.emplace_back(to_string(module));
   return names;
+}
+
+/// start holds head and embedding, adapter this run's dropout.
+void check_trainable(const lora::AdapterSet& start, const lora::AdapterSet& adapter) {
+  for (const auto* set : {&start, &adapter})
+    if (const std::string why = set->untrainable(); !why.empty())
+      throw UsageError(cat("[finetune] adapter must be one that can be trained, but ", why, "."));
 }
 
 }  // namespace
@@ -68,19 +75,23 @@ std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
                                   config.target_modules};
   if (request_.start_adapter.empty()) {
     auto fresh = std::make_unique<lora::AdapterSet>(shape, adapter_config);
+    check_trainable(*fresh, *fresh);
     fresh->initialise(static_cast<uint64_t>(config.seed));
+    if (fresh->needs_model()) fresh->bind(model_);
     return fresh;
   }
-  const auto start = lora::load_peft(request_.start_adapter, shape);
+  const auto start = lora::load_peft(request_.start_adapter, model_);
   start_sha256_ = lora::adapter_sha256(*start);
   adapter_config = start->config();
   // Rank, scale and targets belong to the numbers; dropout belongs to this run.
   adapter_config.lora_dropout = config.lora_dropout;
   config.r = adapter_config.r;
   config.lora_alpha = adapter_config.lora_alpha;
-  config.target_modules = module_names(adapter_config);
-  auto adapter = std::make_unique<lora::AdapterSet>(shape, adapter_config);
+  config.target_modules = module_names(*start);
+  auto adapter = std::make_unique<lora::AdapterSet>(shape, adapter_config, lora::UnmatchedNames::allow);
   adapter->flat_parameters().copy_(start->flat_parameters());
+  check_trainable(*start, *adapter);
+  if (adapter->needs_model()) adapter->bind(model_);
   return adapter;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "serve/local_model.h"
 
-#include "lora/peft.h"
+#include "lora/gguf_adapter.h"
 
 namespace afina::serve {
 
@@ -11,8 +11,9 @@ LocalModel load_local_model(const std::filesystem::path& path) {
   return {named.filename().string(), model::load_model(path), text::load_text_stack(path)};
 }
 
-std::shared_ptr<const model::Adapter> load_adapter(const std::filesystem::path& folder, const model::Model& weights) {
-  return lora::load_peft(folder, lora::shape_of(weights.config()));
+std::shared_ptr<const model::Adapter> load_adapter(const std::filesystem::path& path,
+                                                   std::shared_ptr<const model::Model> weights) {
+  return lora::load_adapter(path, std::move(weights));
 }
 
 }  // namespace afina::serve

@@ -20,7 +20,9 @@ struct LocalModel {
 /// Throws NotFound, DataError or ModelError naming the file.
 LocalModel load_local_model(const std::filesystem::path& path);
 
-/// A PEFT folder as an adapter of these weights. Throws NotFound or ModelError naming the folder and what does not fit.
-std::shared_ptr<const model::Adapter> load_adapter(const std::filesystem::path& folder, const model::Model& weights);
+/// A PEFT folder or a GGUF adapter as an adapter of these weights. Throws NotFound or ModelError naming the folder and
+/// what does not fit.
+std::shared_ptr<const model::Adapter> load_adapter(const std::filesystem::path& path,
+                                                   std::shared_ptr<const model::Model> weights);
 
 }  // namespace afina::serve

@@ -97,7 +97,7 @@ int generate(const GenerateOptions& options, const std::stop_token& stop) {
   const Stopwatch watch;
   const serve::LocalModel local = serve::load_local_model(options.model);
   std::shared_ptr<const model::Adapter> adapter;
-  if (!options.adapter.empty()) adapter = serve::load_adapter(options.adapter, *local.weights);
+  if (!options.adapter.empty()) adapter = serve::load_adapter(options.adapter, local.weights);
   const std::vector<int> prompt_ids = encode_prompt(options, local.text);
   const double load_s = watch.seconds();
   const Outcome outcome = run_generation(options, local, prompt_ids, adapter, stop);

@@ -83,7 +83,7 @@ int serve_model(const ServeOptions& options, const Context& context) {
   const serve::BaseEntry base{options.name.empty() ? local.name : options.name, local.weights->identity(),
                               unix_now_s()};
   const auto load = [&local](const serve::AdapterEntry& entry) {
-    return serve::load_adapter(entry.path, *local.weights);
+    return serve::load_adapter(entry.path, local.weights);
   };
   serve::ModelCatalog catalog(base, fixed, registered_adapters(database.get()), load);
   for (const serve::AdapterEntry& entry : fixed)

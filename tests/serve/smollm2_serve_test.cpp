@@ -26,7 +26,7 @@ class SmolLm2Server : public ::testing::Test {
   SmolLm2Server()
       : catalog_({local_->name, local_->weights->identity(), 0},
                  {{"noisy", "", golden_path("smollm2/adapter").string(), "", "", 0}}, {},
-                 [](const AdapterEntry& entry) { return load_adapter(entry.path, *local_->weights); }),
+                 [](const AdapterEntry& entry) { return load_adapter(entry.path, local_->weights); }),
         scheduler_(make_sequence_decoder(local_->weights, {}), {}),
         service_(local_->text, catalog_, scheduler_, {}) {
     service_.add_routes(server_);

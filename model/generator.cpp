@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <new>
 #include <utility>
 
 #include "base/error.h"
@@ -116,7 +117,6 @@ void Generator::State::lay_out(std::vector<Slice>& slices) {
     ids.insert(ids.end(), s.prompt.begin(), s.prompt.end());
     for (int64_t i = 0; i < slice.length; ++i)
       positions.push_back(static_cast<int>(i));
-    s.cache.get(model->config().layers * 2 * s.capacity * model->config().kv_width(), true);
   }
   const auto rows = static_cast<int64_t>(ids.size());
   Carver count(nullptr);
@@ -312,6 +312,15 @@ SequenceId Generator::add(std::vector<int> prompt, const SamplingParams& params,
   sequence->params.max_new_tokens =
       static_cast<int>(std::min<int64_t>(params.max_new_tokens, context_limit() - length));
   sequence->capacity = length + sequence->params.max_new_tokens;
+  const ModelConfig& c = s.model->config();
+  const int64_t floats = c.layers * 2 * sequence->capacity * c.kv_width();
+  try {
+    sequence->cache.get(floats, true);  // here and not in step(), where it would end everybody's sequence
+  } catch (const std::bad_alloc&) {
+    throw ModelError(cat("[generate] the cache of ", sequence->capacity, " tokens must fit in memory, but needs ",
+                         floats * 4 / 1'000'000'000, " GB."),
+                     "ask for fewer new tokens, or serve with a smaller --context");
+  }
   sequence->prompt = std::move(prompt);
   sequence->adapter = std::move(adapter);
   s.sequences.push_back(std::move(sequence));

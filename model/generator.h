@@ -68,7 +68,7 @@ class Generator {
 
   /// Joins at the next step. adapter null = bare base; it is kept alive while the sequence lives.
   /// Throws UsageError for an empty prompt, ids outside the vocabulary, parameters outside their ranges or a prompt
-  /// that leaves no room for one token; Conflict when full.
+  /// that leaves no room for one token; Conflict when full; ModelError where its cache does not fit in memory.
   SequenceId add(std::vector<int> prompt_ids, const SamplingParams& params,
                  std::shared_ptr<const Adapter> adapter = nullptr);
   /// Runs waiting prompts and advances every active sequence by one token; events in the order of joining. Empty when

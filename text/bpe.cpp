@@ -6,26 +6,56 @@
 
 namespace afina::text {
 
+namespace {
+
+constexpr size_t kShortSymbols = 48;
+constexpr MergeTable::Merge kNoMerge{~uint32_t{0}, -1};
+
+}  // namespace
+
 MergeTable::MergeTable(size_t n_merges)
     : keys_(std::bit_ceil(n_merges * 2 + 16), kEmpty), merges_(keys_.size()), mask_(keys_.size() - 1) {}
 
-size_t MergeTable::slot(uint64_t key) const {
-  size_t i = static_cast<size_t>((key * 0x9e3779b97f4a7c15ULL) >> 20) & mask_;
-  while (keys_[i] != kEmpty && keys_[i] != key)
-    i = (i + 1) & mask_;
-  return i;
-}
-
-void MergeTable::insert(int32_t left, int32_t right, Merge merge) {
+void MergeTable::insert(int32_t left, int32_t right, Merge merge, bool replaces) {
   const size_t i = slot(key(left, right));
-  if (keys_[i] != kEmpty) return;
+  if (keys_[i] != kEmpty && !replaces) return;
   keys_[i] = key(left, right);
   merges_[i] = merge;
 }
 
-const MergeTable::Merge* MergeTable::find(int32_t left, int32_t right) const {
-  const size_t i = slot(key(left, right));
-  return keys_[i] == kEmpty ? nullptr : &merges_[i];
+void BpeMerger::finish(size_t offset, std::vector<TokenSpan>& out) {
+  if (nodes_.size() > kShortSymbols) {
+    merge_long();
+  } else if (nodes_.size() > 1) {
+    merge_short();
+  }
+  for (const Node& node : nodes_) {
+    if (node.id >= 0) out.push_back({node.id, offset + node.begin, offset + node.end});
+  }
+}
+
+// pairs_[i] is the merge of nodes_[i] and nodes_[i + 1]; both lists shrink together.
+void BpeMerger::merge_short() {
+  pairs_.clear();
+  const auto pair_at = [this](size_t i) {
+    const auto* merge = merges_.find(nodes_[i].id, nodes_[i + 1].id);
+    return merge == nullptr ? kNoMerge : *merge;
+  };
+  for (size_t i = 0; i + 1 < nodes_.size(); ++i)
+    pairs_.push_back(pair_at(i));
+  while (!pairs_.empty()) {
+    size_t best = 0;
+    for (size_t i = 1; i < pairs_.size(); ++i) {
+      if (pairs_[i].rank < pairs_[best].rank) best = i;
+    }
+    if (pairs_[best].id < 0) return;
+    nodes_[best].id = pairs_[best].id;
+    nodes_[best].end = nodes_[best + 1].end;
+    nodes_.erase(nodes_.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+    pairs_.erase(pairs_.begin() + static_cast<std::ptrdiff_t>(best));
+    if (best < pairs_.size()) pairs_[best] = pair_at(best);
+    if (best > 0) pairs_[best - 1] = pair_at(best - 1);
+  }
 }
 
 void BpeMerger::push(int32_t left) {
@@ -54,19 +84,15 @@ void BpeMerger::merge(const Candidate& candidate) {
   push(candidate.node);
 }
 
-void BpeMerger::encode(std::string_view piece, size_t offset, std::vector<TokenSpan>& out) {
-  nodes_.clear();
+void BpeMerger::merge_long() {
   heap_.clear();
-  for (size_t i = 0; i < piece.size(); ++i) {
-    int32_t id = byte_ids_[static_cast<unsigned char>(piece[i])];
-    if (id < 0) id = unk_id_;
-    if (id < 0) continue;
-    const auto index = static_cast<int32_t>(nodes_.size());
-    if (index > 0) nodes_.back().next = index;
-    nodes_.push_back({id, index - 1, -1, static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1)});
+  const auto n = static_cast<int32_t>(nodes_.size());
+  for (int32_t i = 0; i < n; ++i) {
+    nodes_[static_cast<size_t>(i)].previous = i - 1;
+    nodes_[static_cast<size_t>(i)].next = i + 1 < n ? i + 1 : -1;
   }
-  for (size_t i = 0; i + 1 < nodes_.size(); ++i)
-    push(static_cast<int32_t>(i));
+  for (int32_t i = 0; i + 1 < n; ++i)
+    push(i);
   while (!heap_.empty()) {
     std::pop_heap(heap_.begin(), heap_.end(), [](const Candidate& a, const Candidate& b) {
       return a.rank != b.rank ? a.rank > b.rank : a.node > b.node;
@@ -74,9 +100,6 @@ void BpeMerger::encode(std::string_view piece, size_t offset, std::vector<TokenS
     const Candidate candidate = heap_.back();
     heap_.pop_back();
     merge(candidate);
-  }
-  for (const Node& node : nodes_) {
-    if (node.id >= 0) out.push_back({node.id, offset + node.begin, offset + node.end});
   }
 }
 

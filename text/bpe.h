@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The merge loop of byte-level BPE over one piece: the adjacent pair of lowest rank first, leftmost on ties (Sennrich
-// et al. 2016, as in Hugging Face tokenizers). O(n log n) by a heap, so a piece of a million bytes is no attack.
+// The merge loop of BPE over one piece: the adjacent pair of lowest rank first, leftmost on ties (Sennrich et al. 2016,
+// as in Hugging Face tokenizers). Short pieces by scanning, long ones by a heap in O(n log n), so that a piece of a
+// million characters is no attack.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -19,17 +19,25 @@ class MergeTable {
     int32_t id;
   };
   explicit MergeTable(size_t n_merges);
-  /// The first rank of a pair stands; a later one is ignored.
-  void insert(int32_t left, int32_t right, Merge merge);
+  /// Of two merges of one pair the last stands if `replaces`, else the first.
+  void insert(int32_t left, int32_t right, Merge merge, bool replaces);
   /// Null where the pair does not merge.
-  const Merge* find(int32_t left, int32_t right) const;
+  const Merge* find(int32_t left, int32_t right) const {
+    const size_t i = slot(key(left, right));
+    return keys_[i] == kEmpty ? nullptr : &merges_[i];
+  }
 
  private:
   static constexpr uint64_t kEmpty = ~uint64_t{0};
   static uint64_t key(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
-  size_t slot(uint64_t key) const;
+  size_t slot(uint64_t key) const {
+    size_t i = static_cast<size_t>((key * 0x9e3779b97f4a7c15ULL) >> 20) & mask_;
+    while (keys_[i] != kEmpty && keys_[i] != key)
+      i = (i + 1) & mask_;
+    return i;
+  }
 
   std::vector<uint64_t> keys_;
   std::vector<Merge> merges_;
@@ -39,15 +47,19 @@ class MergeTable {
 /// Buffers of one encode call, reused from piece to piece.
 class BpeMerger {
  public:
-  /// byte_ids: the id of each single byte, or -1; those bytes become unk_id, or nothing where that is -1.
-  BpeMerger(const MergeTable& merges, const std::array<int32_t, 256>& byte_ids, int32_t unk_id)
-      : merges_(merges), byte_ids_(byte_ids), unk_id_(unk_id) {}
-  /// Appends the tokens of the piece; offset is the piece's first byte in the text. Pieces below 2 GiB.
-  void encode(std::string_view piece, size_t offset, std::vector<TokenSpan>& out);
+  explicit BpeMerger(const MergeTable& merges) : merges_(merges) {}
+
+  void clear() { nodes_.clear(); }
+  /// The next symbol of the piece and its bytes. Pieces below 2 GiB.
+  void add(int32_t id, size_t begin, size_t end) {
+    nodes_.push_back({id, 0, 0, static_cast<uint32_t>(begin), static_cast<uint32_t>(end)});
+  }
+  /// Merges all there is to merge and appends the tokens, `offset` added to their bytes.
+  void finish(size_t offset, std::vector<TokenSpan>& out);
 
  private:
   struct Node {
-    int32_t id;
+    int32_t id;  // -1: merged into the one before
     int32_t previous;
     int32_t next;
     uint32_t begin;
@@ -58,13 +70,14 @@ class BpeMerger {
     int32_t node;  // left one
     int32_t id;    // merged
   };
+  void merge_short();
+  void merge_long();
   void push(int32_t left);
   void merge(const Candidate& candidate);
 
   const MergeTable& merges_;
-  const std::array<int32_t, 256>& byte_ids_;
-  int32_t unk_id_;
   std::vector<Node> nodes_;
+  std::vector<MergeTable::Merge> pairs_;
   std::vector<Candidate> heap_;
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/utf8.h"
+#include "text/code_point.h"
 
 namespace afina::text {
 
@@ -32,15 +33,20 @@ const Alphabet& alphabet() {
 
 }  // namespace
 
-std::string bytes_of_token(std::string_view token_text) {
+std::optional<std::string> alphabet_bytes(std::string_view token_text) {
   std::string bytes;
-  if (!is_valid_utf8(token_text)) return std::string(token_text);
+  if (!is_valid_utf8(token_text)) return std::nullopt;
   for (const char32_t c : code_points(token_text)) {
     const int byte = c < alphabet().byte_of_char.size() ? alphabet().byte_of_char[c] : -1;
-    if (byte < 0) return std::string(token_text);
+    if (byte < 0) return std::nullopt;
     bytes.push_back(static_cast<char>(byte));
   }
   return bytes;
+}
+
+std::string bytes_of_token(std::string_view token_text) {
+  auto bytes = alphabet_bytes(token_text);
+  return bytes ? std::move(*bytes) : std::string(token_text);
 }
 
 std::string token_of_bytes(std::string_view bytes) {
@@ -48,6 +54,16 @@ std::string token_of_bytes(std::string_view bytes) {
   for (const char c : bytes)
     append_utf8(token, alphabet().char_of_byte[static_cast<unsigned char>(c)]);
   return token;
+}
+
+void append_in_byte_alphabet(const MappedText& from, TextRange part, MappedBuilder& out) {
+  const std::string_view text = from.text();
+  for (size_t pos = part.begin; pos < part.end;) {
+    const size_t length = decode_at(text, pos).length_bytes;
+    const TextRange origin = from.origin(pos, pos + length);
+    for (const size_t end = pos + length; pos < end; ++pos)
+      out.append(alphabet().char_of_byte[static_cast<unsigned char>(text[pos])], origin);
+  }
 }
 
 }  // namespace afina::text

@@ -3,16 +3,15 @@
 
 #include <algorithm>
 #include <map>
-#include <span>
 
-#include "text/unicode_tables.h"
+#include "text/code_point_set.h"
 
 namespace afina::text {
 
 namespace {
 
-void paint(std::vector<uint8_t>& flags, std::span<const CodePointRange> ranges, uint8_t value) {
-  for (const auto& range : ranges) {
+void paint(std::vector<uint8_t>& flags, const CodePointSet& set, uint8_t value) {
+  for (const auto& range : set.ranges()) {
     for (char32_t c = range.first; c <= range.last; ++c)
       flags[c] |= value;
   }
@@ -27,10 +26,13 @@ const CharClasses& CharClasses::get() {
 
 CharClasses::CharClasses() {
   std::vector<uint8_t> flags(0x110000, 0);
-  paint(flags, letter_ranges(), static_cast<uint8_t>(CharClass::letter));
-  paint(flags, number_ranges(), static_cast<uint8_t>(CharClass::number) | kNumericBit);
-  paint(flags, numeric_extra_ranges(), kNumericBit);
-  paint(flags, white_space_ranges(), static_cast<uint8_t>(CharClass::space));
+  paint(flags, union_of({"L"}), static_cast<uint8_t>(CharClass::letter));
+  paint(flags, union_of({"N"}), static_cast<uint8_t>(CharClass::number));
+  paint(flags, white_space(), static_cast<uint8_t>(CharClass::space));
+  paint(flags, numeric(), kNumericBit);
+  paint(flags, regex_word(), kWordBit);
+  paint(flags, punctuation(), kPunctuationBit);
+  paint(flags, accents(), kAccentBit);
   std::map<Block, uint16_t> known;
   for (size_t stage = 0; stage < stages_.size(); ++stage) {
     Block block;

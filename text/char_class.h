@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The four classes that byte-level BPE's patterns distinguish, looked up in constant time.
+// The classes that pre-tokenizers distinguish, looked up in constant time.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,21 +16,27 @@ class CharClasses {
   /// The one instance; it holds facts of Unicode, no state.
   static const CharClasses& get();
 
-  CharClass of(char32_t code_point) const {
-    return static_cast<CharClass>(blocks_[stages_[code_point >> kShift]][code_point & kMask] & 3);
-  }
+  CharClass of(char32_t code_point) const { return static_cast<CharClass>(flags(code_point) & 3); }
   /// Rust's char::is_numeric.
-  bool is_numeric(char32_t code_point) const {
-    return (blocks_[stages_[code_point >> kShift]][code_point & kMask] & kNumericBit) != 0;
-  }
+  bool is_numeric(char32_t code_point) const { return (flags(code_point) & kNumericBit) != 0; }
+  /// `\w` of Rust's regex crate.
+  bool is_word(char32_t code_point) const { return (flags(code_point) & kWordBit) != 0; }
+  /// As Hugging Face's Punctuation pre-tokenizer.
+  bool is_punctuation(char32_t code_point) const { return (flags(code_point) & kPunctuationBit) != 0; }
+  /// As Hugging Face's StripAccents.
+  bool is_accent(char32_t code_point) const { return (flags(code_point) & kAccentBit) != 0; }
 
  private:
   static constexpr int kShift = 8;
   static constexpr char32_t kMask = 0xff;
   static constexpr uint8_t kNumericBit = 4;
+  static constexpr uint8_t kWordBit = 8;
+  static constexpr uint8_t kPunctuationBit = 16;
+  static constexpr uint8_t kAccentBit = 32;
   using Block = std::array<uint8_t, 256>;
 
   CharClasses();
+  uint8_t flags(char32_t code_point) const { return blocks_[stages_[code_point >> kShift]][code_point & kMask]; }
   std::array<uint16_t, (0x110000 >> kShift)> stages_;
   std::vector<Block> blocks_;
 };

@@ -1,70 +1,154 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes unicode_tables.cpp: the code-point ranges of Unicode 16 that the pre-tokenizers need.
+"""Writes unicode_tables.cpp and normalization_tables.cpp.
 
-Source: the unicodedata module of Python 3.11 (Unicode 14.0) plus the letters and numbers that Unicode 15.0, 15.1 and 16.0
-added (DerivedGeneralCategory-16.0.0.txt). Checked once against the `regex` package 2026.5.9 (Unicode 17): nothing of 16
-is missing there, and its numbers beyond 16 are exactly the NUMERIC_17 below, which Rust's char::is_numeric knows and
-Hugging Face's Digits pre-tokenizer therefore cuts at.
-Run: python3 text/generate_unicode_tables.py > text/unicode_tables.cpp
+Facts of Unicode 16 (general categories, canonical classes, decompositions) come from the package unicodedata2==16.0.0. What Hugging Face
+tokenizers knows differently (its normaliser stays at Unicode 12, its regex crate and Oniguruma have their own `\\w`, Rust's is_numeric is
+of Unicode 17) is asked of the package tokenizers==0.23.3 itself, one code point at a time. Takes three minutes.
+Run: pip install unicodedata2==16.0.0 tokenizers==0.23.3; python3 text/generate_unicode_tables.py text
 """
 import sys
-import unicodedata
 
-LETTERS_15_16 = """1c89-1c8a a7cb-a7cd a7da-a7dc 105c0-105f3 10d4a-10d65 10d6f-10d85 10ec2-10ec4 1123f-11240 11380-11389 1138b
-1138e 11390-113b5 113b7 113d1 113d3 11bc0-11be0 11f02 11f04-11f10 11f12-11f33 1342f 13441-13446 13460-143fa 16100-1611d
-16d40-16d6c 18cff 1b132 1b155 1df25-1df2a 1e030-1e06d 1e4d0-1e4eb 1e5d0-1e5ed 1e5f0 2b739 2ebf0-2ee5d 31350-323af"""
-NUMBERS_15_16 = """10d40-10d49 116d0-116e3 11bf0-11bf9 11f50-11f59 16130-16139 16d70-16d79 1ccf0-1ccf9 1d2c0-1d2d3
-1e4f0-1e4f9 1e5f1-1e5fa"""
-NUMERIC_17 = "11de0-11de9 16ff4-16ff6"
-WHITE_SPACE = "9-d 20 85 a0 1680 2000-200a 2028-2029 202f 205f 3000"  # PropList.txt, 25 code points
+import unicodedata2 as ucd
+from tokenizers import Regex, normalizers, pre_tokenizers
 
-
-def expand(text):
-    points = set()
-    for part in text.split():
-        first, _, last = part.partition("-")
-        points |= set(range(int(first, 16), int(last or first, 16) + 1))
-    return points
+POINTS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+CATEGORIES = "Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co Cn".split()
+CATEGORY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%"
+SCRIPTS = """Arabic Armenian Bengali Bopomofo Cyrillic Devanagari Ethiopic Georgian Greek Han Hangul Hebrew Hiragana Katakana Khmer Lao
+Latin Mongolian Myanmar Tamil Telugu Thai Tibetan""".split()
 
 
-def category(letter):
-    return {c for c in range(0x110000) if unicodedata.category(chr(c))[0] == letter}
-
-
-def table(name, points):
-    ranges = []
+def ranges(points):
+    found = []
     for point in sorted(points):
-        if ranges and ranges[-1][1] == point - 1:
-            ranges[-1][1] = point
+        if found and found[-1][1] == point - 1:
+            found[-1][1] = point
         else:
-            ranges.append([point, point])
-    print(f"\nconstexpr CodePointRange {name}[] = {{")
-    for i in range(0, len(ranges), 6):
-        print("    " + " ".join(f"{{0x{a:x}, 0x{b:x}}}," for a, b in ranges[i : i + 6]))
-    print("};")
+            found.append([point, point])
+    return found
 
 
-def main():
-    if unicodedata.unidata_version != "14.0.0":
-        sys.exit(f"needs Python with Unicode 14.0.0 (3.11), but got {unicodedata.unidata_version}")
-    letters = category("L") | expand(LETTERS_15_16)
-    numbers = category("N") | expand(NUMBERS_15_16)
-    assert len(letters) - len(category("L")) == 9272 and len(numbers) - len(category("N")) == 120
+def hex_ranges(points):
+    return " ".join(f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in ranges(points))
+
+
+def category(*names):
+    return {c for c in range(0x110000) if ucd.category(chr(c)) in names or ucd.category(chr(c))[0] in names}
+
+
+def matches(pattern):
+    split = pre_tokenizers.Split(Regex(pattern), "removed")
+    return {c for c in POINTS if not split.pre_tokenize_str(chr(c))}
+
+
+def base32(number):
+    digits = ""
+    while True:
+        digits = "0123456789abcdefghijklmnopqrstuv"[number % 32] + digits
+        number //= 32
+        if number == 0:
+            return digits
+
+
+def literal(name, text):
+    print(f"\nextern constexpr std::string_view {name} =")
+    pieces = [text[i : i + 112] for i in range(0, len(text), 112)] or [""]
+    print("\n".join(f'    "{piece}"' for piece in pieces) + ";")
+
+
+def difference(name, points, base):
+    literal(name + "Added", hex_ranges(points - base))
+    literal(name + "Removed", hex_ranges(base - points))
+
+
+def category_runs():
+    text, start = "", 0
+    for point in range(1, 0x110001):
+        if point == 0x110000 or ucd.category(chr(point)) != ucd.category(chr(start)):
+            text += base32(point - start) + CATEGORY_LETTERS[CATEGORIES.index(ucd.category(chr(start)))]
+            start = point
+    return text
+
+
+def head(file):
+    sys.stdout = open(file, "w")
     print("// SPDX-License-Identifier: Apache-2.0")
     print("// Generated by text/generate_unicode_tables.py from Unicode 16.0; do not edit.")
     print("// clang-format off")
-    print('#include "text/unicode_tables.h"')
-    print("\nnamespace afina::text {\nnamespace {")
-    table("kLetters", letters)
-    table("kNumbers", numbers)
-    table("kNumericExtra", expand(NUMERIC_17))
-    table("kWhiteSpace", expand(WHITE_SPACE))
-    print("\n}  // namespace\n")
-    for function, name in (("letter_ranges", "kLetters"), ("number_ranges", "kNumbers"),
-                           ("numeric_extra_ranges", "kNumericExtra"), ("white_space_ranges", "kWhiteSpace")):
-        print(f"std::span<const CodePointRange> {function}() {{ return {name}; }}")
-    print("\n}  // namespace afina::text")
+    print('#include "text/unicode_data.h"')
+    print("\nnamespace afina::text::data {")
+
+
+def classes(file):
+    words = category("L", "M", "Nd", "Pc")
+    regex_word = pre_tokenizers.Whitespace()
+    one = lambda c: regex_word.pre_tokenize_str("a" + chr(c))
+    punctuation = pre_tokenizers.Punctuation("removed")
+    digits = pre_tokenizers.Digits(True)
+    head(file)
+    literal("kCategoryRuns", category_runs())
+    difference("kRegexWord", {c for c in POINTS if len(one(c)) == 1 and len(one(c)[0][0]) == 2}, words)
+    difference("kOnigWord", matches(r"\w"), words)
+    difference("kAlpha", matches("[[:alpha:]]"), category("L", "Nl"))
+    difference("kUpper", matches("[[:upper:]]"), category("Lu"))
+    difference("kLower", matches("[[:lower:]]"), category("Ll"))
+    difference("kOnigPunct", matches("[[:punct:]]"), category("P", "S"))
+    difference("kPunct", {c for c in POINTS if not punctuation.pre_tokenize_str(chr(c))}, category("P"))
+    difference("kNumeric", {c for c in POINTS if len(digits.pre_tokenize_str("a" + chr(c))) == 2}, category("N"))
+    literal("kWhiteSpace", "9-d 20 85 a0 1680 2000-200a 2028-2029 202f 205f 3000")  # PropList.txt
+    literal("kScripts", ";".join(name + " " + hex_ranges(matches(r"\p{" + name + "}")) for name in SCRIPTS))
+    print("\n}  // namespace afina::text::data")
+    sys.stdout.close()
+
+
+def has_class(point):
+    """Whether tokenizers' own normaliser reorders this mark."""
+    nfd = normalizers.NFD()
+    for text in (chr(point) + "\u0334", "\u0345" + chr(point)):
+        if nfd.normalize_str(text) != text:
+            return True
+    return False
+
+
+def mapping(points):
+    """Delta of the code point, then its mapping's code points; base 32 numbers after a comma, entries after a semicolon."""
+    text, last = [], 0
+    for point, to in sorted(points.items()):
+        text.append(",".join([base32(point - last)] + [base32(ord(c)) for c in to]))
+        last = point
+    return ";".join(text)
+
+
+def normalization(file):
+    nfd, nfkd, nfc = normalizers.NFD(), normalizers.NFKD(), normalizers.NFC()
+    hangul = set(range(0xAC00, 0xAC00 + 11172))
+    changed = lambda n: {c: n.normalize_str(chr(c)) for c in POINTS if c not in hangul and n.normalize_str(chr(c)) != chr(c)}
+    canonical, compatible = changed(nfd), changed(nfkd)
+    pairs = {}
+    for point in canonical:
+        parts = ucd.decomposition(chr(point)).split()
+        if len(parts) == 2 and nfc.normalize_str(chr(point)) == chr(point):
+            pairs[point] = chr(int(parts[0], 16)) + chr(int(parts[1], 16))
+    marks = {c: ucd.combining(chr(c)) for c in POINTS if ucd.combining(chr(c)) and has_class(c)}
+    strip = normalizers.StripAccents()
+    lower = normalizers.Lowercase()
+    head(file)
+    literal("kCanonical", mapping(canonical))
+    literal("kCompatible", mapping({c: to for c, to in compatible.items() if canonical.get(c) != to}))
+    literal("kCompositions", mapping(pairs))
+    literal("kCombiningClasses", ";".join(f"{k} {hex_ranges(c for c in marks if marks[c] == k)}" for k in sorted(set(marks.values()))))
+    difference("kAccent", {c for c in POINTS if strip.normalize_str(chr(c)) == ""}, category("M"))
+    literal("kLowercase", mapping({c: lower.normalize_str(chr(c)) for c in POINTS if lower.normalize_str(chr(c)) != chr(c)}))
+    print("\n}  // namespace afina::text::data")
+    sys.stdout.close()
+
+
+def main():
+    if ucd.unidata_version != "16.0.0":
+        sys.exit(f"needs unicodedata2 with Unicode 16.0.0, but got {ucd.unidata_version}")
+    classes(sys.argv[1] + "/unicode_tables.cpp")
+    normalization(sys.argv[1] + "/normalization_tables.cpp")
 
 
 main()

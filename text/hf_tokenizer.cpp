@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokenizer from tokenizer.json (huggingface/tokenizers): only what byte-level BPE of the known families uses; every
-// component that would change ids and is not known here is refused by name.
+// Tokenizer from tokenizer.json (huggingface/tokenizers): BPE models with every component around them; what would
+// change ids and is not known is refused by name.
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/cat.h"
@@ -8,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "text/hf_components.h"
 #include "text/hf_folder.h"
 #include "text/vocabulary.h"
 
@@ -16,84 +18,84 @@ namespace afina::text {
 namespace {
 
 constexpr size_t kMaxTokenizerBytes = size_t{128} << 20;
+constexpr size_t kMaxTemplatePieces = 64;
 
 class HfReader {
  public:
-  HfReader(Json json, std::string where) : json_(std::move(json)), where_(std::move(where)) {
-    vocabulary_.where = where_;
-  }
+  HfReader(const Json& json, const std::string& where) : file_(json, where, "") { vocabulary_.where = where; }
 
   Tokenizer::Vocabulary read(const HfTextFiles& files) {
-    if (!json_.is_object()) refuse("", "a JSON object", json_);
-    read_model();
-    read_added_tokens();
-    read_normalizer();
-    read_pre_tokenizer();
-    read_decoder();
+    if (!file_.json().is_object()) file_.refuse("a JSON object");
+    read_model(file_.at("model"));
+    vocabulary_.normalizer = read_normalizer(file_.at("normalizer"));
+    read_splitter();
+    vocabulary_.decoder = read_decoder(file_.at("decoder"));
+    read_added_tokens(file_.at("added_tokens"));
     name_special_tokens(files);
-    read_post_processor(field(json_, "post_processor"));
+    read_post_processor(file_.at("post_processor"), 0);
     vocabulary_.end_ids = files.eos_ids;
     return std::move(vocabulary_);
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& part, const std::string& wanted, const Json& got) const {
-    std::string shown = dump_json(got);
-    if (shown.size() > 200) shown = repair_utf8(shown.substr(0, 200)) + "…";
-    throw ModelError(cat("[", where_, "] ", part, " must be ", wanted, ", but is ", shown));
-  }
-
-  // Null where missing.
-  static const Json& field(const Json& object, const char* name) {
-    static const Json null;
-    if (!object.is_object()) return null;
-    const auto it = object.find(name);
-    return it == object.end() ? null : *it;
-  }
-  static std::string type_of(const Json& component) {
-    const Json& type = field(component, "type");
-    return type.is_string() ? type.get<std::string>() : "";
-  }
-  bool flag(const Json& component, const char* name, bool fallback, const std::string& part) const {
-    const Json& value = field(component, name);
-    if (value.is_null()) return fallback;
-    if (!value.is_boolean()) refuse(cat(part, ".", name), "true or false", value);
-    return value.get<bool>();
-  }
-
-  void read_model() {
-    const Json& model = field(json_, "model");
-    if (!model.is_object() || (!type_of(model).empty() && type_of(model) != "BPE")) refuse("model", "BPE", model);
-    for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-      const Json& value = field(model, name);
-      if (!value.is_null() && value != "") refuse(cat("model.", name), "empty", value);
+  void read_model(const JsonPart& model) {
+    const bool is_bpe = model.json().is_object() && (!model.has("type") || model.type() == "BPE");
+    if (!is_bpe) {
+      if (model.json().is_object()) {
+        throw ModelError(cat("[", model.where(), "] model must be BPE, but is ", model.type()),
+                         "WordPiece, Unigram and WordLevel are not supported");
+      }
+      model.refuse("BPE");
     }
-    if (flag(model, "byte_fallback", false, "model")) refuse("model.byte_fallback", "false", true);
-    const Json& dropout = field(model, "dropout");
-    if (!dropout.is_null() && dropout != 0) refuse("model.dropout", "null", dropout);
-    vocabulary_.ignore_merges = flag(model, "ignore_merges", false, "model");
-    read_vocab(field(model, "vocab"));
-    read_merges(field(model, "merges"));
-    const Json& unk = field(model, "unk_token");
-    if (unk.is_string()) vocabulary_.unk_id = find(unk.get<std::string>());
+    const JsonPart dropout = model.at("dropout");
+    if (!dropout.is_null() && dropout.json() != 0) dropout.refuse("null: ids must not be random");
+    ModelOptions& options = vocabulary_.model;
+    options.ignore_merges = model.flag("ignore_merges", false);
+    options.byte_fallback = model.flag("byte_fallback", false);
+    options.fuse_unk = model.flag("fuse_unk", false);
+    options.unk_token = model.text("unk_token", "");
+    options.continuing_subword_prefix = model.text("continuing_subword_prefix", "");
+    options.end_of_word_suffix = model.text("end_of_word_suffix", "");
+    vocabulary_.last_merge_wins = true;
+    read_vocab(model.at("vocab"));
+    read_merges(model.at("merges"));
+    if (!options.unk_token.empty()) vocabulary_.unk_id = find(options.unk_token);
   }
 
-  void put(const std::string& token, int64_t id, TokenKind kind) {
-    if (id < 0 || id >= static_cast<int64_t>(kMaxVocabulary)) {
-      refuse("a token id", cat("0 … ", kMaxVocabulary - 1), id);
+  void read_vocab(const JsonPart& vocab) {
+    if (!vocab.json().is_object() || vocab.json().empty()) vocab.refuse("an object of tokens");
+    for (const auto& [token, id] : vocab.json().items()) {
+      const auto shown = [&, &name = token] { return cat("model.vocab['", repair_utf8(name), "']"); };
+      if (!id.is_number_integer()) JsonPart(id, vocab.where(), shown()).refuse("an id");
+      if (id < 0 || id >= static_cast<int64_t>(kMaxVocabulary)) {
+        JsonPart(id, vocab.where(), shown()).refuse(cat("a token id of 0 … ", kMaxVocabulary - 1));
+      }
+      const size_t index = grow_to(id.get<int64_t>());
+      if (hf().is_of_model[index]) {
+        throw ModelError(cat("[", vocab.where(), "] token id ", index, " must name one token, but names '",
+                             repair_utf8(vocabulary_.tokens[index]), "' and '", repair_utf8(token), "'"));
+      }
+      vocabulary_.tokens[index] = token;
+      vocabulary_.kinds[index] = TokenKind::normal;
+      hf().is_of_model[index] = true;
+      ids_.emplace(token, static_cast<int32_t>(index));
     }
+  }
+
+  size_t grow_to(int64_t id) {
     const auto index = static_cast<size_t>(id);
     if (index >= vocabulary_.tokens.size()) {
       vocabulary_.tokens.resize(index + 1);
       vocabulary_.kinds.resize(index + 1, TokenKind::unused);
+      hf().is_of_model.resize(index + 1, false);
+      hf().added_texts.resize(index + 1);
     }
-    if (vocabulary_.kinds[index] != TokenKind::unused && vocabulary_.tokens[index] != token) {
-      throw ModelError(cat("[", where_, "] token id ", id, " must name one token, but names '",
-                           repair_utf8(vocabulary_.tokens[index]), "' and '", repair_utf8(token), "'"));
-    }
-    vocabulary_.tokens[index] = token;
-    vocabulary_.kinds[index] = kind;
-    ids_[token] = static_cast<int32_t>(id);
+    return index;
+  }
+
+  Tokenizer::Vocabulary::HuggingFace& hf() {
+    if (!vocabulary_.hf) vocabulary_.hf.emplace();
+    return *vocabulary_.hf;
   }
 
   std::optional<int32_t> find(const std::string& token) const {
@@ -101,150 +103,203 @@ class HfReader {
     return it == ids_.end() ? std::nullopt : std::optional<int32_t>(it->second);
   }
 
-  void read_vocab(const Json& vocab) {
-    if (!vocab.is_object() || vocab.empty()) refuse("model.vocab", "an object of tokens", vocab);
-    for (const auto& [token, id] : vocab.items()) {
-      if (!id.is_number_integer()) refuse(cat("model.vocab['", repair_utf8(token), "']"), "an id", id);
-      put(token, id.get<int64_t>(), TokenKind::normal);
-    }
-  }
-
-  void read_merges(const Json& merges) {
-    if (!merges.is_array()) refuse("model.merges", "a list", merges);
-    for (const auto& merge : merges) {
-      if (merge.is_string()) {
-        vocabulary_.merges.push_back(merge.get<std::string>());
-      } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-        vocabulary_.merges.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
-      } else {
-        refuse("a merge", "'a b' or [a, b]", merge);
+  // "a b" or ["a", "b"]; the first kind is how files before 0.20 spell all of them, with a version line among them.
+  void read_merges(const JsonPart& merges) {
+    const size_t n = merges.size();
+    vocabulary_.merge_pairs.reserve(n);
+    for (size_t i = 0; i < n; ++i) {
+      const Json& merge = merges.json()[i];
+      if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+        vocabulary_.merge_pairs.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+        continue;
       }
+      const auto refuse = [&] {
+        JsonPart(merge, merges.where(), cat("model.merges[", i, "]")).refuse("a merge 'a b' or [a, b]");
+      };
+      if (!merge.is_string()) refuse();
+      const auto& text = merge.get_ref<const std::string&>();
+      if (text.starts_with("#version")) continue;
+      const size_t space = text.find(' ');
+      if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) refuse();
+      vocabulary_.merge_pairs.emplace_back(text.substr(0, space), text.substr(space + 1));
     }
   }
 
-  void read_added_tokens() {
-    const Json& added = field(json_, "added_tokens");
+  void read_splitter() {
+    PreTokenizerSteps pre = read_pre_tokenizer(file_.at("pre_tokenizer"));
+    ModelOptions& options = vocabulary_.model;
+    const bool is_plain =
+        options.continuing_subword_prefix.empty() && options.end_of_word_suffix.empty() && !options.byte_fallback;
+    options.is_byte_level = pre.ends_in_byte_level && is_plain;
+    if (pre.ends_in_byte_level && !is_plain) {
+      SplitStep step;
+      step.kind = SplitStep::Kind::byte_alphabet;
+      pre.steps.push_back(std::move(step));
+    }
+    if (options.is_byte_level && pre.steps.size() == 1 && pre.steps[0].kind == SplitStep::Kind::scanner) {
+      vocabulary_.rule = pre.steps[0].rule;
+    } else {
+      vocabulary_.splitter = std::move(pre.steps);
+    }
+  }
+
+  void read_added_tokens(const JsonPart& added) {
     if (added.is_null()) return;
-    if (!added.is_array()) refuse("added_tokens", "a list", added);
-    for (const auto& token : added) {
-      const Json& content = field(token, "content");
-      const Json& id = field(token, "id");
-      if (!content.is_string() || !id.is_number_integer())
-        refuse("an added token", "an object with id, content", token);
-      const auto text = content.get<std::string>();
-      if (text.empty()) continue;
-      for (const char* name : {"single_word", "lstrip", "rstrip"}) {
-        if (flag(token, name, false, "added_tokens")) refuse(cat("added token '", text, "' ", name), "false", true);
+    const size_t n = added.size();
+    // As Hugging Face: the model's own id, else the next free one; the id written here is advice.
+    auto next_id = static_cast<int64_t>(ids_.size());
+    std::unordered_map<std::string, size_t> known;
+    for (size_t i = 0; i < n; ++i) {
+      const JsonPart part = added.at(i);
+      if (!part.json().is_object() || !part.at("content").json().is_string()) {
+        part.refuse("an added token: an object with id and content");
       }
-      const bool special = flag(token, "special", false, "added_tokens");
-      // The model's own id wins over the one written here, as in Hugging Face tokenizers.
-      put(text, find(text).value_or(id.get<int32_t>()), special ? TokenKind::control : TokenKind::user_defined);
-    }
-  }
-
-  void read_normalizer() const {
-    const Json& normalizer = field(json_, "normalizer");
-    const Json& parts = field(normalizer, "normalizers");
-    if (normalizer.is_null() || (type_of(normalizer) == "Sequence" && parts.is_array() && parts.empty())) return;
-    refuse("normalizer", "null", normalizer);
-  }
-
-  void read_pre_tokenizer() {
-    const Json& whole = field(json_, "pre_tokenizer");
-    std::vector<Json> parts;
-    if (type_of(whole) == "Sequence" && field(whole, "pretokenizers").is_array()) {
-      for (const auto& part : field(whole, "pretokenizers"))
-        parts.push_back(part);
-    } else {
-      parts.push_back(whole);
-    }
-    const std::string part = "pre_tokenizer";
-    const Json& last = parts.empty() ? whole : parts.back();
-    if (parts.empty() || parts.size() > 2 || type_of(last) != "ByteLevel") {
-      refuse(part, "ByteLevel, Digits then ByteLevel, or Split then ByteLevel", whole);
-    }
-    if (flag(last, "add_prefix_space", true, part)) refuse(cat(part, ".add_prefix_space"), "false", true);
-    const bool uses_regex = flag(last, "use_regex", true, part);
-    if (parts.size() == 1) {
-      if (!uses_regex) refuse(cat(part, ".use_regex"), "true", false);
-      vocabulary_.rule = SplitRule::gpt2;
-    } else if (type_of(parts[0]) == "Digits") {
-      if (!uses_regex || !flag(parts[0], "individual_digits", false, part)) {
-        refuse(part, "individual digits, then ByteLevel with its pattern", whole);
+      if (!part.at("id").json().is_number_integer()) part.refuse("an added token with an id");
+      AddedToken token;
+      token.text = part.required_text("content");
+      if (token.text.empty()) continue;
+      token.is_control = part.flag("special", false);
+      token.single_word = part.flag("single_word", false);
+      token.strips_left = part.flag("lstrip", false);
+      token.strips_right = part.flag("rstrip", false);
+      token.is_normalized = part.flag("normalized", !token.is_control);
+      const auto again = known.find(token.text);
+      if (again != known.end()) {
+        AddedToken& first = hf().added[again->second];
+        token.id = first.id;
+        token.is_control = token.is_control || first.is_control;  // once special, always special
+        first = token;
+      } else {
+        const auto of_model = find(token.text);
+        const int64_t id = of_model ? *of_model : next_id++;
+        if (id >= static_cast<int64_t>(kMaxVocabulary)) part.refuse(cat("among the first ", kMaxVocabulary, " tokens"));
+        token.id = static_cast<int32_t>(id);
+        known.emplace(token.text, hf().added.size());
+        hf().added.push_back(token);
       }
-      vocabulary_.rule = SplitRule::smollm;
-    } else {
-      if (uses_regex) refuse(cat(part, ".use_regex"), "false after Split", true);
-      vocabulary_.rule = split_rule(parts[0]);
+      register_added(token);
     }
   }
 
-  SplitRule split_rule(const Json& split) const {
-    const Json& pattern = field(field(split, "pattern"), "Regex");
-    if (type_of(split) == "Split" && field(split, "behavior") == "Isolated" &&
-        !flag(split, "invert", false, "pre_tokenizer")) {
-      if (pattern == kLlama3Pattern) return SplitRule::llama3;
-      if (pattern == kQwen2Pattern) return SplitRule::qwen2;
-      if (pattern == kGpt2Pattern) return SplitRule::gpt2;
-    }
-    refuse("pre_tokenizer", "Split, Isolated, by the pattern of GPT-2, Llama 3 or Qwen2", split);
+  void register_added(const AddedToken& token) {
+    const size_t index = grow_to(token.id);
+    if (!hf().is_of_model[index]) vocabulary_.tokens[index] = token.text;
+    hf().added_texts[index] = token.text;
+    vocabulary_.kinds[index] = token.is_control ? TokenKind::control : TokenKind::user_defined;
+    added_ids_[token.text] = token.id;
   }
 
-  void read_decoder() const {
-    const Json& decoder = field(json_, "decoder");
-    if (type_of(decoder) != "ByteLevel") refuse("decoder", "ByteLevel", decoder);
+  std::optional<int32_t> find_any(const std::string& token) const {
+    const auto it = added_ids_.find(token);
+    return it != added_ids_.end() ? std::optional<int32_t>(it->second) : find(token);
   }
 
   void name_special_tokens(const HfTextFiles& files) {
     const auto id_of = [&](const char* name) -> std::optional<int32_t> {
       const auto it = files.special_tokens.find(name);
-      return it == files.special_tokens.end() ? std::nullopt : find(it->second);
+      return it == files.special_tokens.end() ? std::nullopt : find_any(it->second);
     };
     vocabulary_.bos_id = id_of("bos_token");
     vocabulary_.eos_id = id_of("eos_token");
     vocabulary_.pad_id = id_of("pad_token");
+    if (!vocabulary_.unk_id) vocabulary_.unk_id = id_of("unk_token");
     if (!vocabulary_.eos_id && !files.eos_ids.empty()) vocabulary_.eos_id = files.eos_ids.front();
   }
 
-  void read_post_processor(const Json& processor) {
-    const std::string type = type_of(processor);
-    if (processor.is_null() || type == "ByteLevel") return;
-    if (type == "Sequence" && field(processor, "processors").is_array()) {
-      for (const auto& part : field(processor, "processors"))
-        read_post_processor(part);
+  void read_post_processor(const JsonPart& part, int depth) {
+    const std::string type = part.type();
+    if (part.is_null() || type == "ByteLevel") return;
+    if (type == "Sequence" && depth < 8) {
+      const JsonPart parts = part.at("processors");
+      for (size_t i = 0; i < parts.size(); ++i)
+        read_post_processor(parts.at(i), depth + 1);
       return;
     }
-    const Json& single = field(processor, "single");
-    if (type != "TemplateProcessing" || !single.is_array()) {
-      refuse("post_processor", "null, ByteLevel or TemplateProcessing", processor);
+    if (!vocabulary_.special_template.empty()) part.refuse("the only one that adds tokens");
+    if (type == "TemplateProcessing") return read_template(part);
+    if (type != "RobertaProcessing" && type != "BertProcessing") {
+      part.refuse("TemplateProcessing, RobertaProcessing, BertProcessing, ByteLevel or a Sequence of them");
     }
-    bool text_seen = false;
-    for (const auto& item : single) {
-      if (item.contains("Sequence")) {
-        text_seen = true;
-        continue;
+    vocabulary_.special_template = {pair_id(part.at("cls")), -1, pair_id(part.at("sep"))};
+    name_ends();
+  }
+
+  // ["</s>", 2]
+  int32_t pair_id(const JsonPart& part) {
+    const Json& json = part.json();
+    if (!json.is_array() || json.size() != 2 || !json[1].is_number_integer()) part.refuse("[token, id]");
+    return checked_id(part.at(1));
+  }
+
+  int32_t checked_id(const JsonPart& part) {
+    const Json& id = part.json();
+    if (!id.is_number_integer() || id < 0 || id >= static_cast<int64_t>(vocabulary_.tokens.size())) {
+      part.refuse(cat("a token id below ", vocabulary_.tokens.size()));
+    }
+    return id.get<int32_t>();
+  }
+
+  void read_template(const JsonPart& part) {
+    const JsonPart single = part.at("single");
+    const size_t n = single.size();
+    if (n > kMaxTemplatePieces) single.refuse(cat("at most ", kMaxTemplatePieces, " pieces"));
+    for (size_t i = 0; i < n; ++i) {
+      const JsonPart piece = single.at(i);
+      if (piece.has("Sequence")) {
+        if (piece.at("Sequence").text("id", "A") != "A") piece.refuse("sequence A: there is no other");
+        vocabulary_.special_template.push_back(-1);
+      } else {
+        add_special(piece, part.at("special_tokens"));
       }
-      const Json& name = field(field(item, "SpecialToken"), "id");
-      const auto id = name.is_string() ? find(name.get<std::string>()) : std::nullopt;
-      auto& slot = text_seen ? vocabulary_.eos_id : vocabulary_.bos_id;
-      if (!id || (slot && *slot != *id)) refuse("post_processor.single", "BOS, text, EOS", single);
-      slot = id;
-      (text_seen ? vocabulary_.add_eos : vocabulary_.add_bos) = true;
+    }
+    if (vocabulary_.special_template.size() > 4 * kMaxTemplatePieces) single.refuse("a shorter template");
+    name_ends();
+  }
+
+  void add_special(const JsonPart& piece, const JsonPart& special_tokens) {
+    if (!piece.has("SpecialToken")) piece.refuse("{\"Sequence\": …} or {\"SpecialToken\": …}");
+    const std::string name = piece.at("SpecialToken").required_text("id");
+    if (special_tokens.has(name.c_str())) {
+      const JsonPart ids = special_tokens.at(name.c_str()).at("ids");
+      for (size_t k = 0; k < std::min<size_t>(ids.size(), kMaxTemplatePieces); ++k)
+        vocabulary_.special_template.push_back(checked_id(ids.at(k)));
+    } else if (const auto id = find_any(name)) {
+      vocabulary_.special_template.push_back(*id);
+    } else {
+      piece.refuse("a token of special_tokens or of the vocabulary");
     }
   }
 
-  Json json_;
-  std::string where_;
+  // What stands first and last names BOS and EOS where tokenizer_config.json does not.
+  void name_ends() {
+    const auto& pieces = vocabulary_.special_template;
+    if (pieces.empty()) return;
+    if (!vocabulary_.bos_id && pieces.front() >= 0) vocabulary_.bos_id = pieces.front();
+    if (!vocabulary_.eos_id && pieces.size() > 1 && pieces.back() >= 0) vocabulary_.eos_id = pieces.back();
+  }
+
+  JsonPart file_;
   Tokenizer::Vocabulary vocabulary_;
-  std::unordered_map<std::string, int32_t> ids_;
+  std::unordered_map<std::string, int32_t> ids_;  // the model's
+  std::unordered_map<std::string, int32_t> added_ids_;
 };
+
+Tokenizer load(const std::filesystem::path& path, const HfTextFiles& files) {
+  Json json = parse_json(read_file(path, kMaxTokenizerBytes), path.string());
+  Tokenizer::Vocabulary vocabulary = HfReader(json, path.string()).read(files);
+  json = Json();  // a large file's tree takes more than the tokenizer: gone before the index is built
+  return Tokenizer(std::move(vocabulary));
+}
 
 }  // namespace
 
 Tokenizer load_hf_tokenizer(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "tokenizer.json";
-  Json json = parse_json(read_file(path, kMaxTokenizerBytes), path.string());
-  return Tokenizer(HfReader(std::move(json), path.string()).read(read_hf_text_files(folder)));
+  return load(folder / "tokenizer.json", read_hf_text_files(folder));
+}
+
+Tokenizer load_tokenizer_json(const std::filesystem::path& file) {
+  const bool has_neighbours = file.filename() == "tokenizer.json";
+  return load(file, has_neighbours ? read_hf_text_files(file.parent_path()) : HfTextFiles{});
 }
 
 }  // namespace afina::text

@@ -2,24 +2,11 @@
 #include "text/pre_tokenizer.h"
 
 #include "text/char_class.h"
+#include "text/code_point.h"
 
 namespace afina::text {
 
 namespace {
-
-struct CodePoint {
-  char32_t value;
-  size_t length_bytes;
-};
-
-CodePoint decode_at(std::string_view text, size_t pos) {
-  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[pos + i])); };
-  const char32_t lead = byte(0);
-  if (lead < 0x80) return {lead, 1};
-  if (lead < 0xe0) return {((lead & 0x1f) << 6) | (byte(1) & 0x3f), 2};
-  if (lead < 0xf0) return {((lead & 0x0f) << 12) | ((byte(1) & 0x3f) << 6) | (byte(2) & 0x3f), 3};
-  return {((lead & 0x07) << 18) | ((byte(1) & 0x3f) << 12) | ((byte(2) & 0x3f) << 6) | (byte(3) & 0x3f), 4};
-}
 
 bool is_newline(char c) {
   return c == '\r' || c == '\n';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte-level BPE (GPT-2, Llama 3, SmolLM2, Qwen2): text to ids with byte offsets, and back. Built from a GGUF
-// vocabulary or a Hugging Face tokenizer.json; equal to HF tokenizers token by token. Not here: SentencePiece,
-// training, chats.
+// BPE tokenizers, byte-level (GPT-2, Llama 3, SmolLM2, Qwen2, …) and of SentencePiece's kind (Llama 2, Mistral, …):
+// text to ids with byte offsets, and back. Built from a GGUF vocabulary or a Hugging Face tokenizer.json; equal to HF
+// tokenizers token by token. Not here: WordPiece, Unigram, training, chats.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +18,8 @@ class GgufFile;
 
 namespace afina::text {
 
+class DecoderStream;
+
 /// Bytes [begin, end) of some text.
 struct TextRange {
   size_t begin = 0;
@@ -25,7 +27,8 @@ struct TextRange {
   bool operator==(const TextRange&) const = default;
 };
 
-/// A token and the bytes of the text it stands for; without add_special the tokens tile the text.
+/// A token and the bytes of the text it stands for. Without add_special and without a normaliser the tokens tile the
+/// text; with one they keep its order but may overlap (half a decomposed character) or leave out what it dropped.
 struct TokenSpan {
   int32_t id = 0;
   size_t begin = 0;
@@ -35,7 +38,8 @@ struct TokenSpan {
 struct EncodeOptions {
   /// Text that spells a control token becomes that token. Off for anything people wrote.
   bool parse_special = false;
-  /// Adds BOS where the vocabulary asks for it. Off for rendered chats: the template writes BOS itself.
+  /// Adds what the vocabulary's post-processor (or BOS and EOS flags) asks for. Off for rendered chats: the template
+  /// writes BOS itself.
   bool add_special = false;
 };
 
@@ -59,9 +63,11 @@ class Tokenizer {
   /// text, so ids equal encode's with parse_special wherever the literal ranges spell no control token.
   std::vector<TokenSpan> encode_marked(std::string_view text, std::span<const TextRange> literal) const;
 
-  /// Text of ids; broken UTF-8 becomes U+FFFD, one a maximal invalid part. Throws DataError for an id out of range.
+  /// Text of ids by the vocabulary's decoder; broken UTF-8 becomes U+FFFD: one a maximal invalid part of byte-level
+  /// tokens, one a byte of byte-fallback tokens, as Hugging Face. Throws DataError for an id out of range.
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
-  /// Raw bytes, which need not be whole characters. Throws DataError for an id out of range.
+  /// Raw bytes of a token away from others, which need not be whole characters. Throws DataError for an id out of
+  /// range.
   const std::string& token_bytes(int32_t id) const;
 
   /// Ids are 0 … vocab_size() - 1. The model's embedding may have more rows.
@@ -80,22 +86,27 @@ class Tokenizer {
   const std::vector<int32_t>& end_ids() const;
 
  private:
+  friend class StreamDecoder;
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// Throws ModelError naming the file and what is unsupported ("tokenizer.ggml.pre must be one of …, but got …").
+/// Vocabularies "gpt2" (byte-level BPE) and "llama" (SentencePiece with scores); the file need not hold weights. Throws
+/// ModelError naming the file and what is unsupported ("tokenizer.ggml.pre must be one of …, but got …").
 Tokenizer load_gguf_tokenizer(const formats::GgufFile& file);
 /// Reads tokenizer.json with tokenizer_config.json and generation_config.json where they exist. Throws NotFound,
-/// DataError (broken JSON) or ModelError (a component other than byte-level BPE, named).
+/// DataError (broken JSON) or ModelError (a component that is not supported, named).
 Tokenizer load_hf_tokenizer(const std::filesystem::path& folder);
+/// One tokenizer.json of any name; its neighbours count only where it is called tokenizer.json. Throws as above.
+Tokenizer load_tokenizer_json(const std::filesystem::path& file);
 
 /// Turns a stream of ids into text that never shows half a character. One object a stream; not thread-safe.
 /// The tokenizer must outlive it. All outputs together equal Tokenizer::decode of all ids.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true);
+  ~StreamDecoder();
+  StreamDecoder(StreamDecoder&&) noexcept;
   /// The characters that are complete now; may be empty.
   std::string push(int32_t id);
   /// What is left at the end, broken UTF-8 as U+FFFD.
@@ -104,7 +115,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
-  std::string pending_;
+  std::unique_ptr<DecoderStream> stream_;
 };
 
 }  // namespace afina::text

@@ -109,8 +109,13 @@ TEST_F(HfFolder, takes_special_tokens_templates_and_every_eos_from_the_files_bes
 }
 
 TEST_F(HfFolder, refuses_every_component_that_would_change_ids_and_names_it) {
+  const auto split = [](Json& j, const char* pattern) {
+    j["pre_tokenizer"]["pretokenizers"][0] = {
+        {"type", "Split"}, {"behavior", "Isolated"}, {"invert", false}, {"pattern", {{"Regex", pattern}}}};
+  };
   const std::pair<const char*, std::function<void(Json&)>> cases[] = {
-      {"model must be BPE", [](Json& j) { j["model"]["type"] = "Unigram"; }},
+      {"model must be BPE, but is Unigram", [](Json& j) { j["model"]["type"] = "Unigram"; }},
+      {"model must be BPE, but is WordPiece", [](Json& j) { j["model"]["type"] = "WordPiece"; }},
       {"model.vocab", [](Json& j) { j["model"]["vocab"] = Json::array(); }},
       {"model.vocab['Ñ']", [](Json& j) { j["model"]["vocab"]["Ñ"] = "x"; }},
       {"a token id", [](Json& j) { j["model"]["vocab"]["Ñ"] = 1 << 20; }},
@@ -118,38 +123,69 @@ TEST_F(HfFolder, refuses_every_component_that_would_change_ids_and_names_it) {
       {"must name one token", [](Json& j) { j["model"]["vocab"]["Ñ"] = 65; }},
       {"model.merges", [](Json& j) { j["model"].erase("merges"); }},
       {"a merge", [](Json& j) { j["model"]["merges"].push_back(7); }},
+      {"a merge", [](Json& j) { j["model"]["merges"].push_back("a b c"); }},
       {"merge 4 must join tokens", [](Json& j) { j["model"]["merges"].push_back("q q"); }},
-      {"model.byte_fallback", [](Json& j) { j["model"]["byte_fallback"] = true; }},
       {"model.byte_fallback", [](Json& j) { j["model"]["byte_fallback"] = "yes"; }},
       {"model.dropout", [](Json& j) { j["model"]["dropout"] = 0.1; }},
-      {"model.end_of_word_suffix", [](Json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }},
-      {"normalizer must be null",
+      {"normalizer must be",
        [](Json& j) {
-         j["normalizer"] = {{"type", "NFC"}};
+         j["normalizer"] = {{"type", "Precompiled"}};
+       }},
+      {"normalizer must be",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "BertNormalizer"}};
+       }},
+      {"normalizer.normalizers must be a list",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Sequence"}};
+       }},
+      {"normalizer.prepend must be text",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Prepend"}, {"prepend", 7}};
+       }},
+      {"normalizer.pattern must be",
+       [](Json& j) {
+         j["normalizer"] = {{"type", "Replace"}, {"pattern", "x"}, {"content", "y"}};
        }},
       {"pre_tokenizer must be",
        [](Json& j) {
-         j["pre_tokenizer"] = {{"type", "Metaspace"}};
+         j["pre_tokenizer"] = {{"type", "UnicodeScripts"}};
        }},
-      {"pre_tokenizer must be", [](Json& j) { j.erase("pre_tokenizer"); }},
-      {"pre_tokenizer must be", [](Json& j) { j["pre_tokenizer"]["pretokenizers"][0]["individual_digits"] = false; }},
-      {"add_prefix_space", [](Json& j) { j["pre_tokenizer"]["pretokenizers"][1]["add_prefix_space"] = true; }},
-      {"by the pattern of",
+      {"pre_tokenizer.replacement must be one character",
        [](Json& j) {
-         j["pre_tokenizer"]["pretokenizers"][0] = {
-             {"type", "Split"}, {"behavior", "Isolated"}, {"pattern", {{"Regex", "."}}}};
-         j["pre_tokenizer"]["pretokenizers"][1]["use_regex"] = false;
+         j["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "ab"}};
        }},
-      {"decoder must be ByteLevel",
+      {"pre_tokenizer.prepend_scheme must be",
        [](Json& j) {
-         j["decoder"] = {{"type", "Fuse"}};
+         j["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "x"}};
+       }},
+      {"behavior must be",
+       [](Json& j) {
+         j["pre_tokenizer"] = {{"type", "Split"}, {"behavior", "isolated"}, {"pattern", {{"String", "x"}}}};
+       }},
+      {"must be a regular expression", [&](Json& j) { split(j, "(a"); }},
+      {"(?~", [&](Json& j) { split(j, "(?~ab)"); }},
+      {"\\p{Klingon}", [&](Json& j) { split(j, "\\p{Klingon}"); }},
+      {"\\g<x>", [&](Json& j) { split(j, "(?<x>a)\\g<x>"); }},
+      {"runs backwards", [&](Json& j) { split(j, "[z-a]"); }},
+      {"decoder must be",
+       [](Json& j) {
+         j["decoder"] = {{"type", "WordPiece"}};
        }},
       {"post_processor must be",
        [](Json& j) {
+         j["post_processor"] = {{"type", "Other"}};
+       }},
+      {"post_processor.cls must be",
+       [](Json& j) {
          j["post_processor"] = {{"type", "BertProcessing"}};
        }},
-      {"'<|im_end|>' lstrip", [](Json& j) { j["added_tokens"][0]["lstrip"] = true; }},
+      {"post_processor.sep[1] must be a token id",
+       [](Json& j) {
+         j["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"a", 65}}, {"sep", {"b", 99999}}};
+       }},
       {"an added token", [](Json& j) { j["added_tokens"].push_back("x"); }},
+      {"lstrip must be true or false", [](Json& j) { j["added_tokens"][0]["lstrip"] = 1; }},
   };
   for (const auto& [expected, change] : cases) {
     Json json = toy_json();

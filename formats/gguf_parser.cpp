@@ -14,6 +14,8 @@ constexpr uint64_t kMaxStringBytes = uint64_t{1} << 20;
 constexpr uint64_t kMaxArray = uint64_t{1} << 24;
 constexpr uint64_t kMaxKeyBytes = 65'535;
 constexpr uint64_t kMaxTensorNameBytes = 63;
+constexpr uint64_t kMaxMetadataBytes = uint64_t{1} << 27;
+constexpr uint64_t kMaxAllKeysBytes = uint64_t{1} << 24;
 // The shortest entries that the format can hold: an empty-string kv and a one-dimensional tensor.
 constexpr uint64_t kMinKvBytes = 13, kMinTensorBytes = 24;
 
@@ -84,6 +86,11 @@ void GgufParser::parse_value() {
     value.bytes = bytes_.subspan(begin, at_ - begin);
   } else {
     value.bytes = take(static_cast<uint64_t>(bytes), what);
+  }
+  key_bytes_ += key.size();
+  if (key_bytes_ > kMaxAllKeysBytes || at_ > kMaxMetadataBytes) {
+    refuse(cat("have metadata of at most ", kMaxMetadataBytes, " bytes with names of ", kMaxAllKeysBytes,
+               ", but it is larger at \"", key.substr(0, 100), "\"."));
   }
   if (!file_.values_.emplace(key, value).second) refuse(cat("have each key once, but \"", key, "\" comes twice."));
   file_.keys_.push_back(key);

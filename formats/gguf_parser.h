@@ -39,6 +39,7 @@ class GgufParser {
   std::string where_;
   std::span<const std::byte> bytes_;
   uint64_t at_ = 0;
+  uint64_t key_bytes_ = 0;
   uint64_t alignment_ = 32;
 };
 

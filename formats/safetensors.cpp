@@ -2,17 +2,21 @@
 #include "formats/safetensors.h"
 
 #include <algorithm>
+#include <cstring>
 #include <tuple>
+#include <utility>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/utf8.h"
+#include "formats/json_scanner.h"
 
 namespace afina::formats {
 namespace {
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr size_t kMaxTensors = 1'000'000;
+constexpr size_t kMaxTensors = 500'000;
+constexpr size_t kMaxMetadata = 100'000;
+constexpr size_t kMaxTextBytes = size_t{1} << 25;
 constexpr size_t kMaxNameBytes = 512;
 constexpr size_t kMaxRank = 8;
 constexpr uint64_t kMaxDimension = uint64_t{1} << 40;
@@ -21,7 +25,7 @@ constexpr uint64_t kMaxDimension = uint64_t{1} << 40;
   throw ModelError(cat("[", where, "] must ", what), hint);
 }
 
-std::string header_text(std::span<const std::byte> file, const std::string& where) {
+std::string_view header_text(std::span<const std::byte> file, const std::string& where) {
   if (file.size() < 8) refuse(where, cat("hold a safetensors header, but has only ", file.size(), " bytes."));
   const auto* bytes = reinterpret_cast<const char*>(file.data());
   const std::string_view start(bytes, 8);
@@ -36,41 +40,29 @@ std::string header_text(std::span<const std::byte> file, const std::string& wher
   if (size > file.size() - 8) {
     refuse(where, cat("hold its header of ", size, " bytes, but ends after ", file.size() - 8, "."));
   }
-  std::string header(bytes + 8, static_cast<size_t>(size));
+  const std::string_view header(bytes + 8, static_cast<size_t>(size));
   const size_t invalid = find_invalid_utf8(header);
   if (invalid != std::string::npos) refuse(where, cat("have a header in UTF-8, but byte ", invalid, " of it is not."));
   return header;
 }
 
-Json parse_header(const std::string& header, const std::string& where) {
-  try {
-    Json json = parse_json(header, where, {.max_depth = 4});
-    if (!json.is_object()) refuse(where, cat("have one JSON object as header, but has a JSON ", json.type_name(), "."));
-    return json;
-  } catch (const DataError& error) {
-    throw ModelError(error.what());
-  }
-}
-
-uint64_t unsigned_number(const Json& value, const std::string& where, const char* what) {
-  if (!value.is_number_unsigned())
-    refuse(where, cat("have whole numbers in ", what, ", but got ", dump_json(value), "."));
-  return value.get<uint64_t>();
+[[noreturn]] void refuse_tensor(const TensorView& view, const std::string& file, const std::string& what) {
+  refuse(cat(file, ", tensor \"", view.name, "\""), what);
 }
 
 // Bytes of the shape, checked against overflow before any comparison with offsets.
-uint64_t shape_bytes(const TensorView& view, const std::string& where) {
+uint64_t shape_bytes(const TensorView& view, const std::string& file) {
   uint64_t elements = 1;
   for (const int64_t dimension : view.shape) {
     if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dimension), &elements)) {
-      refuse(where, "have a shape whose product fits 64 bits, but it overflows.");
+      refuse_tensor(view, file, "have a shape whose product fits 64 bits, but it overflows.");
     }
   }
   uint64_t bits = 0;
   if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dtype_bits(view.dtype)), &bits)) {
-    refuse(where, "have a shape whose bits fit 64 bits, but it overflows.");
+    refuse_tensor(view, file, "have a shape whose bits fit 64 bits, but it overflows.");
   }
-  if (bits % 8 != 0) refuse(where, cat("fill whole bytes, but has ", bits, " bits."));
+  if (bits % 8 != 0) refuse_tensor(view, file, cat("fill whole bytes, but has ", bits, " bits."));
   return bits / 8;
 }
 
@@ -79,49 +71,71 @@ struct Entry {
   uint64_t begin = 0, end = 0;
 };
 
-Entry read_entry(const std::string& name, const Json& value, const std::string& file) {
-  const std::string where = cat(file, ", tensor \"", name, "\"");
-  if (name.empty() || name.size() > kMaxNameBytes) {
-    refuse(file, cat("have tensor names of 1 to ", kMaxNameBytes, " bytes, but got ", name.size(), "."));
+DType read_dtype(JsonScanner& json) {
+  const std::string name = json.string(32, "a dtype of the format");
+  const auto dtype = dtype_from_name(name);
+  if (!dtype) json.refuse(cat("have a dtype of the format, but \"", name, "\" is none"));
+  return *dtype;
+}
+
+std::vector<int64_t> read_shape(JsonScanner& json) {
+  std::vector<int64_t> shape;
+  json.open('[', "a list as shape");
+  for (bool first = true; json.next(']', first);) {
+    if (shape.size() == kMaxRank) json.refuse(cat("have a shape of at most ", kMaxRank, " numbers, but has more"));
+    const uint64_t size = json.whole_number("shape");
+    if (size > kMaxDimension) json.refuse(cat("have dimensions up to 2^40, but its shape overflows with ", size));
+    shape.push_back(static_cast<int64_t>(size));
   }
-  const bool complete =
-      value.is_object() && value.contains("dtype") && value.contains("shape") && value.contains("data_offsets");
-  if (!complete || value.size() != 3) refuse(where, "have exactly dtype, shape and data_offsets, but has not.");
+  return shape;
+}
+
+void read_offsets(JsonScanner& json, Entry& entry) {
+  int n = 0;
+  json.open('[', "two data_offsets");
+  for (bool first = true; json.next(']', first); ++n) {
+    if (n == 2) json.refuse("have two data_offsets, but has more");
+    (n == 0 ? entry.begin : entry.end) = json.whole_number("data_offsets");
+  }
+  if (n != 2) json.refuse("have two data_offsets, but has fewer");
+}
+
+Entry read_entry(JsonScanner& json, std::string name, const std::string& file) {
   Entry entry;
-  entry.view.name = name;
-  const Json& dtype = value["dtype"];
-  const auto known = dtype.is_string() ? dtype_from_name(dtype.get_ref<const std::string&>()) : std::nullopt;
-  if (!known) refuse(where, cat("have a dtype of the format, but got ", dump_json(dtype), "."));
-  entry.view.dtype = *known;
-  const Json& shape = value["shape"];
-  if (!shape.is_array() || shape.size() > kMaxRank)
-    refuse(where, cat("have a shape of at most ", kMaxRank, " numbers, but has not."));
-  for (const Json& dimension : shape) {
-    const uint64_t size = unsigned_number(dimension, where, "shape");
-    if (size > kMaxDimension)
-      refuse(where, cat("have dimensions up to 2^40, but its shape overflows with ", size, "."));
-    entry.view.shape.push_back(static_cast<int64_t>(size));
+  entry.view.name = std::move(name);
+  unsigned seen = 0;
+  json.open('{', "exactly dtype, shape and data_offsets for a tensor");
+  for (bool first = true; json.next('}', first);) {
+    const std::string key = json.key(32, "exactly dtype, shape and data_offsets");
+    const unsigned bit = key == "dtype" ? 1U : key == "shape" ? 2U : key == "data_offsets" ? 4U : 0U;
+    if (bit == 0 || (seen & bit) != 0)
+      json.refuse(cat("have exactly dtype, shape and data_offsets, but has \"", key, "\""));
+    seen |= bit;
+    if (bit == 1) entry.view.dtype = read_dtype(json);
+    if (bit == 2) entry.view.shape = read_shape(json);
+    if (bit == 4) read_offsets(json, entry);
   }
-  const Json& offsets = value["data_offsets"];
-  if (!offsets.is_array() || offsets.size() != 2) refuse(where, "have two data_offsets, but has not.");
-  entry.begin = unsigned_number(offsets[0], where, "data_offsets");
-  entry.end = unsigned_number(offsets[1], where, "data_offsets");
+  if (seen != 7) json.refuse("have exactly dtype, shape and data_offsets, but one is missing");
   if (entry.end < entry.begin)
-    refuse(where, cat("end after it begins, but has offsets ", entry.begin, " and ", entry.end, "."));
-  const uint64_t bytes = shape_bytes(entry.view, where);
+    refuse_tensor(entry.view, file, cat("end after it begins, but has offsets ", entry.begin, " and ", entry.end, "."));
+  const uint64_t bytes = shape_bytes(entry.view, file);
   if (bytes != entry.end - entry.begin) {
-    refuse(where, cat("have ", bytes, " bytes by its shape, but its offsets hold ", entry.end - entry.begin, "."));
+    refuse_tensor(entry.view, file,
+                  cat("have ", bytes, " bytes by its shape, but its offsets hold ", entry.end - entry.begin, "."));
   }
   return entry;
 }
 
-std::map<std::string, std::string> read_metadata(const Json& value, const std::string& where) {
-  if (!value.is_object()) refuse(where, "have an object as __metadata__, but has not.");
+std::map<std::string, std::string> read_metadata(JsonScanner& json) {
   std::map<std::string, std::string> metadata;
-  for (const auto& [key, text] : value.items()) {
-    if (!text.is_string())
-      refuse(where, cat("have texts in __metadata__, but \"", key, "\" is a JSON ", text.type_name(), "."));
-    metadata[key] = text.get<std::string>();
+  json.open('{', "an object as __metadata__");
+  for (bool first = true; json.next('}', first);) {
+    if (metadata.size() == kMaxMetadata)
+      json.refuse(cat("have at most ", kMaxMetadata, " texts in __metadata__, but has more"));
+    std::string key = json.key(kMaxTextBytes, "names in __metadata__");
+    std::string text = json.string(kMaxTextBytes, "texts in __metadata__");
+    if (!metadata.emplace(std::move(key), std::move(text)).second)
+      json.refuse("name each key of __metadata__ once, but one comes twice");
   }
   return metadata;
 }
@@ -132,7 +146,10 @@ void place(std::vector<Entry>& entries, std::span<const std::byte> data, const s
     return std::tie(a.begin, a.end, a.view.name) < std::tie(b.begin, b.end, b.view.name);
   });
   uint64_t expected = 0;
-  for (Entry& entry : entries) {
+  for (size_t i = 0; i < entries.size(); ++i) {
+    Entry& entry = entries[i];
+    if (i > 0 && entries[i - 1].view.name == entry.view.name)
+      refuse(where, cat("have each tensor once, but \"", entry.view.name, "\" comes twice."));
     if (entry.begin != expected) {
       refuse(where, cat("have tensors without holes or overlap, but \"", entry.view.name, "\" begins at ", entry.begin,
                         " where ", expected, " is due."));
@@ -169,29 +186,35 @@ SafetensorsFile::SafetensorsFile(std::span<const std::byte> bytes, const std::fi
 
 void SafetensorsFile::read(std::span<const std::byte> bytes) {
   const std::string where = path_.string();
-  const std::string header = header_text(bytes, where);
-  const Json json = parse_header(header, where);
-  if (json.size() > kMaxTensors)
-    refuse(where, cat("have at most ", kMaxTensors, " tensors, but has ", json.size(), "."));
+  const std::string_view header = header_text(bytes, where);
+  JsonScanner json(header, where, "header");
   std::vector<Entry> entries;
-  entries.reserve(json.size());
-  for (const auto& [name, value] : json.items()) {
+  bool has_metadata = false;
+  json.open('{', "one JSON object as header");
+  for (bool first = true; json.next('}', first);) {
+    std::string name = json.key(kMaxNameBytes, "tensor names");
+    if (name.empty()) json.refuse("have tensor names that are not empty, but has not");
     if (name == "__metadata__") {
-      metadata_ = read_metadata(value, where);
-    } else {
-      entries.push_back(read_entry(name, value, where));
+      if (std::exchange(has_metadata, true)) json.refuse("have __metadata__ once, but it comes twice");
+      metadata_ = read_metadata(json);
+      continue;
     }
+    if (entries.size() == kMaxTensors) json.refuse(cat("have at most ", kMaxTensors, " tensors, but has more"));
+    entries.push_back(read_entry(json, std::move(name), where));
   }
+  json.finish();
   place(entries, bytes.subspan(8 + header.size()), where);
   tensors_.reserve(entries.size());
+  index_.reserve(entries.size());
   for (Entry& entry : entries) {
-    index_[entry.view.name] = tensors_.size();
     tensors_.push_back(std::move(entry.view));
+    if (!index_.emplace(tensors_.back().name, tensors_.size() - 1).second)
+      refuse(where, cat("have each tensor once, but \"", tensors_.back().name, "\" comes twice."));
   }
 }
 
 const TensorView* SafetensorsFile::find(std::string_view name) const {
-  const auto found = index_.find(std::string(name));
+  const auto found = index_.find(name);
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 

@@ -34,8 +34,8 @@ struct TensorView {
 class SafetensorsFile {
  public:
   /// Maps the file and checks the whole header. Throws NotFound, StorageError, or ModelError naming file and tensor for
-  /// anything that the format forbids: truncation, trailing bytes, holes, overlap, duplicate keys, overflow, unknown
-  /// dtypes.
+  /// anything that the format or our caps (500,000 tensors, names of 512 bytes) forbid: truncation, trailing bytes,
+  /// holes, overlap, duplicate keys, overflow, unknown dtypes.
   explicit SafetensorsFile(const std::filesystem::path& path);
   /// A file in memory, which the caller keeps as long as the object; `name` stands in errors.
   SafetensorsFile(std::span<const std::byte> bytes, const std::filesystem::path& name);
@@ -56,7 +56,7 @@ class SafetensorsFile {
   std::filesystem::path path_;
   std::optional<MappedFile> map_;
   std::vector<TensorView> tensors_;
-  std::unordered_map<std::string, size_t> index_;
+  std::unordered_map<std::string_view, size_t> index_;  // names lie in tensors_
   std::map<std::string, std::string> metadata_;
 };
 

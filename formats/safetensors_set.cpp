@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/utf8.h"
+#include "formats/json_scanner.h"
 
 namespace afina::formats {
 namespace {
@@ -16,21 +19,10 @@ constexpr const char* kSingleName = "model.safetensors";
 constexpr const char* kIndexName = "model.safetensors.index.json";
 constexpr const char* kIndexEnding = ".safetensors.index.json";
 constexpr size_t kMaxIndexBytes = 100'000'000;
+constexpr size_t kMaxIndexTensors = 500'000;
 
 [[noreturn]] void refuse(const fs::path& path, const std::string& what, const std::string& hint = "") {
   throw ModelError(cat("[", path.string(), "] must ", what), hint);
-}
-
-Json read_index(const fs::path& path) {
-  try {
-    Json index = parse_json(read_file(path, kMaxIndexBytes), path.string(), {.max_depth = 8});
-    if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object())
-      refuse(path, "be one JSON object with a weight_map, but is not.");
-    if (index["weight_map"].empty()) refuse(path, "name the tensors of its shards, but its weight_map is empty.");
-    return index;
-  } catch (const DataError& error) {
-    throw ModelError(error.what());
-  }
 }
 
 // A name that cannot lead out of the folder of the index.
@@ -41,6 +33,43 @@ void check_base_name(const fs::path& index, const std::string& name) {
     refuse(index,
            cat("name its shards by plain file names that end in .safetensors, but got ", dump_json(Json(name)), "."));
   }
+}
+
+// Tensor name to file name.
+std::map<std::string, std::string> read_index(const fs::path& path) {
+  std::string text;
+  try {
+    text = read_file(path, kMaxIndexBytes);
+  } catch (const DataError& error) {
+    throw ModelError(error.what());
+  }
+  if (const size_t invalid = find_invalid_utf8(text); invalid != std::string::npos)
+    refuse(path, cat("be UTF-8, but byte ", invalid, " is not."));
+  JsonScanner json(text, path.string(), "text");
+  std::map<std::string, std::string> weight_map;
+  bool found = false;
+  json.open('{', "one JSON object with a weight_map");
+  for (bool first = true; json.next('}', first);) {
+    if (json.key(kMaxIndexBytes, "names") != "weight_map") {
+      json.skip_value();
+      continue;
+    }
+    if (std::exchange(found, true)) json.refuse("have one weight_map, but has two");
+    json.open('{', "an object as weight_map");
+    for (bool inner = true; json.next('}', inner);) {
+      if (weight_map.size() == kMaxIndexTensors)
+        json.refuse(cat("name at most ", kMaxIndexTensors, " tensors, but names more"));
+      std::string tensor = json.key(512, "tensor names");
+      std::string file = json.string(4096, cat("the name of a file for tensor \"", tensor, "\""));
+      check_base_name(path, file);
+      if (!weight_map.emplace(tensor, std::move(file)).second)
+        json.refuse(cat("name each tensor once, but \"", tensor, "\" comes twice"));
+    }
+  }
+  json.finish();
+  if (weight_map.empty())
+    refuse(path, "have a weight_map that names the tensors of its shards, but it is empty or missing.");
+  return weight_map;
 }
 
 fs::path weights_of(const fs::path& path) {
@@ -83,15 +112,10 @@ void SafetensorsSet::add_file(const fs::path& file) {
 }
 
 void SafetensorsSet::open_index(const fs::path& index) {
-  const Json json = read_index(index);
-  const Json& weight_map = json["weight_map"];
+  const std::map<std::string, std::string> weight_map = read_index(index);
   std::set<std::string> names;
-  for (const auto& [tensor, file] : weight_map.items()) {
-    if (!file.is_string())
-      refuse(index, cat("name a file for tensor \"", tensor, "\", but has a JSON ", file.type_name(), "."));
-    check_base_name(index, file.get_ref<const std::string&>());
-    names.insert(file.get<std::string>());
-  }
+  for (const auto& [tensor, file] : weight_map)
+    names.insert(file);
   for (const std::string& name : names) {
     const fs::path shard = index.parent_path() / name;
     if (!fs::exists(shard))
@@ -99,18 +123,17 @@ void SafetensorsSet::open_index(const fs::path& index) {
     add_file(shard);
     for (const TensorView& view : files_.back().tensors()) {
       const auto entry = weight_map.find(view.name);
-      if (entry == weight_map.end() || *entry != name)
+      if (entry == weight_map.end() || entry->second != name)
         refuse(index, cat("name every tensor of its shards, but \"", view.name, "\" of ", name, " is ",
                           entry == weight_map.end() ? "missing." : "named in another file."));
     }
   }
-  for (const auto& [tensor, file] : weight_map.items())
-    if (!index_.contains(tensor))
-      refuse(index, cat("be true, but ", file.get<std::string>(), " has no tensor \"", tensor, "\"."));
+  for (const auto& [tensor, file] : weight_map)
+    if (!index_.contains(tensor)) refuse(index, cat("be true, but ", file, " has no tensor \"", tensor, "\"."));
 }
 
 const TensorView* SafetensorsSet::find(std::string_view name) const {
-  const auto found = index_.find(std::string(name));
+  const auto found = index_.find(name);
   return found == index_.end() ? nullptr : found->second;
 }
 

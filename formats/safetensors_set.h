@@ -47,7 +47,7 @@ class SafetensorsSet {
   std::filesystem::path path_;
   std::vector<SafetensorsFile> files_;
   std::vector<const TensorView*> tensors_;
-  std::unordered_map<std::string, const TensorView*> index_;
+  std::unordered_map<std::string_view, const TensorView*> index_;  // names lie in the files
   std::map<std::string, std::string> metadata_;
 };
 

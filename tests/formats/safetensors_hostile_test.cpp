@@ -101,10 +101,23 @@ TEST(SafetensorsHostile, HolesThatOtherReadersHad) {
       {one(R"("w":3)", 0), "exactly dtype"},
       {one(R"("__metadata__":{"a":1})", 0), "__metadata__"},
       {one(R"("__metadata__":[])", 0), "__metadata__"},
-      {one(tensor("[1]", "[0,4]", "F32", std::string(600, 'n')), 4), "names of 1 to 512"},
+      {one(R"("__metadata__":{},"__metadata__":{})", 0), "comes twice"},
+      {one(R"("__metadata__":{"a":"","a":""})", 0), "comes twice"},
+      {one(R"("__metadata__":{"a":"\ud800"})", 0), "surrogate"},
+      {one(R"("__metadata__":{"a":"\x"})", 0), "letter after"},
+      {one(R"("__metadata__":{"a":"\u12"})", 0), "hex digits"},
+      {one("\"__metadata__\":{\"a\":\"\x01\"}", 0), "quote"},
+      {one(tensor("[01]", "[0,4]"), 4), "whole numbers"},
+      {one(tensor("[1e0]", "[0,4]"), 4), "whole numbers"},
+      {one(tensor("[1,]", "[0,4]"), 4), "whole numbers"},
+      {one(tensor("[1]", "[0,4]") + ",", 4), "tensor names"},
+      {one(R"("w":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]})", 4), "exactly dtype"},
+      {file_of("{}x"), "something follows"},
+      {one(tensor("[1]", "[0,4]", "F32", std::string(600, 'n')), 4), "names of at most 512"},
+      {one(tensor("[1]", "[0,4]", "F32", ""), 4), "not empty"},
       {file_of("[]"), "JSON object"},
-      {file_of(deep, 4), "levels"},
-      {file_of(std::string(5000, '['), 4), "levels"},
+      {file_of(deep, 4), "whole numbers"},
+      {file_of(std::string(5000, '['), 4), "JSON object"},
       {std::string("PK\x03\x04") + std::string(64, 'x'), "pickle"},
       {std::string("\x80\x02}q") + std::string(64, 'x'), "pickle"},
   };
@@ -112,6 +125,26 @@ TEST(SafetensorsHostile, HolesThatOtherReadersHad) {
   for (const Case& entry : cases)
     EXPECT_THAT(error_of(entry.bytes), testing::HasSubstr(entry.says)) << entry.bytes.substr(8, 150);
   EXPECT_LT(watch.seconds(), 5.0);
+}
+
+TEST(SafetensorsHostile, EscapesInNamesAreRead) {
+  const std::string bytes = file_of("{" + tensor("[1]", "[0,4]", "F32", R"(ni\u00f1o \ud83d\ude00 \"x\" \/)") + "}", 4);
+  const SafetensorsFile file(std::as_bytes(std::span(bytes)), "escaped.safetensors");
+  EXPECT_EQ(file.tensors().at(0).name, "ni\xc3\xb1o \xf0\x9f\x98\x80 \"x\" /");
+}
+
+// Headers that would cost a tree of JSON hundreds of megabytes.
+TEST(SafetensorsHostile, AGiantHeaderIsRefusedAtOnce) {
+  std::string numbers = R"({"w":{"dtype":"F32","shape":[)";
+  while (numbers.size() < 20'000'000)
+    numbers += "0,0,0,0,0,0,0,0,";
+  std::string names = "{";
+  for (int i = 0; names.size() < 20'000'000; ++i)
+    names += cat('"', i, "\":0,");
+  const Stopwatch watch;
+  EXPECT_THAT(error_of(file_of(numbers)), testing::HasSubstr("at most 8"));
+  EXPECT_THAT(error_of(file_of(names)), testing::HasSubstr("exactly dtype"));
+  EXPECT_LT(watch.seconds(), 2.0);
 }
 
 TEST(SafetensorsHostile, EveryTruncationIsRefused) {

@@ -135,7 +135,7 @@ TEST_F(Weights, UnknownKeysOfTheIndexAreIgnored) {
   Json index = parse_json(read_file(path("model.safetensors.index.json")), "index");
   index["metadata"]["total_parameters"] = 11;
   index["metadata"]["total_size"] = 1;
-  index["extra"] = Json::array({1});
+  index["extra"] = Json::parse(R"([1, -2.5e+3, true, null, {"a": {"b": []}}, "\u00e9"])");
   write_file_atomic(path("model.safetensors.index.json"), dump_json(index));
   EXPECT_EQ(error_of(path()), "accepted");
 }
@@ -157,7 +157,7 @@ TEST_F(Weights, EveryLieOfAnIndexIsNamed) {
       {"no weight map", [](Json& index) { index.erase("weight_map"); }, "weight_map"},
       {"weight map is a list", [](Json& index) { index["weight_map"] = Json::array(); }, "weight_map"},
       {"empty weight map", [](Json& index) { index["weight_map"] = Json::object(); }, "empty"},
-      {"file is a number", [](Json& index) { index["weight_map"]["a"] = 3; }, "name a file for tensor \"a\""},
+      {"file is a number", [](Json& index) { index["weight_map"]["a"] = 3; }, "name of a file for tensor \"a\""},
       {"parent folder", file_named("../secret.safetensors"), "plain file names"},
       {"absolute", file_named("/etc/x.safetensors"), "plain file names"},
       {"folder", file_named("sub/model.safetensors"), "plain file names"},
@@ -180,7 +180,9 @@ TEST_F(Weights, EveryLieOfAnIndexIsNamed) {
     write_file_atomic(index_path, dump_json(index));
     EXPECT_THAT(error_of(path()), testing::HasSubstr(entry.says)) << entry.name;
   }
-  for (const char* text : {"", "[]", "3", "{", "{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}", "\xff"}) {
+  for (const char* text :
+       {"{\"x\":[1:2],\"weight_map\":{}}", "{\"x\":[1,],\"weight_map\":{}}", "{\"x\":tru}", "{\"x\":-}", "{} {}", "",
+        "[]", "3", "{", "{\"weight_map\":{\"a\":\"x\",\"a\":\"y\"}}", "\xff"}) {
     write_file_atomic(index_path, text);
     EXPECT_THAT(error_of(path()), testing::HasSubstr("must")) << text;
   }

@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -21,7 +22,13 @@ using kernels::Scratch;
 
 constexpr int64_t kGroupFloats = 1 << 17;  // dequantised at one time by one thread: stays in its L2
 
+constexpr int64_t kFusedBlock = 64;
+
 enum class Rounding { none, half, bfloat16 };
+
+float to_bfloat16(float value) {
+  return formats::bfloat16_to_float(formats::float_to_bfloat16(value));
+}
 
 /// One quantised matrix with plain scales.
 struct Part {
@@ -39,9 +46,17 @@ struct Part {
                                             : Rounding::none;
   }
 
+  /// Codes alone, without scales, as bfloat16 values.
+  void decode_codes(int64_t first, int64_t n, float* out) const {
+    for (int64_t e = first; e < first + n; ++e) {
+      const unsigned byte = packed[static_cast<size_t>(e / 2)];
+      *out++ = to_bfloat16(formats::nf4_code()[e % 2 == 0 ? byte >> 4U : byte & 15U]);
+    }
+  }
+
   float rounded(float value) const {
     if (rounding == Rounding::half) return formats::half_to_float(formats::float_to_half(value));
-    if (rounding == Rounding::bfloat16) return formats::bfloat16_to_float(formats::float_to_bfloat16(value));
+    if (rounding == Rounding::bfloat16) return to_bfloat16(value);
     return value;
   }
 
@@ -68,12 +83,15 @@ struct Part {
 
 class FrozenNf4 final : public FrozenLinear {
  public:
-  explicit FrozenNf4(std::vector<formats::Nf4Tensor> tensors) : in_(tensors.at(0).shape.at(1)) {
+  FrozenNf4(std::vector<formats::Nf4Tensor> tensors, Nf4Arithmetic arithmetic) : in_(tensors.at(0).shape.at(1)) {
+    bool whole_blocks = true;
     for (auto& tensor : tensors) {
       AFINA_CHECK(tensor.shape.size() == 2 && tensor.shape[1] == in_, "[model.nf4] parts must have one width");
       out_ += tensor.shape[0];
       parts_.emplace_back(std::move(tensor));
+      whole_blocks = whole_blocks && in_ % kFusedBlock == 0 && parts_.back().block == kFusedBlock;
     }
+    fused_ = arithmetic == Nf4Arithmetic::bitsandbytes_cpu && whole_blocks;
   }
 
   int64_t in_features() const override { return in_; }
@@ -82,6 +100,7 @@ class FrozenNf4 final : public FrozenLinear {
   void forward(const at::Tensor& x_NI, at::Tensor& y_NO, float beta) const override {
     check_shape(x_NI, {-1, in_}, "x_NI");
     check_shape(y_NO, {x_NI.size(0), out_}, "y_NO");
+    if (fused_) return forward_fused(x_NI, y_NO, beta);
     product(x_NI, y_NO, beta, in_, out_, [this](int64_t panel, float* to) { forward_panel(panel, to); });
   }
 
@@ -114,11 +133,64 @@ class FrozenNf4 final : public FrozenLinear {
   }
 
  private:
-  void decode_row(int64_t row, int64_t column, int64_t n, float* out) const {
+  /// The part that holds a row, which becomes its row in there.
+  const Part& part_of(int64_t& row) const {
     size_t p = 0;
     for (; row >= parts_[p].rows; ++p)
       row -= parts_[p].rows;
-    parts_[p].decode(row * in_ + column, n, out);
+    return parts_[p];
+  }
+  void decode_row(int64_t row, int64_t column, int64_t n, float* out) const {
+    const Part& part = part_of(row);
+    part.decode(row * in_ + column, n, out);
+  }
+
+  /// bitsandbytes' order of additions: within a block pairs with the odd element first (VDPBF16PS), then the block's
+  /// sum times its scale. x and the codes are laid out with their pairs swapped, so that our chain of additions in the
+  /// order of k is that one.
+  void forward_fused(const at::Tensor& x_NI, at::Tensor& y_NO, float beta) const {
+    const int64_t n = x_NI.size(0);
+    Scratch scratch;
+    float* x = scratch.get(n * in_);
+    for (int64_t i = 0; i < n; ++i)
+      for (int64_t k = 0; k < in_; ++k)
+        x[i * in_ + (k ^ 1)] = to_bfloat16(x_NI.const_data_ptr<float>()[i * x_NI.stride(0) + k]);
+    parallel(kernels::panels(out_), [&](int64_t begin, int64_t end) {
+      for (int64_t panel = begin; panel < end; ++panel)
+        fused_panel(x, n, panel, y_NO, beta);
+    });
+  }
+
+  void fused_panel(const float* x, int64_t n, int64_t panel, at::Tensor& y_NO, float beta) const {
+    thread_local Scratch scratch;
+    const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, out_ - first);
+    float* codes = scratch.get(kPanel * in_ * 2 + 2 * n * kPanel);
+    float *packed = codes + kPanel * in_, *sums = packed + kPanel * in_, *totals = sums + n * kPanel;
+    for (int64_t o = 0; o < columns; ++o) {
+      int64_t row = first + o;
+      const Part& part = part_of(row);
+      part.decode_codes(row * in_, in_, codes + o * in_);
+      for (int64_t k = 0; k + 1 < in_; k += 2)
+        std::swap(codes[o * in_ + k], codes[o * in_ + k + 1]);
+    }
+    std::fill_n(totals, n * kPanel, 0.0F);
+    for (int64_t at = 0; at < in_; at += kFusedBlock) {
+      kernels::pack_b(codes + at, 1, in_, kFusedBlock, columns, packed, 0, 1);
+      kernels::gemm(
+          {.m = n, .n = columns, .k = kFusedBlock, .a = x + at, .a_row = in_, .b = packed, .c = sums, .ldc = kPanel});
+      for (int64_t o = 0; o < columns; ++o) {
+        int64_t row = first + o;
+        const Part& part = part_of(row);
+        const float scale = to_bfloat16(part.scales[static_cast<size_t>((row * in_ + at) / part.block)]);
+        for (int64_t i = 0; i < n; ++i)
+          totals[i * kPanel + o] = std::fma(sums[i * kPanel + o], scale, totals[i * kPanel + o]);
+      }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+      float* y = y_NO.data_ptr<float>() + i * y_NO.stride(0) + first;
+      for (int64_t o = 0; o < columns; ++o)
+        y[o] = to_bfloat16(totals[i * kPanel + o]) + (beta != 0.0F ? y[o] : 0.0F);
+    }
   }
 
   /// Outputs [panel*32, …) of every input.
@@ -167,6 +239,7 @@ class FrozenNf4 final : public FrozenLinear {
   }
 
   int64_t in_, out_ = 0;
+  bool fused_ = false;
   std::vector<Part> parts_;
 };
 
@@ -193,8 +266,8 @@ formats::Nf4Tensor own(const formats::Nf4View& view) {
   return out;
 }
 
-std::unique_ptr<FrozenLinear> make_frozen_nf4(std::vector<formats::Nf4Tensor> parts) {
-  return std::make_unique<FrozenNf4>(std::move(parts));
+std::unique_ptr<FrozenLinear> make_frozen_nf4(std::vector<formats::Nf4Tensor> parts, Nf4Arithmetic arithmetic) {
+  return std::make_unique<FrozenNf4>(std::move(parts), arithmetic);
 }
 
 }  // namespace afina::model

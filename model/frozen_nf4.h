@@ -13,7 +13,8 @@ namespace afina::model {
 
 /// parts: matrices [rows, in] of one in, stacked in their order (q, k, v of a fused site). Double-quantised scales are
 /// widened to fp32. Values equal formats::nf4_dequantize() bit for bit.
-std::unique_ptr<FrozenLinear> make_frozen_nf4(std::vector<formats::Nf4Tensor> parts);
+std::unique_ptr<FrozenLinear> make_frozen_nf4(std::vector<formats::Nf4Tensor> parts,
+                                              Nf4Arithmetic arithmetic = Nf4Arithmetic::fp32);
 /// A copy of what lies in a file.
 formats::Nf4Tensor own(const formats::Nf4View& view);
 

@@ -25,6 +25,7 @@ enum class BaseStorage { as_stored, nf4, nf4_double };
 struct LoadOptions {
   GemmBackend gemm = GemmBackend::packed;
   BaseStorage base_storage = BaseStorage::as_stored;
+  Nf4Arithmetic nf4_arithmetic = Nf4Arithmetic::fp32;
 };
 
 struct LayerWeights {

@@ -109,7 +109,7 @@ std::unique_ptr<FrozenLinear> read_site(const WeightSource& source, const std::v
       tensors.push_back(quantised(source, part, in, options.base_storage));
     }
   }
-  if (tensors.size() == parts.size()) return make_frozen_nf4(std::move(tensors));
+  if (tensors.size() == parts.size()) return make_frozen_nf4(std::move(tensors), options.nf4_arithmetic);
   return read_fused(source, parts, in, options.gemm);
 }
 

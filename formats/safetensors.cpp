@@ -29,7 +29,9 @@ std::string_view header_text(std::span<const std::byte> file, const std::string&
   if (file.size() < 8) refuse(where, cat("hold a safetensors header, but has only ", file.size(), " bytes."));
   const auto* bytes = reinterpret_cast<const char*>(file.data());
   const std::string_view start(bytes, 8);
-  if (start.substr(0, 4) == std::string_view("PK\3\4", 4) || start.substr(0, 1) == "\x80") {
+  // 0x80 also begins the length of a header of 128, 384, … bytes, whose upper half is zero.
+  const bool protocol = start[0] == '\x80' && start.substr(4) != std::string_view("\0\0\0\0", 4);
+  if (start.substr(0, 4) == std::string_view("PK\3\4", 4) || protocol) {
     refuse(where, "be a safetensors file, but looks like a pickle.",
            "convert it to safetensors; pickles run code and are never read");
   }

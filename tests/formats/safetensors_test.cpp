@@ -16,6 +16,18 @@ TensorView view(std::string name, DType dtype, std::vector<int64_t> shape, const
   return {std::move(name), dtype, std::move(shape), std::as_bytes(std::span(values))};
 }
 
+// A header of 640 bytes begins as a pickle does.
+TEST(Safetensors, AHeaderOfAnyLengthIsRead) {
+  const TempFolder folder;
+  const auto path = folder.path() / "a.safetensors";
+  const std::vector<float> values{1};
+  for (size_t length = 4; length <= 504; length += 4) {
+    write_safetensors(path, std::vector{view(std::string(length, 'a'), DType::f32, {1}, values),
+                                        view(std::string(length, 'b'), DType::f32, {1}, values)});
+    EXPECT_EQ(SafetensorsFile(path).tensors().size(), 2U) << length;
+  }
+}
+
 TEST(Safetensors, WritesWhatItReads) {
   const std::vector<float> weights{1, 2, 3, 4, 5, 6};
   const std::vector<uint16_t> halves{0x3F80, 0xC000};

@@ -91,8 +91,10 @@ class MaskBuilder {
   // Where the render changes when only this content does; then the next control token ends the turn.
   void train_by_difference(size_t i) {
     const std::string_view content = trimmed(messages_[i].content);
+    const OrderedJson json = message_json(messages_[i]);
+    if (!json.contains("content") || !json["content"].is_string()) refuse(i, "answer without a text content");
     std::vector<Message> changed(messages_.begin(), messages_.end());
-    changed[i].content.assign(1, content.starts_with("x") || content.ends_with("x") ? 'y' : 'x');
+    set_content(changed[i], content.starts_with("x") || content.ends_with("x") ? "y" : "x");
     const std::string other = template_.render(changed, options_).text;
     const std::string& text = render_.text;
     const size_t shorter = std::min(text.size(), other.size());
@@ -104,10 +106,7 @@ class MaskBuilder {
       ++tail;
     const size_t end = text.size() - tail;
     if (end < begin || trimmed(std::string_view(text).substr(begin, end - begin)) != content) {
-      throw DataError(cat("[message ", i,
-                          "] the chat template must show the assistant's answer once and unchanged, but "
-                          "does not, so there is no mask for it"),
-                      "use a template with {% generation %} blocks");
+      refuse(i, "answer");
     }
     TextRange answer{begin, end};
     const size_t next_people = next_people_after(end);
@@ -117,6 +116,12 @@ class MaskBuilder {
       break;
     }
     train(answer);
+  }
+
+  [[noreturn]] static void refuse(size_t i, const char* what) {
+    throw DataError(cat("[message ", i, "] the chat template must show the assistant's ", what,
+                        " once and unchanged, but does not, so there is no mask for it"),
+                    "use a template with {% generation %} blocks");
   }
 
   size_t next_people_after(size_t position) const {

@@ -25,12 +25,18 @@ class ControlCheck {
  public:
   ControlCheck(const Tokenizer& tokenizer, const ChatTemplate& chat_template, std::span<const Message> messages,
                const RenderOptions& options)
-      : tokenizer_(tokenizer), template_(chat_template), messages_(messages), options_(options) {
+      : tokenizer_(tokenizer), template_(chat_template), messages_(messages), harmless_options_(options) {
     for (const Message& message : messages)
       harmless_.push_back(message);
     for (Message& message : harmless_) {
+      message.extra = harmless(message.extra);
       // Blank content stays: templates ask whether there is any, and blanks spell nothing.
-      if (!is_blank(message.content)) message.content.assign(1, 'x');
+      if (!is_blank(message.content)) set_content(message, "x");
+    }
+    harmless_options_.tools = harmless(options.tools);
+    harmless_options_.variables = options.variables;
+    if (options.variables.contains("documents")) {
+      harmless_options_.variables["documents"] = harmless(options.variables["documents"]);
     }
   }
 
@@ -40,7 +46,7 @@ class ControlCheck {
     if (controls_among(spans) == expected) return;
     for (size_t i = 0; i < messages_.size(); ++i) {
       std::vector<Message> one = harmless_;
-      one[i].content = messages_[i].content;
+      one[i] = messages_[i];
       if (controls_of(one) != expected) fail(cat("[message ", i, "]"));
     }
     fail("[chat]");
@@ -61,52 +67,60 @@ class ControlCheck {
     return ids;
   }
 
+  // Texts that spell a control token become "x"; others stay, since templates ask for types and names.
+  OrderedJson harmless(const OrderedJson& json) const {
+    if (json.is_string()) {
+      const std::string text = json.get<std::string>();
+      if (!is_valid_utf8(text)) return json;
+      const auto ids = tokenizer_.encode(text, {.parse_special = true});
+      const bool spells = std::any_of(ids.begin(), ids.end(), [&](int32_t id) { return tokenizer_.is_special(id); });
+      return spells ? OrderedJson("x") : json;
+    }
+    OrderedJson out = json;
+    if (json.is_structured()) {
+      for (OrderedJson& item : out)
+        item = harmless(item);
+    }
+    return out;
+  }
+
   std::vector<int32_t> controls_of(const std::vector<Message>& messages) const {
-    const RenderedChat render = template_.render(messages, options_);
+    const RenderedChat render = template_.render(messages, harmless_options_);
     return controls_among(tokenizer_.encode_marked(render.text, render.from_people));
   }
 
   const Tokenizer& tokenizer_;
   const ChatTemplate& template_;
   std::span<const Message> messages_;
-  const RenderOptions& options_;
+  RenderOptions harmless_options_;
   std::vector<Message> harmless_;
 };
 
-// Tool descriptions reach the render through tojson, which loses marks; they have no business with control tokens.
-void check_tools(const Tokenizer& tokenizer, const OrderedJson& tools) {
-  if (tools.is_null()) return;
-  for (const int32_t id : tokenizer.encode(dump_json(tools), {.parse_special = true})) {
-    if (tokenizer.is_special(id)) {
-      throw DataError(cat("[tools] must spell no control token, but spell '", tokenizer.token_bytes(id), "'"));
-    }
-  }
-}
-
 }  // namespace
 
-ChatEncoder::ChatEncoder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const ChatTemplate> chat_template)
-    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)) {
+ChatEncoder::ChatEncoder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const ChatTemplate> chat_template,
+                         std::shared_ptr<const ChatTemplate> tool_template)
+    : tokenizer_(std::move(tokenizer)), template_(std::move(chat_template)), tool_template_(std::move(tool_template)) {
   AFINA_CHECK(tokenizer_ != nullptr && template_ != nullptr, "a chat encoder needs a tokenizer and a template");
 }
 
 EncodedChat ChatEncoder::encode(std::span<const Message> messages, const ChatOptions& options) const {
   const RenderOptions how = render_options(options);
-  if (!options.parse_special) check_tools(*tokenizer_, options.tools);
-  RenderedChat render = template_->render(messages, how);
+  const ChatTemplate& chosen = tool_template_ != nullptr && !options.tools.is_null() ? *tool_template_ : *template_;
+  RenderedChat render = chosen.render(messages, how);
   if (const size_t at = find_invalid_utf8(render.text); at != std::string::npos) {
     throw DataError(cat("[chat template] a render must be UTF-8, but byte ", at, " is not"));
   }
   const std::vector<TokenSpan> spans = options.parse_special
                                            ? tokenizer_->encode_spans(render.text, {.parse_special = true})
                                            : tokenizer_->encode_marked(render.text, render.from_people);
-  if (!options.parse_special) ControlCheck(*tokenizer_, *template_, messages, how).require(spans);
+  if (!options.parse_special) ControlCheck(*tokenizer_, chosen, messages, how).require(spans);
   EncodedChat chat;
   chat.ids.reserve(spans.size());
   for (const TokenSpan& span : spans)
     chat.ids.push_back(span.id);
   if (options.with_mask && !options.add_generation_prompt) {
-    chat.assistant_mask = assistant_mask(*tokenizer_, *template_, messages, how, render, spans);
+    chat.assistant_mask = assistant_mask(*tokenizer_, chosen, messages, how, render, spans);
   } else {
     chat.assistant_mask.assign(spans.size(), 0);
   }

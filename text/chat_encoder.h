@@ -36,11 +36,13 @@ struct EncodedChat {
 /// Holds shared, immutable parts; copyable; any thread may use it.
 class ChatEncoder {
  public:
-  ChatEncoder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const ChatTemplate> chat_template);
+  /// tool_template: used where a chat brings tools, as transformers uses the template named tool_use; may be null.
+  ChatEncoder(std::shared_ptr<const Tokenizer> tokenizer, std::shared_ptr<const ChatTemplate> chat_template,
+              std::shared_ptr<const ChatTemplate> tool_template = nullptr);
 
   /// Throws DataError: an empty conversation, a template that refuses the messages, no mask (its prefixes do not
   /// agree), or control tokens that differ from those of the same chat with every content replaced by "x" (message
-  /// named).
+  /// named); texts in tool calls, parts, tools and documents are replaced where they spell a control token.
   EncodedChat encode(std::span<const Message> messages, const ChatOptions& options = {}) const;
 
   const Tokenizer& tokenizer() const { return *tokenizer_; }
@@ -49,6 +51,7 @@ class ChatEncoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const ChatTemplate> template_;
+  std::shared_ptr<const ChatTemplate> tool_template_;
 };
 
 }  // namespace afina::text

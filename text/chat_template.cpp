@@ -35,6 +35,13 @@ OrderedJson message_json(const Message& message) {
   return json;
 }
 
+void set_content(Message& message, const std::string& content) {
+  message.content = content;
+  if (message.extra.is_object() && message.extra.contains("content") && message.extra["content"].is_string()) {
+    message.extra["content"] = content;
+  }
+}
+
 struct ChatTemplate::State {
   JinjaTemplate jinja;
 };
@@ -60,7 +67,8 @@ RenderedChat ChatTemplate::render(std::span<const Message> messages, const Rende
     variables[name] = token;
   variables["tools"] = options.tools;
   variables["documents"] = nullptr;
-  variables["date_string"] = date.format("%d %b %Y");
+  // Templates with a clock make their own date text, in their own form.
+  if (source_.find("strftime_now") == std::string::npos) variables["date_string"] = date.format("%d %b %Y");
   for (const auto& [name, value] : options.variables.items())
     variables[name] = value;
   variables["add_generation_prompt"] = options.add_generation_prompt;

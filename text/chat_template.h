@@ -26,13 +26,16 @@ struct Message {
 
 /// The message as templates see it: {"role", "content", …}.
 OrderedJson message_json(const Message& message);
+/// Replaces the content, in `extra` too where it has a text there.
+void set_content(Message& message, const std::string& content);
 
 /// The date every template sees unless the caller gives another: the default of Llama 3.1's own template.
 inline constexpr const char* kFrozenDate = "2024-07-26";
 
 struct RenderOptions {
   bool add_generation_prompt = false;
-  /// ISO date (UTC) behind strftime_now and date_string. Record it with whatever you store of the render.
+  /// ISO date (UTC) behind strftime_now, and behind date_string in templates without strftime_now. Record it with
+  /// whatever you store of the render.
   std::string date = kFrozenDate;
   /// TRL's `tools` list; null for none.
   OrderedJson tools = nullptr;

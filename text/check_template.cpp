@@ -27,6 +27,7 @@ class TemplateCheck {
     check_end_of_turn(encoded);
     check_spelled_tokens(chat);
     check_prompt(chat, encoder, encoded);
+    check_date(chat);
     check_injection(encoder);
     return std::move(findings_);
   }
@@ -85,10 +86,22 @@ class TemplateCheck {
           "see different tokens.");
     }
     const auto bos = tokenizer_.bos_id();
+    if (bos && whole.ids.size() > 1 && whole.ids[0] == *bos && whole.ids[1] == *bos) {
+      findings_.push_back(cat("A chat begins with ", name(*bos), " twice."));
+    }
     const auto plain = tokenizer_.encode("a", {.add_special = true});
     if (bos && plain.front() == *bos && (whole.ids.empty() || whole.ids.front() != *bos)) {
       findings_.push_back(cat("The tokenizer begins plain text with ", name(*bos), ", but the template does not."));
     }
+  }
+
+  // Llama 3.1's always-there system block. Programs that drop it or put their own day serve what was not trained.
+  void check_date(const std::vector<Message>& chat) {
+    RenderOptions other;
+    other.date = "1999-12-31";
+    if (template_.render(chat).text == template_.render(chat, other).text) return;
+    findings_.push_back(cat("The template writes a date into every chat. Training uses ", kFrozenDate,
+                            " unless told otherwise; serving must keep that block and give the same date."));
   }
 
   void check_injection(const ChatEncoder& encoder) {
@@ -107,6 +120,16 @@ class TemplateCheck {
 };
 
 }  // namespace
+
+bool masks_answers(const TextStack& stack) {
+  if (stack.chat_template == nullptr) return false;
+  try {
+    const EncodedChat chat = stack.encoder().encode(std::vector<Message>{{"user", "a"}, {"assistant", "b"}});
+    return std::find(chat.assistant_mask.begin(), chat.assistant_mask.end(), 1) != chat.assistant_mask.end();
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 std::vector<std::string> check_template(const TextStack& stack) {
   if (stack.chat_template == nullptr) return {"The model carries no chat template."};

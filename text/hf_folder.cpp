@@ -29,20 +29,28 @@ std::string token_text(const Json& value) {
   return "";
 }
 
-// A string, or a list of named templates of which "default" is meant.
-std::string template_text(const Json& config, const std::string& where) {
-  if (!config.contains("chat_template") || config["chat_template"].is_null()) return "";
+// A string, or a list of named templates: "default" and, for chats with tools, "tool_use".
+void read_templates(const Json& config, const std::string& where, HfTextFiles& files) {
+  if (!config.contains("chat_template") || config["chat_template"].is_null()) return;
   const Json& value = config["chat_template"];
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_array()) {
-    for (const auto& item : value) {
-      if (item.is_object() && item.value("name", Json()) == "default" && item.contains("template") &&
-          item["template"].is_string()) {
-        return item["template"].get<std::string>();
-      }
-    }
+  if (value.is_string()) {
+    files.chat_template = value.get<std::string>();
+    return;
   }
-  throw DataError(cat("[", where, "] chat_template must be text or a list with one named 'default', but is neither"));
+  const auto named = [&](const char* name) {
+    if (value.is_object()) return value.value(name, Json());
+    for (const auto& item : value) {
+      if (item.is_object() && item.value("name", Json()) == name) return item.value("template", Json());
+    }
+    return Json();
+  };
+  const Json plain = value.is_structured() ? named("default") : Json();
+  const Json tools = value.is_structured() ? named("tool_use") : Json();
+  if (!plain.is_string()) {
+    throw DataError(cat("[", where, "] chat_template must be text or a list with one named 'default', but is neither"));
+  }
+  files.chat_template = plain.get<std::string>();
+  if (tools.is_string()) files.tool_template = tools.get<std::string>();
 }
 
 void read_eos(const Json& config, const std::string& where, std::vector<int32_t>& ids) {
@@ -63,15 +71,19 @@ HfTextFiles read_hf_text_files(const std::filesystem::path& folder) {
   HfTextFiles files;
   const auto config_path = folder / "tokenizer_config.json";
   const Json config = read_object(config_path);
-  for (const char* name : {"bos_token", "eos_token", "pad_token", "unk_token"}) {
+  for (const char* name :
+       {"bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token"}) {
     const std::string text = config.contains(name) ? token_text(config[name]) : "";
     if (!text.empty()) files.special_tokens[name] = text;
   }
   files.add_bos = config.value("add_bos_token", Json()) == true;
-  files.chat_template = template_text(config, config_path.string());
+  read_templates(config, config_path.string(), files);
   std::error_code ignored;
   if (const auto path = folder / "chat_template.jinja"; std::filesystem::exists(path, ignored)) {
     files.chat_template = read_file(path, kMaxConfigBytes);
+    files.tool_template.clear();
+    const auto more = folder / "additional_chat_templates" / "tool_use.jinja";
+    if (std::filesystem::exists(more, ignored)) files.tool_template = read_file(more, kMaxConfigBytes);
   }
   for (const char* name : {"generation_config.json", "config.json"}) {
     if (files.eos_ids.empty()) read_eos(read_object(folder / name), (folder / name).string(), files.eos_ids);

@@ -12,6 +12,7 @@ namespace afina::text {
 struct HfTextFiles {
   std::map<std::string, std::string> special_tokens;  ///< "bos_token" → text, from tokenizer_config.json
   std::string chat_template;                          ///< "" where there is none
+  std::string tool_template;                          ///< the one named tool_use, for chats with tools; "" for none
   std::vector<int32_t> eos_ids;                       ///< generation_config.json, else config.json
   bool add_bos = false;                               ///< tokenizer_config.json's add_bos_token
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A Jinja template in transformers' dialect behind a small interface: llama.cpp's engine (common/jinja, MIT) with
-// limits that a hostile template meets. Knows nothing of chats beyond "messages[i].content is what people wrote".
+// A Jinja template as transformers sets jinja2 up: an immutable sandbox with trim_blocks and lstrip_blocks, loop
+// controls,
+// {% generation %}, tojson as json.dumps, raise_exception and strftime_now. Our own interpreter, equal to jinja2 3.1
+// render for render (docs/decisions.md), with limits that a hostile template meets, and with the text that people wrote
+// marked through every operation. Not here: includes, imports and inheritance, which transformers gives no loader.
 #pragma once
 #include <functional>
 #include <memory>
@@ -12,18 +15,18 @@
 
 namespace afina::text {
 
-/// Limits of one template and one render. Steps are statements executed; a value is a string or list made by an
-/// operator. Not bounded before they run: single filter calls (join, replace, indent) on values within the limits.
+/// Limits of one template and one render. A step is a node evaluated, or work on 16 characters or items.
 struct JinjaLimits {
   size_t source_bytes = size_t{1} << 20;
-  size_t block_tokens = 1000;  ///< inside one {{ }} or {% %}
-  size_t nesting = 128;        ///< brackets, and statements in statements; `elif` counts as one level
-  size_t steps = 2'000'000;
-  size_t output_bytes = size_t{64} << 20;
-  size_t value_bytes = size_t{64} << 20;
-  size_t range_length = 100'000;
-  size_t stack_bytes = size_t{2} << 20;  ///< recursion of macros
-  double seconds = 10;
+  size_t block_tokens = 4000;  ///< inside one {{ }} or {% %}
+  size_t nesting = 128;        ///< brackets and operators, and statements in statements; `elif` counts as one level
+  size_t steps = 20'000'000;
+  size_t value_characters = size_t{16} << 20;  ///< of one text
+  size_t value_items = size_t{1} << 20;        ///< of one list
+  size_t held_bytes = size_t{160} << 20;       ///< values alive at one time; a character takes 4
+  size_t range_length = 100'000;               ///< as jinja2's sandbox
+  size_t stack_bytes = size_t{2} << 20;        ///< recursion of macros and values
+  double seconds = 10;                         ///< wall clock, behind the steps
 };
 
 class JinjaTemplate {
@@ -42,8 +45,8 @@ class JinjaTemplate {
   JinjaTemplate(JinjaTemplate&&) noexcept;
   JinjaTemplate& operator=(JinjaTemplate&&) noexcept;
 
-  /// variables: an object; in its "messages", string values under "content" are marked as from people. Throws DataError
-  /// where the template raises an exception, fails or meets a limit. Any thread.
+  /// variables: an object; all strings of its "messages" (but roles), "tools" and "documents" are marked as from
+  /// people. Throws DataError where the template raises an exception, fails or meets a limit. Any thread.
   Rendered render(const OrderedJson& variables, const Clock& strftime_now) const;
   /// The template has {% generation %} blocks.
   bool marks_generation() const;

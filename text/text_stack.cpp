@@ -22,16 +22,19 @@ std::map<std::string, std::string> special_tokens(const Tokenizer& tokenizer) {
   return tokens;
 }
 
-TextStack make_stack(Tokenizer tokenizer, const std::string& template_source,
-                     std::map<std::string, std::string> named_tokens, const std::string& where) {
+TextStack make_stack(Tokenizer tokenizer, const HfTextFiles& files, const std::string& where) {
   TextStack stack;
   auto tokens = special_tokens(tokenizer);
-  for (auto& [name, token] : named_tokens)
+  for (const auto& [name, token] : files.special_tokens)
     tokens[name] = token;
   stack.tokenizer = std::make_shared<const Tokenizer>(std::move(tokenizer));
-  if (template_source.empty()) return stack;
   try {
-    stack.chat_template = std::make_shared<const ChatTemplate>(template_source, std::move(tokens));
+    if (!files.chat_template.empty()) {
+      stack.chat_template = std::make_shared<const ChatTemplate>(files.chat_template, tokens);
+    }
+    if (!files.tool_template.empty()) {
+      stack.tool_template = std::make_shared<const ChatTemplate>(files.tool_template, tokens);
+    }
   } catch (const ModelError& error) {
     throw ModelError(cat("[", where, "] ", error.what()));
   }
@@ -44,18 +47,22 @@ ChatEncoder TextStack::encoder() const {
   if (chat_template == nullptr) {
     throw ModelError("[model] must carry a chat template, but carries none", "give one as chat_template.jinja");
   }
-  return ChatEncoder(tokenizer, chat_template);
+  return ChatEncoder(tokenizer, chat_template, tool_template);
 }
 
 TextStack load_text_stack(const std::filesystem::path& path) {
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
-    const HfTextFiles files = read_hf_text_files(path);
-    return make_stack(load_hf_tokenizer(path), files.chat_template, files.special_tokens, path.string());
+    return make_stack(load_hf_tokenizer(path), read_hf_text_files(path), path.string());
+  }
+  if (path.extension() == ".json") {
+    return make_stack(load_tokenizer_json(path), read_hf_text_files(path.parent_path()), path.string());
   }
   const formats::GgufFile file(path);
-  const std::string source(file.find_string("tokenizer.chat_template").value_or(""));
-  return make_stack(load_gguf_tokenizer(file), source, {}, path.string());
+  HfTextFiles files;
+  files.chat_template = file.find_string("tokenizer.chat_template").value_or("");
+  files.tool_template = file.find_string("tokenizer.chat_template.tool_use").value_or("");
+  return make_stack(load_gguf_tokenizer(file), files, path.string());
 }
 
 }  // namespace afina::text

@@ -106,9 +106,10 @@ TEST(ChatEncoder, joins_no_control_token_from_the_template_and_peoples_text) {
   EXPECT_EQ(std::count(chat.ids.begin(), chat.ids.end(), kToyEnd), 1);
 }
 
-// The control of the two tests above: a template that loses the marks must be refused, not believed.
-TEST(ChatEncoder, fails_closed_and_names_the_message_when_a_template_hides_where_text_came_from) {
-  const auto encoder = encoder_of("{% for m in messages %}{{ m.content | tojson }}<|im_end|>{% endfor %}");
+// The control of the two tests above: a template that writes control tokens because of what people wrote.
+TEST(ChatEncoder, fails_closed_and_names_the_message_whose_text_changes_the_control_tokens) {
+  const auto encoder = encoder_of(
+      "{% for m in messages %}{{ m.content }}{% if 'end' in m.content %}<|im_end|>{% endif %}<|im_end|>{% endfor %}");
   const std::vector<Message> messages = {{"user", "hola"}, {"user", "<|im_end|>"}, {"user", "chau"}};
   try {
     encoder.encode(messages);
@@ -120,13 +121,31 @@ TEST(ChatEncoder, fails_closed_and_names_the_message_when_a_template_hides_where
   EXPECT_NO_THROW(encoder.encode(std::vector<Message>{{"user", "hola"}}));
 }
 
-TEST(ChatEncoder, refuses_tools_that_spell_control_tokens) {
-  const auto encoder = encoder_of("{{ tools | tojson }}{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}");
+TEST(ChatEncoder, takes_tools_tool_calls_and_parts_that_spell_control_tokens_as_text) {
+  const auto encoder = encoder_of(
+      "{{ tools | tojson }}{% for m in messages %}{{ m.content }}{{ m.tool_calls | default([]) | tojson }}<|im_end|>"
+      "{% endfor %}");
+  Message call{"assistant", ""};
+  call.extra = {{"content", {{{"type", "text"}, {"text", "<|im_end|>"}}}},
+                {"tool_calls", {{{"name", "<|im_end|>"}, {"<|im_end|>", 1}}}}};
+  const std::vector<Message> messages = {{"user", "hola"}, call};
+  const OrderedJson tools = {{{"name", "<|im_end|>"}}};
+  const auto count = [&](const ChatOptions& options) {
+    const EncodedChat chat = encoder.encode(messages, options);
+    return std::count(chat.ids.begin(), chat.ids.end(), kToyEnd);
+  };
+  EXPECT_EQ(count({.with_mask = false, .tools = tools}), 2);
+  EXPECT_EQ(count({.parse_special = true, .with_mask = false, .tools = tools}), 6);
+}
+
+TEST(ChatEncoder, uses_the_tool_template_where_the_chat_brings_tools) {
+  const auto of = [](const char* source) {
+    return std::make_shared<const ChatTemplate>(source, std::map<std::string, std::string>{});
+  };
+  const ChatEncoder encoder(toy_tokenizer(), of("plain"), of("tools"));
   const std::vector<Message> messages = {{"user", "hola"}};
-  const OrderedJson good = {{{"name", "hora"}}};
-  const OrderedJson bad = {{{"name", "<|im_end|>"}}};
-  EXPECT_NO_THROW(encoder.encode(messages, {.tools = good}));
-  EXPECT_THROW(encoder.encode(messages, {.tools = bad}), DataError);
+  EXPECT_EQ(encoder.encode(messages).text, "plain");
+  EXPECT_EQ(encoder.encode(messages, {.tools = {{{"name", "f"}}}}).text, "tools");
 }
 
 TEST(ChatEncoder, refuses_chats_that_are_none) {
@@ -141,11 +160,15 @@ TEST(ChatEncoder, refuses_chats_that_are_none) {
 }
 
 TEST(ChatEncoder, gives_the_date_and_variables_to_the_template_and_records_the_date) {
-  const auto encoder = encoder_of("{{ date_string }} {{ strftime_now('%Y') }} {{ tono }}");
+  const auto encoder = encoder_of("{{ date_string }} {{ tono }}");
   const EncodedChat chat =
       encoder.encode(std::vector<Message>{{"user", "x"}}, {.date = "2026-11-21", .variables = {{"tono", "breve"}}});
-  EXPECT_EQ(chat.text, "21 Nov 2026 2026 breve");
+  EXPECT_EQ(chat.text, "21 Nov 2026 breve");
   EXPECT_EQ(chat.date, "2026-11-21");
+  // As transformers: a template with a clock is not given the date as well.
+  const EncodedChat clock = encoder_of("{{ date_string is defined }} {{ strftime_now('%Y-%m') }}")
+                                .encode(std::vector<Message>{{"user", "x"}}, {.date = "2026-11-21"});
+  EXPECT_EQ(clock.text, "False 2026-11");
 }
 
 std::string findings(const std::string& source, Tokenizer::Vocabulary vocabulary = toy_vocabulary()) {
@@ -175,6 +198,42 @@ TEST(CheckTemplate, finds_the_end_of_turn_trap) {
   EXPECT_THAT(findings(source, unknown_end), HasSubstr("generation does not stop there"));
 }
 
+// pad == eos (unsloth#416): masks go by place, so the end of a turn is trained whatever pads.
+TEST(CheckTemplate, trains_the_end_of_turn_though_it_also_pads) {
+  auto vocabulary = toy_vocabulary();
+  vocabulary.eos_id = kToyEnd;
+  vocabulary.pad_id = kToyEnd;
+  EXPECT_EQ(findings(kChatMl, vocabulary), "");
+  const ChatEncoder encoder(std::make_shared<const Tokenizer>(std::move(vocabulary)),
+                            std::make_shared<const ChatTemplate>(kChatMl, std::map<std::string, std::string>{}));
+  EXPECT_EQ(trained(encoder, kTwoTurns), " uno <|im_end|>|dos<|im_end|>");
+}
+
+TEST(CheckTemplate, finds_a_doubled_bos_but_none_where_the_template_alone_writes_it) {
+  auto vocabulary = toy_vocabulary();
+  vocabulary.bos_id = kToyText;
+  const std::string once = std::string("<|endoftext|>") + kChatMl;
+  EXPECT_EQ(findings(once, vocabulary).find("twice"), std::string::npos);
+  EXPECT_THAT(findings("<|endoftext|>" + once, vocabulary), HasSubstr("twice"));
+}
+
+TEST(CheckTemplate, finds_a_date_that_every_chat_is_given) {
+  EXPECT_THAT(findings("<|im_start|>system\n{{ date_string }}<|im_end|>" + std::string(kChatMl)), HasSubstr("a date"));
+  EXPECT_EQ(findings("{% set unused = strftime_now('%Y') %}" + std::string(kChatMl)), "");
+}
+
+TEST(CheckTemplate, knows_templates_on_which_training_is_senseless) {
+  const auto masks = [](const char* source) {
+    return masks_answers(
+        {toy_tokenizer(), std::make_shared<const ChatTemplate>(source, std::map<std::string, std::string>{})});
+  };
+  EXPECT_TRUE(masks(kChatMl));
+  EXPECT_FALSE(
+      masks("{% for m in messages %}{% generation %}{% endgeneration %}{{ m.content }}<|im_end|>{% endfor %}"));
+  EXPECT_FALSE(masks("{{ raise_exception('no') }}"));
+  EXPECT_FALSE(masks_answers({toy_tokenizer(), nullptr}));
+}
+
 TEST(CheckTemplate, finds_turns_without_end_tokens_outside_the_vocabulary_and_prompts_that_differ) {
   EXPECT_THAT(findings("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"),
               HasSubstr("no control token"));
@@ -183,8 +242,10 @@ TEST(CheckTemplate, finds_turns_without_end_tokens_outside_the_vocabulary_and_pr
   EXPECT_THAT(findings("{% for m in messages %}{{ m.content }}<|im_end|>{% endfor %}"
                        "{% if add_generation_prompt %}<|im_start|>model\n{% endif %}"),
               HasSubstr("generation prompt differs"));
-  EXPECT_THAT(findings("{% for m in messages %}{{ m.content | tojson }}<|im_end|>{% endfor %}"),
-              HasSubstr("is refused: [message 0]"));
+  EXPECT_THAT(
+      findings("{% for m in messages %}{{ m.content }}{% if 'end' in m.content %}<|im_end|>{% endif %}<|im_end|>"
+               "{% endfor %}"),
+      HasSubstr("is refused: [message 0]"));
   EXPECT_THAT(findings("{{ raise_exception('no') }}"), HasSubstr("'no'"));
   EXPECT_EQ(check_template({toy_tokenizer(), nullptr}).size(), 1u);
 }

@@ -121,7 +121,8 @@ TEST(Llama31Chat, gives_the_reference_ids) {
 
   // The trap of base vocabularies: end of text and end of turn differ.
   const auto findings = check_template(llama);
-  ASSERT_EQ(findings.size(), 1u);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_NE(findings[1].find("writes a date into every chat"), std::string::npos);
   EXPECT_NE(findings[0].find("'<|eot_id|>' (128009), but the model names '<|end_of_text|>' (128001)"),
             std::string::npos);
 }

@@ -20,19 +20,9 @@ OrderedJson golden_templates() {
   return parse_ordered_json(read_file(golden_path("text/templates.json")), "templates.json");
 }
 
-// jinja2 escapes what is added to |safe text (markupsafe); the engine has no such type.
-bool is_known_difference(const std::string& name, const std::string& conversation) {
-  return name == "meetkai-functionary-medium-v3.1.jinja" && conversation == "tools";
-}
-// jinja2 refuses to call what is undefined; the engine takes it as empty.
-bool is_known_to_render(const std::string& name) {
-  return name == "fireworks-ai-llama-3-firefunction-v2.jinja";
-}
-
-TEST(JinjaTemplate, renders_what_jinja2_renders_but_for_named_exceptions) {
+TEST(JinjaTemplate, renders_and_refuses_exactly_what_jinja2_renders_and_refuses) {
   const OrderedJson golden = golden_templates();
   size_t equal = 0;
-  size_t different = 0;
   size_t refused = 0;
   for (const auto& [name, entry] : golden["templates"].items()) {
     const std::string source = read_file(template_folder() / name);
@@ -46,19 +36,17 @@ TEST(JinjaTemplate, renders_what_jinja2_renders_but_for_named_exceptions) {
       variables["add_generation_prompt"] = render["add_generation_prompt"];
       variables["tools"] = conversation == "tools" ? golden["tools"] : OrderedJson(nullptr);
       const auto ours = [&] { return jinja.render(variables, [](const std::string&) { return "21 Nov 2026"; }).text; };
-      if (!render.contains("error")) {
-        const bool same = ours() == render["text"].get<std::string>();
-        ++(same ? equal : different);
-        EXPECT_EQ(same, !is_known_difference(name, conversation)) << name << " " << conversation;
-      } else if (!is_known_to_render(name)) {
+      if (render.contains("error")) {
         ++refused;
         EXPECT_THROW(ours(), DataError) << name << " " << conversation;
+      } else {
+        ++equal;
+        EXPECT_EQ(ours(), render["text"].get<std::string>()) << name << " " << conversation;
       }
     }
   }
-  EXPECT_EQ(equal, 274u);
-  EXPECT_EQ(different, 2u);
-  EXPECT_EQ(refused, 12u);
+  EXPECT_EQ(equal + refused, 296u);
+  EXPECT_EQ(refused, 20u);
 }
 
 TEST(JinjaTemplate, parses_every_template_that_llama_cpp_ships_within_its_limits) {

@@ -36,10 +36,37 @@ TEST(JinjaTemplate, keeps_marks_through_trim_and_concatenation) {
   EXPECT_EQ(out.from_people, (std::vector<TextRange>{{1, 5}}));
 }
 
+TEST(JinjaTemplate, keeps_marks_wherever_text_goes_and_gives_none_to_roles) {
+  const OrderedJson variables = {
+      {"messages",
+       {{{"role", "tool"}, {"name", "Eva"}, {"content", {{{"type", "text"}, {"text", "a b"}}}}, {"x", {{"k", "v"}}}}}},
+      {"tools", {{{"name", "hora"}}}}};
+  const auto marked = [&](const std::string& source) {
+    const auto out = render(source, variables);
+    std::string all;
+    for (const TextRange& range : out.from_people)
+      all += (all.empty() ? "" : "|") + out.text.substr(range.begin, range.end - range.begin);
+    return all;
+  };
+  EXPECT_EQ(marked("{{ messages[0].role }}"), "");
+  EXPECT_EQ(marked("<{{ messages[0].name|upper }}>"), "EVA");
+  EXPECT_EQ(marked("{{ messages[0].content[0].text.split(' ')|join('-') }}"), "a|b");
+  EXPECT_EQ(marked("{{ '%s!' % messages[0].name }}{{ '{}?'.format(messages[0].name) }}"), "Eva|Eva");
+  EXPECT_EQ(marked("{{ messages[0].x|tojson }}"), "k|v");
+  EXPECT_EQ(marked("{{ [messages[0].name] }}"), "Eva");
+  EXPECT_EQ(marked("{{ messages[0].name|replace('v', '--') }}"), "E|a");
+  EXPECT_EQ(marked("{% macro f(x) %}({{ x }}){% endmacro %}{{ f(messages[0].name)|indent }}"), "Eva");
+  EXPECT_EQ(marked("{{ messages[0].name[::-1] }}{{ messages[0].name|e }}"), "avEEva");
+  EXPECT_EQ(marked("{{ tools[0]|tojson }}"), "name|hora");
+  EXPECT_EQ(marked("{% for k in messages[0].x %}{{ k }}{% endfor %}"), "k");
+}
+
 TEST(JinjaTemplate, cuts_generation_tags_out_and_gives_their_ranges) {
   const auto out = render("a{% generation %}bc{% endgeneration %}d{%- generation -%} e {%- endgeneration -%}f");
   EXPECT_EQ(out.text, "abcdef");
   EXPECT_EQ(out.generation, (std::vector<TextRange>{{1, 3}, {4, 5}}));
+  EXPECT_EQ(render("{% macro f() %}{% generation %}x{% endgeneration %}{% endmacro %}<{{ f()|upper }}>").generation,
+            (std::vector<TextRange>{{1, 2}}));
   EXPECT_TRUE(JinjaTemplate("{% generation %}{% endgeneration %}").marks_generation());
 }
 
@@ -59,7 +86,7 @@ TEST(JinjaTemplate, quotes_what_the_template_says_when_it_refuses) {
 TEST(JinjaTemplate, refuses_what_is_no_template) {
   for (const char* source : {"", "{% if %}", "{{ a", "{% for x in y %}", "{% nonsense %}", "{{ 'a }}", "{% set x %}",
                              "{{ f( }}", "{{ [1, }}", "{{ {'a': }}", "{% macro %}", "{%", "{{ 99999999999999999999 }}",
-                             "\xff", "{% endif %}", "{{ 'a\\"}) {
+                             "{% do x %}", "{{ a is b is c }}", "{% raw %}", "\xff", "{% endif %}", "{{ 'a\\"}) {
     EXPECT_THROW(JinjaTemplate{std::string(source)}, ModelError) << source;
   }
 }
@@ -90,39 +117,74 @@ struct Hostile {
   const char* limit;
 };
 
+// Under the limits that every template meets, not under tighter ones.
 TEST(JinjaTemplate, stops_templates_that_would_not_end_or_would_fill_memory) {
   const Hostile hostile[] = {
       {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "deep"},
       {"{% macro f() %}{% if true %}{{ g() }}{% endif %}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}",
        ""},
-      {"{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}x{% endfor %}", ""},
-      {"{% for a in range(1000) %}{% for b in range(1000) %}{% for c in range(1000) %}x{% endfor %}{% endfor %}"
+      {"{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}x{% endfor %}", "steps"},
+      {"{% for a in range(10000) %}{% for b in range(10000) %}{% for c in range(10000) %}x{% endfor %}{% endfor %}"
        "{% endfor %}",
        "steps"},
       {"{% for a in range(1000000000) %}{% endfor %}", "ranges"},
       {"{% for a in range(0, -1000000000, -1) %}{% endfor %}", "ranges"},
-      {"{{ 'x' * 1000000000 }}", "values"},
+      {"{{ 'x' * 10**9 }}", "values"},
       {"{{ 1000000000 * 'x' }}", "values"},
-      {"{{ 'x' * (1000 * 1000 * 1000) }}", "values"},
+      {"{{ [0] * 10**9 }}", "items"},
+      {"{{ 'x'.center(10**9) }}{{ 'x'|center(10**9) }}", "values"},
+      {"{{ 'x'.ljust(10**12) }}", "values"},
+      {"{{ 'x'.zfill(10**9) }}", "values"},
+      {"{{ '%1000000000d' % 1 }}", "values"},
+      {"{{ '{:>1000000000}'.format(1) }}", "values"},
+      {"{{ 'a'|indent(10**10, true) }}", "values"},
+      {"{{ [1]|tojson(indent=10**10) }}", "values"},
+      {"{% set x = 'x' * 10**6 %}{{ x.replace('x', x) }}", "values"},
+      {"{% set x = 'x' * 10**6 %}{{ x|replace('', x) }}", "values"},
+      {"{% set x = 'x' * 10**6 %}{{ x|join(x) }}", ""},
+      {"{{ ('x' * 10**7)|list }}", "items"},
+      {"{{ ('x ' * 4000000).split() }}", "items"},
+      {"{% set x = 'a' * 10**6 %}{% for i in range(100000) %}{{ (x ~ 'b') in x }}{% endfor %}", "steps"},
       {"{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
-       "values"},
-      {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", "values"},
-      {"{% set x = 'x' * 100000 %}{% for i in range(1000) %}{{ x }}{% endfor %}", "output"},
+       ""},
+      {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}", ""},
+      {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}",
+       ""},
+      {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}"
+       "{{ ns.x == ns.x ~ '' }}{{ ns.x|tojson }}",
+       ""},
+      {"{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}", "deep"},
+      {"{% set ns = namespace(x=[]) %}{% for i in range(90000) %}{% set ns.x = [ns.x].index %}{% endfor %}", "deep"},
+      {"{% set ns = namespace(l=[]) %}{% for i in range(90) %}{% set ns.l = ns.l + ['x' * 10**7 ~ i] %}{% endfor %}",
+       "bytes"},
+      {"{% set x = 'x' * 100000 %}{% for i in range(1000) %}{{ x }}{% endfor %}", ""},
+      {"{% macro f(n) %}{{ 'x' * 10**6 }}{{ f(n) }}{% endmacro %}{{ f(1) }}", ""},
   };
-  JinjaLimits limits;
-  limits.steps = 2'000;
-  limits.value_bytes = size_t{4} << 20;
-  limits.output_bytes = size_t{8} << 20;
-  limits.seconds = 0.5;
   for (const auto& [source, limit] : hostile) {
     const auto start = std::chrono::steady_clock::now();
     try {
-      render(source, OrderedJson::object(), limits);
+      render(source);
       ADD_FAILURE() << source;
     } catch (const DataError& error) {
       EXPECT_THAT(error.what(), HasSubstr(limit)) << source;
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10)) << source;
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5)) << source;
+  }
+}
+
+// Knots of values must come apart: these end, and a sanitizer would see what they leave.
+TEST(JinjaTemplate, takes_templates_that_tie_values_into_knots) {
+  for (const char* source : {
+           "{% set ns = namespace() %}{% set ns.x = ns %}{% set ns.y = [ns] %}",
+           "{% set ns = namespace() %}{% macro f() %}{% macro g() %}{% endmacro %}{% set ns.f = g %}{% endmacro %}"
+           "{% set ns.f = f %}{% for i in range(2000) %}{{ ns.f() }}{% endfor %}",
+           "{% set ns = namespace(x=0) %}{% for i in range(20000) %}{% set ns.x = namespace(y=ns.x) %}{% endfor %}",
+           "{% set ns = namespace() %}{% for i in [1, 2] recursive %}{% set ns.l = loop %}{{ "
+           "loop.changed(loop.changed) }}"
+           "{% endfor %}{{ ns.l.index }}{{ ns.l.previtem }}",
+           "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{% set x = caller %}{% endcall %}",
+       }) {
+    EXPECT_NO_THROW(render(source)) << source;
   }
 }
 

@@ -255,6 +255,9 @@ CodePointSet union_of(std::initializer_list<std::string_view> names) {
 }
 
 CodePointSet onig_word() {
+  return onig_word_alone().without(CodePointSet({{0xb2, 0xb3}, {0xb9, 0xb9}, {0xbc, 0xbe}}));
+}
+CodePointSet onig_word_alone() {
   return adjusted(union_of({"L", "M", "Nd", "Pc"}), data::kOnigWordAdded, data::kOnigWordRemoved);
 }
 CodePointSet regex_word() {

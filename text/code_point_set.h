@@ -42,8 +42,9 @@ class CodePointSet {
 std::optional<CodePointSet> named_set(std::string_view name);
 /// General categories, or groups of them, by their short names: union_of({"L", "Nd"}).
 CodePointSet union_of(std::initializer_list<std::string_view> categories);
-/// `\w` of Oniguruma.
+/// `\w` of Oniguruma inside a class; alone it also means six numbers of Latin-1 (²³¹¼½¾).
 CodePointSet onig_word();
+CodePointSet onig_word_alone();
 /// `\w` of Rust's regex crate.
 CodePointSet regex_word();
 CodePointSet white_space();

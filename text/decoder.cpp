@@ -206,7 +206,7 @@ struct DecoderStream::State {
     int n_fallback = 0;
     for (size_t i = 0; i < n_single; ++i) {
       if (steps[i].kind == Kind::byte_fallback) ++n_fallback;
-      if (steps[i].kind == Kind::bpe && n_single > 1) streams = false;
+      if (steps[i].kind == Kind::bpe && steps.size() > 1) streams = false;
       // Without the fuse Metaspace behind the fallback counts runs of bytes as one; that is not worth streaming.
       if (steps[i].kind == Kind::metaspace && n_single > 1) streams = false;
     }

@@ -227,7 +227,7 @@ class Translator {
   }
 
   void escape() {
-    if (const auto set = class_escape()) return atom(spelt(*set, false));
+    if (const auto set = class_escape(false)) return atom(spelt(*set, false));
     const char32_t c = next();
     switch (c) {
       case 'b':
@@ -257,7 +257,7 @@ class Translator {
   static std::string quoted(char32_t c) { return hex(c); }
 
   std::string boundary(bool is_negated) {
-    const std::string word = spelt(onig_word(), false);
+    const std::string word = spelt(onig_word_alone(), false);
     return is_negated ? cat("(?:(?<=", word, ")(?=", word, ")|(?<!", word, ")(?!", word, "))")
                       : cat("(?:(?<=", word, ")(?!", word, ")|(?<!", word, ")(?=", word, "))");
   }
@@ -273,7 +273,7 @@ class Translator {
   }
 
   // \d \s \w \h \p{…} and their opposites.
-  std::optional<CodePointSet> class_escape() {
+  std::optional<CodePointSet> class_escape(bool is_in_class) {
     const char32_t c = peek();
     CodePointSet set;
     switch (c) {
@@ -287,7 +287,7 @@ class Translator {
         break;
       case 'w':
       case 'W':
-        set = onig_word();
+        set = is_in_class ? onig_word() : onig_word_alone();
         break;
       case 'h':
       case 'H':
@@ -404,7 +404,7 @@ class Translator {
       if (c == '[') {
         set = nested(depth);
       } else if (c == '\\') {
-        set = class_escape();
+        set = class_escape(true);
       }
       if (set) {
         ranges.insert(ranges.end(), set->ranges().begin(), set->ranges().end());

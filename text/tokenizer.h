@@ -28,7 +28,8 @@ struct TextRange {
 };
 
 /// A token and the bytes of the text it stands for. Without add_special and without a normaliser the tokens tile the
-/// text; with one they keep its order but may overlap (half a decomposed character) or leave out what it dropped.
+/// text; with one they may overlap (half a decomposed character), leave out what it dropped, or change places where it
+/// puts accents into canonical order.
 struct TokenSpan {
   int32_t id = 0;
   size_t begin = 0;

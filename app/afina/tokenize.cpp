@@ -5,39 +5,28 @@
 #include <iostream>
 #include <iterator>
 
+#include "app/afina/jsonl_loop.h"
 #include "app/afina/verbs.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "text/messages.h"
 #include "text/text_stack.h"
 
 namespace afina::app {
 namespace {
 
 struct TokenizeOptions {
-  std::string model, text, messages_file;
-  std::string date = text::kFrozenDate;
-  bool parse_special = false, generation_prompt = false, check = false, json = false;
+  std::string model, text, messages_file, date;
+  bool parse_special = false, add_special = false, generation_prompt = false, check = false, json = false;
+  bool jsonl = false;
 };
 
 constexpr size_t kMaxInputBytes = size_t{16} << 20;
 
 std::string read_input(const std::string& file) {
   return file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(file, kMaxInputBytes);
-}
-
-std::vector<text::Message> read_messages(const std::string& file) {
-  Json list = parse_json(read_input(file), file);
-  if (list.is_object() && list.contains("messages")) list = Json(list["messages"]);
-  std::vector<text::Message> messages;
-  for (const Json& item : list) {
-    if (!item.is_object() || !item.value("role", Json()).is_string() || !item.value("content", Json()).is_string()) {
-      throw DataError(cat("[", file, "] must be a list of {role, content}, but message ", messages.size(), " is none"));
-    }
-    messages.push_back({item["role"].get<std::string>(), item["content"].get<std::string>()});
-  }
-  return messages;
 }
 
 // One line a token: id, T where it would be trained, its bytes as a JSON string.
@@ -60,19 +49,36 @@ int check(const text::TextStack& stack, bool as_json) {
   return findings.empty() ? 0 : exit_code(ErrorKind::model);
 }
 
-int tokenize(const TokenizeOptions& options) {
+// {"text"} to {"ids"}, line by line.
+int tokenize_lines(const text::Tokenizer& tokenizer, const text::EncodeOptions& how, const std::stop_token& stop) {
+  return run_jsonl(
+      [&](const OrderedJson& line, const std::string& where) -> OrderedJson {
+        const auto found = line.find("text");
+        if (found == line.end() || !found->is_string()) {
+          throw DataError(cat("[", where, "] must have a text as \"text\", but has none"));
+        }
+        return {{"ids", tokenizer.encode(found->get_ref<const std::string&>(), how)}};
+      },
+      stop);
+}
+
+int tokenize(const TokenizeOptions& options, const std::stop_token& stop) {
   const text::TextStack stack = text::load_text_stack(options.model);
+  const text::EncodeOptions how{.parse_special = options.parse_special, .add_special = options.add_special};
+  if (options.jsonl) return tokenize_lines(*stack.tokenizer, how, stop);
   if (options.check) return check(stack, options.json);
   text::EncodedChat chat;
   if (options.messages_file.empty()) {
     chat.text = options.text == "-" ? read_input("-") : options.text;
-    chat.ids = stack.tokenizer->encode(chat.text, {.parse_special = options.parse_special});
+    chat.ids = stack.tokenizer->encode(chat.text, how);
     chat.assistant_mask.assign(chat.ids.size(), 0);
   } else {
-    chat = stack.encoder().encode(read_messages(options.messages_file),
-                                  {.add_generation_prompt = options.generation_prompt,
-                                   .parse_special = options.parse_special,
-                                   .date = options.date});
+    const std::string& file = options.messages_file;
+    text::ChatInput input = text::parse_chat(parse_ordered_json(read_input(file), file), file);
+    if (options.generation_prompt) input.options.add_generation_prompt = true;
+    input.options.parse_special = options.parse_special;
+    if (!options.date.empty()) input.options.date = options.date;
+    chat = stack.encoder().encode(input.messages, input.options);
   }
   if (!options.json) {
     print_tokens(*stack.tokenizer, chat);
@@ -94,23 +100,27 @@ int tokenize(const TokenizeOptions& options) {
 void add_tokenize(CLI::App& app, Context& context) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* verb = app.add_subcommand("tokenize", "Show how a model sees a text or a chat, token by token");
-  verb->add_option("--model", options->model, "GGUF file or Hugging Face folder")->required();
+  verb->add_option("--model", options->model, "GGUF file, Hugging Face folder or tokenizer.json")->required();
   CLI::Option* text = verb->add_option("--text", options->text, "Plain text; - reads stdin");
   CLI::Option* messages =
       verb->add_option("--messages", options->messages_file, "JSON list of {role, content}; - reads stdin")
           ->excludes(text);
   verb->add_flag("--parse-special", options->parse_special, "Control tokens that people spelled become control tokens");
+  verb->add_flag("--add-special", options->add_special, "Add BOS and EOS as the vocabulary asks");
+  verb->add_flag("--jsonl", options->jsonl,
+                 "Lines {\"text\"} on stdin to lines {\"ids\"} on stdout; also without --text")
+      ->excludes(text)
+      ->excludes(messages);
   verb->add_flag("--generation-prompt", options->generation_prompt, "End with the beginning of an answer")
       ->needs(messages);
-  verb->add_option("--date", options->date, "The day that the template sees")->needs(messages)->capture_default_str();
+  verb->add_option("--date", options->date, cat("The day that the template sees (default ", text::kFrozenDate, ")"))
+      ->needs(messages);
   CLI::Option* check_flag =
       verb->add_flag("--check", options->check, "Check that template, tokenizer and end tokens fit together");
   verb->add_flag("--json", options->json, "One JSON object on stdout");
   verb->callback([options, text, messages, check_flag, &context] {
-    if (text->count() + messages->count() + check_flag->count() == 0) {
-      throw CLI::ValidationError("tokenize", "needs --text, --messages or --check");
-    }
-    context.run = [options] { return tokenize(*options); };
+    if (text->count() + messages->count() + check_flag->count() == 0) options->jsonl = true;
+    context.run = [options, &context] { return tokenize(*options, context.stop); };
   });
 }
 

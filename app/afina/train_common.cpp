@@ -14,6 +14,7 @@
 #include "datasets/snapshot.h"
 #include "finetune/config/metric_names.h"
 #include "finetune/database_run.h"
+#include "finetune/encoded_rows.h"
 #include "finetune/train_job.h"
 #include "model/threads.h"
 #include "storage/adapters.h"
@@ -232,11 +233,29 @@ void require_files(const Arguments& arguments) {
   }
 }
 
+/// Render, tokenise, mask, stop: the round trip of a short chat, before any weight is loaded.
+void check_text(const finetune::TrainRequest& request) {
+  if (!finetune::has_text(request.rows)) return;
+  const text::TextStack stack = text::load_text_stack(request.model);
+  if (stack.chat_template == nullptr) return;  // plain text needs none; rows of messages are refused when encoded
+  for (const std::string& finding : text::check_template(stack))
+    log_warning("template", finding);
+  const auto* rows = std::get_if<std::vector<datasets::SftRow>>(&request.rows);
+  const auto is_chat = [](const auto& row) { return std::holds_alternative<datasets::ChatForm>(row.form); };
+  if (rows != nullptr && std::any_of(rows->begin(), rows->end(), is_chat) && !text::masks_answers(stack)) {
+    throw ModelError(cat("[", request.model,
+                         "] must have a chat template that shows which tokens to train, but a short chat gets none"),
+                     "give a chat_template.jinja with {% generation %} blocks");
+  }
+}
+
 int train(const Arguments& arguments, const Context& context) {
   require_files(arguments);
   model::tune_process(arguments.threads);
   Storage storage = open_storage(arguments, context);
-  finetune::TrainJob job(make_request(arguments, storage));
+  finetune::TrainRequest request = make_request(arguments, storage);
+  check_text(request);
+  finetune::TrainJob job(std::move(request));
   const std::string name = adapter_name(arguments, job.run_id());
   require_free_name(storage, name, job.run_id());
   std::unique_ptr<finetune::DatabaseRun> run;

@@ -29,11 +29,31 @@ std::vector<std::string> module_names(const lora::AdapterSet& adapter) {
   return names;
 }
 
-/// start holds head and embedding, adapter this run's dropout.
-void check_trainable(const lora::AdapterSet& start, const lora::AdapterSet& adapter) {
-  for (const auto* set : {&start, &adapter})
-    if (const std::string why = set->untrainable(); !why.empty())
-      throw UsageError(cat("[finetune] adapter must be one that can be trained, but ", why, "."));
+lora::LoraConfig lora_config(const RunConfig& config) {
+  lora::LoraConfig out{static_cast<int>(config.r), config.lora_alpha, config.lora_dropout, config.use_rslora,
+                       config.target_modules};
+  out.use_dora = config.use_dora;
+  out.lora_bias = config.lora_bias;
+  const std::string& init = config.init_lora_weights;
+  if (init == "false") out.init_lora_weights = lora::LoraInit::random;
+  if (init == "gaussian") out.init_lora_weights = lora::LoraInit::gaussian;
+  if (init.starts_with("pissa")) out.init_lora_weights = lora::LoraInit::pissa;
+  if (const size_t digits = init.find_first_of("0123456789"); digits != std::string::npos)
+    out.pissa_iterations = std::stoi(init.substr(digits));
+  for (const auto& layer : config.layers_to_transform)
+    out.layers_to_transform.push_back(std::stoi(layer));
+  for (const auto& entry : config.rank_pattern) {
+    const auto [key, r] = pattern_entry("rank_pattern", entry);
+    out.rank_pattern.emplace_back(key, static_cast<int>(r));
+  }
+  for (const auto& entry : config.alpha_pattern)
+    out.alpha_pattern.push_back(pattern_entry("alpha_pattern", entry));
+  return out;
+}
+
+void check_trainable(const lora::AdapterSet& adapter) {
+  if (const std::string why = adapter.untrainable(); !why.empty())
+    throw UsageError(cat("[finetune] adapter must be one that can be trained, but ", why, "."));
 }
 
 }  // namespace
@@ -71,11 +91,10 @@ void TrainJob::load_rows() {
 std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
   const auto shape = lora::shape_of(model_->config());
   RunConfig& config = request_.config;
-  lora::LoraConfig adapter_config{static_cast<int>(config.r), config.lora_alpha, config.lora_dropout, false,
-                                  config.target_modules};
+  lora::LoraConfig adapter_config = lora_config(config);
   if (request_.start_adapter.empty()) {
     auto fresh = std::make_unique<lora::AdapterSet>(shape, adapter_config);
-    check_trainable(*fresh, *fresh);
+    check_trainable(*fresh);
     fresh->initialise(static_cast<uint64_t>(config.seed));
     if (fresh->needs_model()) fresh->bind(model_);
     return fresh;
@@ -88,9 +107,12 @@ std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
   config.r = adapter_config.r;
   config.lora_alpha = adapter_config.lora_alpha;
   config.target_modules = module_names(*start);
+  config.use_rslora = adapter_config.use_rslora;
+  config.use_dora = adapter_config.use_dora;
+  config.lora_bias = adapter_config.lora_bias;
   auto adapter = std::make_unique<lora::AdapterSet>(shape, adapter_config, lora::UnmatchedNames::allow);
   adapter->flat_parameters().copy_(start->flat_parameters());
-  check_trainable(*start, *adapter);
+  check_trainable(start->head_part() || start->embedding_part() ? *start : *adapter);
   if (adapter->needs_model()) adapter->bind(model_);
   return adapter;
 }

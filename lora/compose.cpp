@@ -218,7 +218,7 @@ class Composer {
     std::vector<double> weights;
     for (const auto& part : parts) {
       deltas.push_back(dense_delta(*part.adapter, part.slot));
-      weights.push_back(part.weight * part.slot.scale);
+      weights.push_back(part.weight);
     }
     const at::Tensor sum = combine(inner(method_), deltas, weights, options_, stream(to, 2));
     const auto [u, s, vh] = at::linalg_svd(sum, false);

@@ -2,7 +2,8 @@
 // One adapter from several, as PEFT's add_weighted_adapter (0.21, tuners/lora/model.py, utils/merge_utils.py) makes it.
 // cat is exact: the sum of the weighted deltas. The others are PEFT's, quirks included:
 //  - linear is not the sum of deltas: A and B are summed apart with √|w·s|, so B_i A_j of different adapters mix in.
-//  - svd weighs deltas that already carry their scale by w·s again: exact only for adapters of scale 1.
+//  - svd and *_svd work on whole deltas, each with its own scale, weighed by w alone (PEFT before 0.21 weighed by w·s
+//    again): exact up to the rank that is kept.
 //  - ties and dare_* work on A and on B apart; ties elects signs on the unweighted, pruned tensors, and zero counts +.
 //  - dare_* is random: PEFT takes torch's global generator, Afina a named seed, so results equal in distribution only.
 // One quirk is not kept: PEFT leaves use_rslora of the first adapter set, which scales the result by √r. Source of the

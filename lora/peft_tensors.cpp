@@ -162,6 +162,12 @@ std::unique_ptr<AdapterSet> adapter_of(const formats::SafetensorsFile& file, con
   }
   check_saved(targets, folder);
   Taker taker(file);
+  if (config.ensure_weight_tying && shape.tied_head) {
+    // PEFT may have stored both ends, whichever the config names.
+    if (targets.embedding && !targets.head && taker.has("lm_head.lora_A.weight")) targets.head = targets.embedding;
+    if (targets.head && !targets.embedding && taker.has("model.embed_tokens.lora_embedding_A"))
+      targets.embedding = targets.head;
+  }
   expect_modules(taker, targets, config, shape);
   auto embedding = read_vocab_part(taker, targets.embedding, true, names(targets.saved, kEmbeddingPath), config, shape);
   auto head = read_vocab_part(taker, targets.head, false, names(targets.saved, kHeadPath), config, shape);

@@ -46,10 +46,65 @@ bool value_of(const std::pair<E, std::string_view> (&words)[N], std::string_view
   return false;
 }
 
-/// PEFT takes target_modules as one word or as a list.
-void accept_single_target(Json& object) {
-  const auto found = object.find("target_modules");
-  if (found != object.end() && found->is_string()) *found = Json::array({*found});
+/// PEFT's spellings: target_modules as one word or a list, init_lora_weights as a word or true, patterns as an object,
+/// layers as numbers.
+void accept_peft_spellings(Json& object) {
+  const auto text = [](const Json& value) { return value.is_string() ? value.get<std::string>() : dump_json(value); };
+  for (auto& [key, value] : object.items()) {
+    if (key == "target_modules" && value.is_string()) value = Json::array({value});
+    if (key == "init_lora_weights" && value.is_boolean()) value = text(value);
+    if (key == "layers_to_transform" && (value.is_array() || value.is_number_integer())) {
+      Json list = Json::array();
+      for (const auto& item : value.is_array() ? value : Json::array({value}))
+        list.push_back(text(item));
+      value = list;
+    }
+    if ((key == "rank_pattern" || key == "alpha_pattern") && value.is_object()) {
+      Json list = Json::array();
+      for (const auto& [name, number] : value.items())
+        list.push_back(cat(name, "=", text(number)));
+      value = list;
+    }
+  }
+}
+
+bool is_init(const std::string& word) {
+  constexpr std::string_view kIterated = "pissa_niter_";
+  if (word == "true" || word == "false" || word == "gaussian" || word == "pissa") return true;
+  const bool iterated = word.starts_with(kIterated) && word.size() > kIterated.size() && word.size() < 15;
+  return iterated && word.find_first_not_of("0123456789", kIterated.size()) == std::string::npos;
+}
+
+void adapter_problems(const RunConfig& config, std::vector<std::string>& out) {
+  if (!is_init(config.init_lora_weights))
+    out.push_back(cat("init_lora_weights must be true, false, gaussian, pissa or pissa_niter_N, but got ",
+                      config.init_lora_weights));
+  if (config.use_dora && config.lora_dropout > 0)
+    out.push_back("lora_dropout must be 0 with use_dora: dropout would run every frozen product twice");
+  if (config.use_dora && config.lora_bias) out.push_back("lora_bias must be off with use_dora, but both are on");
+  if (config.init_lora_weights.starts_with("pissa") && (config.use_dora || config.lora_bias))
+    out.push_back("init_lora_weights pissa must be alone, but use_dora or lora_bias is on");
+  for (const auto& layer : config.layers_to_transform)
+    if (layer.empty() || layer.size() > 6 || layer.find_first_not_of("0123456789") != std::string::npos)
+      out.push_back(cat("layers_to_transform must be numbers of layers, but got '", layer, "'"));
+  const auto check = [&](const char* key, const std::vector<std::string>& entries) {
+    for (const auto& entry : entries) {
+      try {
+        pattern_entry(key, entry);
+      } catch (const UsageError&) {
+        out.push_back(cat(key, " must be entries like q_proj=8, but got '", entry, "'"));
+      }
+    }
+  };
+  check("rank_pattern", config.rank_pattern);
+  check("alpha_pattern", config.alpha_pattern);
+}
+
+/// Left out of the hash where they have their default, so that runs of before they were there can be resumed.
+const std::set<std::string>& keys_added_later() {
+  static const std::set<std::string> keys = {"use_rslora",          "use_dora",     "lora_bias",    "init_lora_weights",
+                                             "layers_to_transform", "rank_pattern", "alpha_pattern"};
+  return keys;
 }
 
 const std::set<std::string>& keys_without_numbers() {
@@ -121,7 +176,7 @@ RunConfig read_run_config(RunKind kind, const std::filesystem::path& file,
     limits.max_depth = 8;
     limits.allow_comments = true;
     Json object = parse_json(read_file(file, kMaxConfigBytes), file.string(), limits);
-    if (object.is_object()) accept_single_target(object);
+    if (object.is_object()) accept_peft_spellings(object);
     read_config(config, object, file.string());
   }
   for (const auto& assignment : assignments)
@@ -145,11 +200,14 @@ std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
   if (targets.count("all-linear") != 0 && targets.size() > 1) {
     out.push_back("target_modules must be all-linear alone or a list of names, but mixes both");
   }
+  adapter_problems(config, out);
   if (config.lora_alpha <= 0) out.push_back("lora_alpha must be above 0: the adapter would do nothing");
   if (config.max_steps > 0 && config.warmup_steps > config.max_steps) {
     out.push_back(
         cat("warmup_steps must be at most max_steps (", config.max_steps, "), but got ", config.warmup_steps));
   }
+  if (kind == RunKind::dpo && config.init_lora_weights == "false" && config.reference == ReferencePolicy::start)
+    out.push_back("init_lora_weights must not be false in DPO with reference start: the policy would start elsewhere");
   if (kind == RunKind::sft && config.margin_scale != 0.0) {
     out.push_back("margin_scale must be left out of SFT: it belongs to DPO");
   }
@@ -166,12 +224,25 @@ void validate(RunKind kind, const RunConfig& config) {
                        found.size() == 1 ? " problem: " : " problems: ", list, "."));
 }
 
+std::pair<std::string, double> pattern_entry(const std::string& key, const std::string& entry) {
+  const size_t equals = entry.rfind('=');
+  const auto refuse = [&] {
+    throw UsageError(cat("[config] ", key, " must be entries like q_proj=8, but got '", entry, "'."));
+  };
+  if (equals == std::string::npos || equals == 0) refuse();
+  const Json number = Json::parse(entry.substr(equals + 1), nullptr, false);
+  const bool fits = key == "rank_pattern" ? number.is_number_integer() : number.is_number();
+  if (!fits || !(number.get<double>() > 0) || number.get<double>() > 1e6) refuse();
+  return {entry.substr(0, equals), number.get<double>()};
+}
+
 std::string config_hash(RunKind kind, const RunConfig& config) {
   OrderedJson record = OrderedJson::object();
   record["kind"] = std::string(to_string(kind));
-  const OrderedJson fields = config_json(config);
+  const OrderedJson fields = config_json(config), defaults = config_json(RunConfig{});
   for (const auto& [key, value] : fields.items()) {
-    if (keys_without_numbers().count(key) == 0) record[key] = value;
+    if (keys_without_numbers().count(key) != 0) continue;
+    if (keys_added_later().count(key) == 0 || value != defaults[key]) record[key] = value;
   }
   return sha256_hex(dump_json(record));
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/config_fields.h"
@@ -63,6 +64,13 @@ struct RunConfig {
   double lora_alpha = 32.0;
   double lora_dropout = 0.0;
   std::vector<std::string> target_modules = {"all-linear"};
+  bool use_rslora = false;
+  bool use_dora = false;
+  bool lora_bias = false;
+  std::string init_lora_weights = "true";
+  std::vector<std::string> layers_to_transform;  ///< numbers
+  std::vector<std::string> rank_pattern;         ///< "q_proj=8"
+  std::vector<std::string> alpha_pattern;        ///< "q_proj=16"
   int64_t max_length = 1024;
   BadRows bad_rows = BadRows::error;
   double beta = 0.1;
@@ -109,6 +117,14 @@ void for_each_method_field(Config& c, Visitor&& visit) {
   visit("lora_dropout", c.lora_dropout, FieldInfo{"share of inputs dropped before the adapter; 0 is fastest", 0, 0.95});
   visit("target_modules", c.target_modules,
         FieldInfo{"all-linear, or names such as q_proj,v_proj; of a starting adapter its own are kept"});
+  visit("use_rslora", c.use_rslora, FieldInfo{"scale by lora_alpha / sqrt(r) instead"});
+  visit("use_dora", c.use_dora, FieldInfo{"also train the length of each weight row; needs lora_dropout 0"});
+  visit("lora_bias", c.lora_bias, FieldInfo{"also train a bias of B; few programs can load it"});
+  visit("init_lora_weights", c.init_lora_weights,
+        FieldInfo{"true (A uniform, B zero), false (both random), gaussian, pissa or pissa_niter_N"});
+  visit("layers_to_transform", c.layers_to_transform, FieldInfo{"numbers of the layers to adapt; empty = all"});
+  visit("rank_pattern", c.rank_pattern, FieldInfo{"ranks of their own, as q_proj=8; in a file also PEFT's object"});
+  visit("alpha_pattern", c.alpha_pattern, FieldInfo{"lora_alphas of their own, as q_proj=16"});
   visit("max_length", c.max_length,
         FieldInfo{"tokens of prompt and answer; longer rows are cut at the end", 2, 1048576});
   visit("bad_rows", c.bad_rows, FieldInfo{"a prompt of max_length or more, or nothing to train: error or drop"});
@@ -145,6 +161,9 @@ RunConfig read_run_config(RunKind kind, const std::filesystem::path& file, const
 std::vector<std::string> problems(RunKind kind, const RunConfig& config);
 /// Throws one UsageError that lists them all.
 void validate(RunKind kind, const RunConfig& config);
+
+/// One entry of rank_pattern or alpha_pattern. Throws UsageError for another form.
+std::pair<std::string, double> pattern_entry(const std::string& key, const std::string& entry);
 
 /// SHA-256 of the keys that decide the numbers: what a resumed run must share with its beginning. How often it logs,
 /// saves and evaluates is left out.

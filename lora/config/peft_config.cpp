@@ -113,6 +113,7 @@ class Reader {
   void names_or_regex(const std::string& key, std::vector<std::string>& names_out, std::string& regex_out) const {
     if (value(key).is_string()) {
       regex_out = text(key);
+      if (regex_out.empty()) refuse(key, cat("have names or a regex as ", key));
     } else {
       names_out = names(key);
     }
@@ -292,7 +293,9 @@ std::string peft_config_text(const PeftConfig& config) {
                {"r", lora.r},
                {"lora_alpha", number_json(lora.lora_alpha)},
                {"lora_dropout", lora.lora_dropout},
-               {"target_modules", names_or_regex(lora.target_modules, lora.target_regex)},
+               {"target_modules", lora.target_regex.empty() && lora.target_modules.empty()
+                                      ? Json::array()
+                                      : names_or_regex(lora.target_modules, lora.target_regex)},
                {"exclude_modules", names_or_regex(lora.exclude_modules, lora.exclude_regex)},
                {"bias", "none"},
                {"fan_in_fan_out", false},

@@ -47,6 +47,13 @@ TEST(RunConfig, HasThePeersKeys) {
                           "lora_alpha",
                           "lora_dropout",
                           "target_modules",
+                          "use_rslora",
+                          "use_dora",
+                          "lora_bias",
+                          "init_lora_weights",
+                          "layers_to_transform",
+                          "rank_pattern",
+                          "alpha_pattern",
                           "max_length",
                           "beta",
                           "seed",
@@ -61,6 +68,32 @@ TEST(RunConfig, HasThePeersKeys) {
                           "label_mode"}) {
     EXPECT_THAT(names, ::testing::Contains(key));
   }
+}
+
+TEST(RunConfig, TakesPeftsSpellingsAndNamesWhatCannotRun) {
+  const TempFolder folder;
+  const auto file = folder.path() / "run.json";
+  write_file_atomic(file, R"({"init_lora_weights": false, "layers_to_transform": [0, 2], "use_dora": true,
+    "rank_pattern": {"q_proj": 8}, "alpha_pattern": {"q_proj": 16.5}})");
+  RunConfig config = read_run_config(RunKind::sft, file, {"rank_pattern=k_proj=4,v_proj=2"});
+  EXPECT_EQ(config.init_lora_weights, "false");
+  EXPECT_EQ(config.layers_to_transform, (std::vector<std::string>{"0", "2"}));
+  EXPECT_EQ(config.rank_pattern, (std::vector<std::string>{"k_proj=4", "v_proj=2"}));
+  EXPECT_EQ(pattern_entry("alpha_pattern", config.alpha_pattern.at(0)), std::pair(std::string("q_proj"), 16.5));
+  EXPECT_TRUE(problems(RunKind::sft, config).empty());
+  config.lora_dropout = 0.1;
+  config.lora_bias = true;
+  config.init_lora_weights = "olora";
+  config.layers_to_transform = {"first"};
+  config.rank_pattern = {"q_proj", "k_proj=0", "v_proj=1.5"};
+  EXPECT_EQ(problems(RunKind::sft, config).size(), 7U);
+}
+
+TEST(RunConfig, TheHashOfAPlainAdapterStaysThatOfOlderRuns) {
+  RunConfig config;
+  const std::string plain = config_hash(RunKind::sft, config);
+  config.use_dora = true;
+  EXPECT_NE(config_hash(RunKind::sft, config), plain);
 }
 
 TEST(RunConfig, FileThenSetOverDefaults) {

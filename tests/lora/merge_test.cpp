@@ -81,7 +81,8 @@ TEST_F(MergedFolder, SixteenBitsRoundOnceAndTheConfigSaysSo) {
     MergeOptions options;
     options.dtype = dtype;
     merge_adapter(llama31(), *adapter_, path, options);
-    for (const auto* tensor : formats::SafetensorsSet(path).tensors())
+    const formats::SafetensorsSet set(path);
+    for (const auto* tensor : set.tensors())
       EXPECT_EQ(tensor->dtype, dtype) << tensor->name;
     const Json config = Json::parse(read_file(path / "config.json"));
     EXPECT_EQ(config["dtype"], name);

@@ -67,7 +67,7 @@ TEST(PeftConfig, RefusesBadFilesNamingTheKey) {
   const std::vector<std::pair<std::string, std::string>> table = {
       {R"([])", "object"},
       {R"({"peft_type": "LORA")", "JSON"},
-      {R"({"peft_type": "LORA", "r": 4, "r": 8})", "duplicate"},
+      {R"({"peft_type": "LORA", "r": 4, "r": 8})", "twice"},
       {R"({"r": 4})", "peft_type"},
       {R"({"peft_type": "IA3"})", "peft_type"},
       {R"({"peft_type": "VERA", "r": 256})", "peft_type"},
@@ -187,7 +187,7 @@ TEST(PythonRegex, HostilePatternsEndAtOnce) {
   const auto start = std::chrono::steady_clock::now();
   for (const char* hostile : {"(a+)+b", "(.*)*x", "((.+)+)+#", "(.*.*.*.*.*.*.*.*)*Z"})
     EXPECT_THROW(paths({.target_regex = hostile}), UsageError) << hostile;
-  EXPECT_THROW(PythonRegex("(a+)+b", "k").full_match(std::string(60, 'a')), UsageError);
+  EXPECT_THROW(PythonRegex("(a+)+b", "k").full_match(std::string(60, 'a') + "!b"), UsageError);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 

@@ -40,6 +40,40 @@ INSTANTIATE_TEST_SUITE_P(Llama31, Variant,
                                            "save_head"),
                          [](const auto& info) { return std::string(info.param); });
 
+// Sum of log-probabilities along a direction, against its slope by differences. DoRA's direction is the magnitudes: the
+// gradient of A and B holds the row norms fixed, which differences do not.
+TEST_P(Variant, GradientsThroughTheDecoderEqualDifferences) {
+  const auto model = model::load_model(llama31());
+  const auto adapter = load_peft(folder(), model);
+  if (adapter->head_part()) return;  // refused in training
+  const auto batch = TinyGolden(llama31()).batch();
+  model::TrainingModel training(model);
+  const auto sum = [&] {
+    adapter->refresh();
+    double total = 0;
+    for (const double logp : training.evaluate(batch, adapter.get()).logp)
+      total += logp;
+    return total;
+  };
+  at::Tensor grad = at::zeros({adapter->parameter_count()});
+  const auto stats = training.forward(batch, *adapter, {});
+  training.backward(batch, *adapter, {}, std::vector<double>(stats.logp.size(), 1.0), grad);
+  at::manual_seed(1);
+  at::Tensor direction = at::randn({adapter->parameter_count()});
+  if (adapter->config().use_dora) {
+    direction.zero_();
+    for (const auto& slot : adapter->slots())
+      direction.narrow(0, slot.magnitude_begin, slot.out).copy_(at::randn({slot.out}));
+  }
+  constexpr double kStep = 2e-3;
+  const at::Tensor start = adapter->flat_parameters().clone();
+  adapter->flat_parameters().copy_(start + kStep * direction);
+  const double above = sum();
+  adapter->flat_parameters().copy_(start - kStep * direction);
+  const double slope = (above - sum()) / (2 * kStep), expected = at::dot(grad, direction).item<double>();
+  EXPECT_NEAR(slope / expected, 1, 0.02) << slope << " " << expected;
+}
+
 class Family : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Family, LogitsWithTheAdapterEqualPefts) {

@@ -42,8 +42,8 @@ enum class GemmBackend { packed, aten };
 
 /// How products over NF4 storage are computed. fp32: with the dequantised weights, what the format means and what
 /// bitsandbytes computes for training. bitsandbytes_cpu: as its fused kernel for inference on processors with
-/// AVX512-BF16, which rounds inputs, code book, scales and outputs to bfloat16; to compare with numbers made there. Only
-/// forward differs.
+/// AVX512-BF16, which rounds inputs, code book, scales and outputs to bfloat16; to compare with numbers made there.
+/// Only forward differs.
 enum class Nf4Arithmetic { fp32, bitsandbytes_cpu };
 
 /// Takes W_OI [out, in] fp32, contiguous. The packed storage copies it, the plain one keeps it.

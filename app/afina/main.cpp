@@ -31,6 +31,9 @@ int main(int argc, char** argv) {
                  "PostgreSQL URL, or none (default: $DATABASE_URL, else a private cluster)");
   // Each verb adds itself here, in the order of --help.
   afina::app::add_tokenize(app, context);
+  afina::app::add_detokenize(app, context);
+  afina::app::add_render(app, context);
+  afina::app::add_fertility(app, context);
   afina::app::add_generate(app, context);
   afina::app::add_serve(app, context);
   afina::app::add_snapshot(app, context);

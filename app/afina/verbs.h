@@ -20,6 +20,9 @@ struct Context {
 void add_generate(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
 void add_tokenize(CLI::App& app, Context& context);
+void add_detokenize(CLI::App& app, Context& context);
+void add_render(CLI::App& app, Context& context);
+void add_fertility(CLI::App& app, Context& context);
 void add_sft(CLI::App& app, Context& context);
 void add_dpo(CLI::App& app, Context& context);
 void add_snapshot(CLI::App& app, Context& context);

@@ -15,12 +15,12 @@
 
 namespace afina::text {
 
-/// Limits of one template and one render. A step is a node evaluated, or work on 16 characters or items.
+/// Limits of one template and one render. A step is a node evaluated, or as much work on characters or items.
 struct JinjaLimits {
   size_t source_bytes = size_t{1} << 20;
   size_t block_tokens = 4000;  ///< inside one {{ }} or {% %}
   size_t nesting = 128;        ///< brackets and operators, and statements in statements; `elif` counts as one level
-  size_t steps = 20'000'000;
+  size_t steps = 4'000'000;
   size_t value_characters = size_t{16} << 20;  ///< of one text
   size_t value_items = size_t{1} << 20;        ///< of one list
   size_t held_bytes = size_t{160} << 20;       ///< values alive at one time; a character takes 4

@@ -80,7 +80,7 @@ Output::~Output() {
 
 void Output::append(const PyText& more) {
   if (Budget* budget = Budget::current()) {
-    budget->work(more.size() / 16);
+    budget->work(more.size() / 64);
     budget->check_characters(static_cast<double>(text.size() + more.size()));
     budget->hold(more.size() * 6);
     held_ += more.size() * 6;
@@ -237,7 +237,7 @@ Flow Interpreter::run_loop(const Node& node, const Value& iterable, const std::s
   const auto loop = std::make_shared<Loop>(items, depth, std::move(recurse));
   const int loop_id = id_of("loop");
   for (size_t i = 0; i < list.size(); ++i) {
-    if (Budget* budget = Budget::current()) budget->step();
+    work(3);  // a scope is made
     loop->at = i;
     const auto inner = std::make_shared<Scope>(scope);
     if (loop_id >= 0) inner->values.emplace_back(loop_id, Value(std::static_pointer_cast<Object>(loop)));

@@ -105,7 +105,7 @@ Value Value::undefined(const std::string& what) {
 }
 Value Value::text(PyText text, bool markup) {
   if (const Budget* budget = Budget::current()) budget->check_characters(static_cast<double>(text.size()));
-  work(text.size() / 16);
+  work(text.size() / 64);
   return Value(std::make_shared<const TextBody>(std::move(text), markup));
 }
 Value Value::ascii(std::string_view ascii) {

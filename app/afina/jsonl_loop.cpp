@@ -39,7 +39,8 @@ OrderedJson error_json(ErrorKind kind, const std::string& message) {
 OrderedJson answer(const std::string& line, const std::string& where, const LineHandler& handle) {
   try {
     const OrderedJson value = parse_ordered_json(line, where);
-    if (!value.is_object()) throw DataError(cat("[", where, "] must be a JSON object, but is a ", value.type_name()));
+    if (!value.is_object())
+      throw DataError(cat("[", where, "] must be a JSON object, but is a JSON ", value.type_name()));
     return handle(value, where);
   } catch (const Error& error) {
     return error_json(error.kind(), error.what());

@@ -44,8 +44,10 @@ TEST(JinjaTemplate, keeps_marks_wherever_text_goes_and_gives_none_to_roles) {
   const auto marked = [&](const std::string& source) {
     const auto out = render(source, variables);
     std::string all;
-    for (const TextRange& range : out.from_people)
-      all += (all.empty() ? "" : "|") + out.text.substr(range.begin, range.end - range.begin);
+    for (const TextRange& range : out.from_people) {
+      if (!all.empty()) all += "|";
+      all += out.text.substr(range.begin, range.end - range.begin);
+    }
     return all;
   };
   EXPECT_EQ(marked("{{ messages[0].role }}"), "");

@@ -171,7 +171,13 @@ class HfReader {
         first = token;
       } else {
         const auto of_model = find(token.text);
-        const int64_t id = of_model ? *of_model : next_id++;
+        int64_t id = of_model ? *of_model : next_id++;
+        // A vocabulary with holes: Hugging Face would give one id to two tokens; the file's own id is meant.
+        const Json& written = part.at("id").json();
+        if (!of_model && is_taken(id) && written >= 0 && written < static_cast<int64_t>(kMaxVocabulary) &&
+            !is_taken(written.get<int64_t>())) {
+          id = written.get<int64_t>();
+        }
         if (id >= static_cast<int64_t>(kMaxVocabulary)) part.refuse(cat("among the first ", kMaxVocabulary, " tokens"));
         token.id = static_cast<int32_t>(id);
         known.emplace(token.text, hf().added.size());
@@ -179,6 +185,11 @@ class HfReader {
       }
       register_added(token);
     }
+  }
+
+  bool is_taken(int64_t id) {
+    const auto index = static_cast<size_t>(id);
+    return index < vocabulary_.tokens.size() && (hf().is_of_model[index] || !hf().added_texts[index].empty());
   }
 
   void register_added(const AddedToken& token) {

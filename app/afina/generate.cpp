@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include "app/afina/jsonl_loop.h"
+#include "app/afina/model_input.h"
 #include "app/afina/verbs.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,17 +14,16 @@
 #include "base/json.h"
 #include "model/generator.h"
 #include "model/threads.h"
-#include "serve/local_model.h"
+#include "text/messages.h"
 
 namespace afina::app {
 namespace {
 
 struct GenerateOptions {
   std::string model, adapter, prompt, messages_file, system;
-  model::SamplingParams params{
-      .max_new_tokens = 256, .temperature = 0.0, .top_p = 1.0, .top_k = 0, .seed = 0, .stop_ids = {}};
+  model::SamplingParams params{.max_new_tokens = 256, .temperature = 0.0};
   int threads = 0;
-  bool raw = false, json = false;
+  bool raw = false, json = false, jsonl = false, greedy = false, parse_special = false;
 };
 
 std::vector<text::Message> read_messages(const GenerateOptions& options) {
@@ -35,20 +36,7 @@ std::vector<text::Message> read_messages(const GenerateOptions& options) {
   const std::string& file = options.messages_file;
   const std::string content =
       file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_file(file, 16 << 20);
-  Json list = parse_json(content, file);
-  if (list.is_object() && list.contains("messages")) list = Json(list["messages"]);
-  if (!list.is_array() || list.empty()) throw DataError(cat("[", file, "] must be a list of messages, but is not."));
-  for (const Json& item : list) {
-    const auto text = [&](const char* key) {
-      if (!item.is_object() || !item.contains(key) || !item[key].is_string()) {
-        throw DataError(cat("[", file, "] must have messages with role and content, but message ", messages.size(),
-                            " has no ", key, "."));
-      }
-      return item[key].get<std::string>();
-    };
-    messages.push_back({text("role"), text("content")});
-  }
-  return messages;
+  return text::parse_chat(parse_ordered_json(content, file), file).messages;
 }
 
 std::vector<int> encode_prompt(const GenerateOptions& options, const text::TextStack& text) {
@@ -64,14 +52,14 @@ struct Outcome {
   double first_token_s = 0, total_s = 0;
 };
 
-Outcome run_generation(const GenerateOptions& options, const serve::LocalModel& local, std::vector<int> prompt_ids,
-                       std::shared_ptr<const model::Adapter> adapter, const std::stop_token& stop) {
+Outcome run_generation(const GenerateOptions& options, ModelInput& input, std::vector<int> prompt_ids,
+                       const std::stop_token& stop) {
   const Stopwatch watch;
-  model::Generator generator(local.weights);
+  model::Generator generator(input.weights());
   model::SamplingParams params = options.params;
-  params.stop_ids = local.text.tokenizer->end_ids();
-  generator.add(std::move(prompt_ids), params, std::move(adapter));
-  text::StreamDecoder decoder(*local.text.tokenizer);
+  params.stop_ids = input.stop_ids();
+  generator.add(std::move(prompt_ids), params, input.adapter());
+  text::StreamDecoder decoder(*input.text().tokenizer);
   Outcome outcome;
   const auto show = [&](const std::string& piece) {
     outcome.text += piece;
@@ -92,18 +80,48 @@ Outcome run_generation(const GenerateOptions& options, const serve::LocalModel& 
   return outcome;
 }
 
+std::string finish_word(model::FinishReason reason) {
+  return reason == model::FinishReason::none ? "cancelled" : reason == model::FinishReason::stop ? "stop" : "length";
+}
+
+/// One line of --jsonl. Without a tokenizer, ids in and ids out; text is then null.
+OrderedJson answer_line(const GenerateOptions& options, ModelInput& input, const OrderedJson& line,
+                        const std::string& where, const std::stop_token& stop) {
+  model::SamplingParams params = options.params;
+  params.stop_ids = input.stop_ids();
+  model::Generator generator(input.weights());
+  generator.add(input.ids_of_line(line, where, true, options.parse_special), params, input.adapter());
+  std::vector<int> ids;
+  model::FinishReason finish = model::FinishReason::none;
+  while (finish == model::FinishReason::none && !stop.stop_requested()) {
+    for (const model::TokenEvent& event : generator.step()) {
+      ids.push_back(event.token);
+      finish = event.finish;
+    }
+  }
+  OrderedJson out = {{"ids", ids}, {"text", nullptr}, {"finish_reason", finish_word(finish)}};
+  if (const text::TextStack* text = input.text_if_any()) {
+    text::StreamDecoder decoder(*text->tokenizer);
+    std::string all;
+    for (const int id : ids)
+      all += decoder.push(id);
+    out["text"] = all + decoder.flush();
+  }
+  return out;
+}
+
 int generate(const GenerateOptions& options, const std::stop_token& stop) {
   model::tune_process(options.threads);
   const Stopwatch watch;
-  const serve::LocalModel local = serve::load_local_model(options.model);
-  std::shared_ptr<const model::Adapter> adapter;
-  if (!options.adapter.empty()) adapter = serve::load_adapter(options.adapter, local.weights);
-  const std::vector<int> prompt_ids = encode_prompt(options, local.text);
+  ModelInput input(options.model, options.adapter);
+  if (options.jsonl)
+    return run_jsonl([&](const OrderedJson& line,
+                         const std::string& where) { return answer_line(options, input, line, where, stop); },
+                     stop);
+  const std::vector<int> prompt_ids = encode_prompt(options, input.text());
   const double load_s = watch.seconds();
-  const Outcome outcome = run_generation(options, local, prompt_ids, adapter, stop);
-  const std::string finish = outcome.finish == model::FinishReason::none   ? "cancelled"
-                             : outcome.finish == model::FinishReason::stop ? "stop"
-                                                                           : "length";
+  const Outcome outcome = run_generation(options, input, prompt_ids, stop);
+  const std::string finish = finish_word(outcome.finish);
   if (options.json) {
     std::cout << dump_json(OrderedJson{{"text", outcome.text},
                                        {"finish_reason", finish},
@@ -128,7 +146,7 @@ void add_generate(CLI::App& app, Context& context) {
   auto options = std::make_shared<GenerateOptions>();
   CLI::App* verb = app.add_subcommand("generate", "Answer one prompt and stream the text to stdout");
   verb->add_option("--model", options->model, "GGUF file or Hugging Face folder")->required();
-  verb->add_option("--adapter", options->adapter, "PEFT folder");
+  verb->add_option("--adapter", options->adapter, "PEFT folder or GGUF adapter");
   CLI::Option* prompt = verb->add_option("--prompt", options->prompt, "What a person says");
   CLI::Option* messages =
       verb->add_option("--messages", options->messages_file, "JSON list of {role, content}; - reads stdin")
@@ -136,12 +154,17 @@ void add_generate(CLI::App& app, Context& context) {
   verb->add_option("--system", options->system, "System message before --prompt")->needs(prompt);
   verb->add_flag("--raw", options->raw, "No chat template: the prompt as it is, control tokens included")
       ->needs(prompt);
+  verb->add_flag("--jsonl", options->jsonl, "Lines of {\"messages\"} or {\"ids\"} on stdin, a line of JSON for each")
+      ->excludes(prompt)
+      ->excludes(messages);
+  verb->add_flag("--parse-special", options->parse_special, "With --jsonl: control tokens that people spelled count");
   verb->add_option("--max-new-tokens", options->params.max_new_tokens, "Longest answer, tokens")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   verb->add_option("--temperature", options->params.temperature, "0 takes the likeliest token")
       ->check(CLI::Range(0.0, 10.0))
       ->capture_default_str();
+  verb->add_flag("--greedy", options->greedy, "The likeliest token always: --temperature 0");
   verb->add_option("--top-p", options->params.top_p, "Smallest set of tokens with this mass")
       ->check(CLI::Range(1e-6, 1.0))
       ->capture_default_str();
@@ -149,9 +172,9 @@ void add_generate(CLI::App& app, Context& context) {
   verb->add_option("--threads", options->threads, "Compute threads; 0 = all physical cores")->capture_default_str();
   verb->add_flag("--json", options->json, "One JSON object with the ids instead of streamed text");
   verb->callback([options, prompt, messages, &context] {
-    if (prompt->count() + messages->count() == 0) {
-      throw CLI::ValidationError("generate", "needs --prompt or --messages");
-    }
+    // Ids and chats in lines need no flag: without a prompt, stdin is read line by line.
+    options->jsonl = options->jsonl || prompt->count() + messages->count() == 0;
+    if (options->greedy) options->params.temperature = 0;
     context.run = [options, &context] { return generate(*options, context.stop); };
   });
 }

@@ -35,7 +35,13 @@ int main(int argc, char** argv) {
   afina::app::add_render(app, context);
   afina::app::add_fertility(app, context);
   afina::app::add_generate(app, context);
+  afina::app::add_score(app, context);
   afina::app::add_serve(app, context);
+  afina::app::add_inspect(app, context);
+  afina::app::add_merge(app, context);
+  afina::app::add_compose(app, context);
+  afina::app::add_export(app, context);
+  afina::app::add_quantize(app, context);
   afina::app::add_snapshot(app, context);
   afina::app::add_runs(app, context);
   afina::app::add_adapters(app, context);

@@ -19,6 +19,12 @@ struct Context {
 
 void add_generate(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
+void add_compose(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
+void add_merge(CLI::App& app, Context& context);
+void add_quantize(CLI::App& app, Context& context);
+void add_score(CLI::App& app, Context& context);
 void add_tokenize(CLI::App& app, Context& context);
 void add_detokenize(CLI::App& app, Context& context);
 void add_render(CLI::App& app, Context& context);

@@ -12,7 +12,7 @@ namespace afina::evaluation {
 namespace {
 
 // Below this, an adapter changes nothing that could be lost (a fresh one, B = 0).
-constexpr double kNoEffect = 1e-6;
+constexpr double kNoEffect = 1e-8;
 
 /// Mean over positions of KL(p ‖ q), in doubles.
 double mean_kl(const at::Tensor& p_TV, const at::Tensor& q_TV) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `afina generate`: one answer of a model, with or without an adapter, streamed to stdout.
+#include <unistd.h>
+
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -114,6 +116,8 @@ int generate(const GenerateOptions& options, const std::stop_token& stop) {
   model::tune_process(options.threads);
   const Stopwatch watch;
   ModelInput input(options.model, options.adapter);
+  if (options.jsonl && ::isatty(STDIN_FILENO) != 0)
+    std::cerr << "Reading lines of {\"messages\"} or {\"ids\"} from the terminal; --prompt TEXT asks once.\n";
   if (options.jsonl)
     return run_jsonl([&](const OrderedJson& line,
                          const std::string& where) { return answer_line(options, input, line, where, stop); },

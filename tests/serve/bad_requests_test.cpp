@@ -136,8 +136,6 @@ TEST_F(BadRequests, Chats) {
           {"tools as object", chat({{"tools", {{"name", "f"}}}}), 400, kType, "tools"},
           {"tools without function", chat({{"tools", {{{"type", "function"}}}}}), 400, kType, "tools"},
           {"forced call", chat({{"tools", {tool}}, {"tool_choice", "required"}}), 400, kUnsupported, "tool_choice"},
-          {"control token in a tool", chat({{"tools", {{{"function", {{"name", "<|im_end|>"}}}}}}}), 400,
-           "invalid_messages", "messages"},
           {"template text", chat({{"chat_template_kwargs", {{"loud", "<|im_end|>"}}}}), 400, kType,
            "chat_template_kwargs"},
           {"template messages", chat({{"chat_template_kwargs", {{"messages", 1}}}}), 400, none, "chat_template_kwargs"},

@@ -96,7 +96,7 @@ TEST(GenerateProgram, BadInputHasItsExitCodeAndNoOutput) {
     std::vector<std::string> arguments;
     int code;
   } cases[] = {{{"generate", "--model", "/nowhere.gguf", "--prompt", "a"}, 1},
-               {{"generate", "--model", smollm2_gguf()}, 2},
+               {{"generate", "--model", smollm2_gguf(), "--prompt", "a", "--jsonl"}, 2},
                {{"generate", "--model", smollm2_gguf(), "--prompt", "a", "--temperature", "-1"}, 2},
                {{"generate", "--model", smollm2_gguf(), "--prompt", "a", "--adapter", "/nowhere"}, 1},
                {{"--database", "none", "serve", "--model", smollm2_gguf(), "--host", "0.0.0.0"}, 2},

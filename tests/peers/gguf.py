@@ -34,7 +34,8 @@ def agreeing(ours, theirs):
 
 
 def compare(name, gguf, ours_args, lora=None):
-    llama = Llama(str(gguf), n_ctx=512, n_threads=2, verbose=False, lora_path=str(lora) if lora else None)
+    # fp32 caches: its default of f16 moves logits by more than some gaps between words.
+    llama = Llama(str(gguf), n_ctx=512, n_threads=2, verbose=False, type_k=0, type_v=0, lora_path=str(lora) if lora else None)
     for text in TEXTS:
         ours = run("tokenize", "--model", gguf, lines=[{"text": text}])[0]["ids"]
         theirs = llama.tokenize(text.encode(), add_bos=False, special=False)

@@ -45,12 +45,6 @@ file(CREATE_LINK "${_llama}/vendor/cpp-httplib" "${CMAKE_BINARY_DIR}/deps-includ
 target_include_directories(deps_httplib SYSTEM PUBLIC "${CMAKE_BINARY_DIR}/deps-include")
 target_compile_definitions(deps_httplib PUBLIC CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_LISTEN_BACKLOG=512)
 target_link_libraries(deps_httplib PUBLIC OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
-file(GLOB _jinja CONFIGURE_DEPENDS "${_llama}/common/jinja/*.cpp")
-add_library(deps_jinja STATIC EXCLUDE_FROM_ALL ${_jinja} "${_llama}/common/json.cpp" "${_llama}/common/unicode.cpp")
-add_library(deps::jinja ALIAS deps_jinja)
-target_include_directories(deps_jinja SYSTEM PUBLIC "${_llama}/common")
-# vendor/ is private: it holds a nlohmann/json of another ABI, which must not hide the system's from our rooms.
-target_include_directories(deps_jinja SYSTEM PRIVATE "${_llama}/vendor" "${_llama}/ggml/include")
 
 add_library(deps_json INTERFACE)
 add_library(deps::json ALIAS deps_json)

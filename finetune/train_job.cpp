@@ -61,7 +61,11 @@ void check_trainable(const lora::AdapterSet& adapter) {
 TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)) {
   validate(request_.kind, request_.config);
   check_run_folder(request_.out, request_.resume);
-  model_ = model::load_model(request_.model);
+  model::LoadOptions options;
+  if (request_.config.load_in_4bit)
+    options.base_storage =
+        request_.config.bnb_4bit_use_double_quant ? model::BaseStorage::nf4_double : model::BaseStorage::nf4;
+  model_ = model::load_model(request_.model, options);
   load_rows();
   make_policy();
   identity_ = {config_hash(request_.kind, request_.config), rows_->data_hash(), model_->identity(), "",

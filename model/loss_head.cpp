@@ -51,6 +51,15 @@ void LossHead::stats_of_row(size_t distinct, float* logits, std::span<const data
   for (const int i : rows_[distinct].targets)
     of_targets.push_back(logits[targets[static_cast<size_t>(i)].token]);
   const bool wide = options_.head_sum == HeadSum::wide;
+  if (options_.head_sum == HeadSum::log_softmax) {
+    const at::Tensor all = at::log_softmax(matrix(logits, 1, v), 1);
+    for (const int i : rows_[distinct].targets) {
+      const int token = targets[static_cast<size_t>(i)].token;
+      out.logp[static_cast<size_t>(i)] = all.const_data_ptr<float>()[token];
+      out.correct[static_cast<size_t>(i)] = token == argmax ? 1 : 0;
+    }
+    return;
+  }
   double sum = keep || !wide ? t.exp_sum_wide(logits, v, top) : t.sum_exp(logits, v, top);
   if (!wide) sum = sequential_sum(logits, v);
   const double log_sum = std::log(sum);
@@ -65,6 +74,8 @@ void LossHead::stats_of_row(size_t distinct, float* logits, std::span<const data
 
 TokenStats LossHead::forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep,
                              const FrozenLinear& head) {
+  AFINA_CHECK(options_.head_sum != HeadSum::log_softmax || (!keep && !options_.want_entropy),
+              "[model.head] log_softmax must serve evaluation without entropy");
   head_ = &head;
   const auto& t = kernels::table();
   const ModelConfig& c = model_.config();

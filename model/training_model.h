@@ -25,8 +25,10 @@ struct TokenStats {
 
 /// How the normaliser Σ exp(z − max z) over the vocabulary is added up. wide: in doubles, exact to fp32's last bits.
 /// float32: in fp32, one term after the other, as ATen's log_softmax does for logits laid out [batch, vocabulary,
-/// position]; small terms are lost (1e-4 nats a token at 49,152), in the gradient too.
-enum class HeadSum { wide, float32 };
+/// position]; small terms are lost (1e-4 nats a token at 49,152), in the gradient too. log_softmax: ATen's fp32
+/// log_softmax over whole rows, as peers report log-probabilities (7e-6 nats a token too high at 49,152); evaluation
+/// only, no backward.
+enum class HeadSum { wide, float32, log_softmax };
 
 struct TrainingModelOptions {
   int head_chunk_rows = 256;  ///< target rows whose logits exist at one time

@@ -30,7 +30,8 @@ OrderedJson scored(const model::Scores& scores, int top) {
 int score(const ScoreOptions& options, const std::stop_token& stop) {
   model::tune_process(options.threads);
   ModelInput input(options.model, options.adapter);
-  model::TrainingModel engine(input.weights());
+  // As the peers report them, so that sums over long texts agree with theirs too.
+  model::TrainingModel engine(input.weights(), {.head_sum = model::HeadSum::log_softmax});
   return run_jsonl(
       [&](const OrderedJson& line, const std::string& where) {
         const std::vector<int> ids = input.ids_of_line(line, where, false, options.parse_special);

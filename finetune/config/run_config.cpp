@@ -102,8 +102,9 @@ void adapter_problems(const RunConfig& config, std::vector<std::string>& out) {
 
 /// Left out of the hash where they have their default, so that runs of before they were there can be resumed.
 const std::set<std::string>& keys_added_later() {
-  static const std::set<std::string> keys = {"use_rslora",          "use_dora",     "lora_bias",    "init_lora_weights",
-                                             "layers_to_transform", "rank_pattern", "alpha_pattern"};
+  static const std::set<std::string> keys = {
+      "use_rslora",   "use_dora",      "lora_bias",    "init_lora_weights",        "layers_to_transform",
+      "rank_pattern", "alpha_pattern", "load_in_4bit", "bnb_4bit_use_double_quant"};
   return keys;
 }
 

@@ -71,6 +71,8 @@ struct RunConfig {
   std::vector<std::string> layers_to_transform;  ///< numbers
   std::vector<std::string> rank_pattern;         ///< "q_proj=8"
   std::vector<std::string> alpha_pattern;        ///< "q_proj=16"
+  bool load_in_4bit = false;
+  bool bnb_4bit_use_double_quant = true;
   int64_t max_length = 1024;
   BadRows bad_rows = BadRows::error;
   double beta = 0.1;
@@ -122,6 +124,10 @@ void for_each_method_field(Config& c, Visitor&& visit) {
   visit("lora_bias", c.lora_bias, FieldInfo{"also train a bias of B; few programs can load it"});
   visit("init_lora_weights", c.init_lora_weights,
         FieldInfo{"true (A uniform, B zero), false (both random), gaussian, pissa or pissa_niter_N"});
+  visit("load_in_4bit", c.load_in_4bit,
+        FieldInfo{"QLoRA: the base's projections as NF4 in memory, whatever the file holds"});
+  visit("bnb_4bit_use_double_quant", c.bnb_4bit_use_double_quant,
+        FieldInfo{"with load_in_4bit: round their scales to 8 bits too"});
   visit("layers_to_transform", c.layers_to_transform, FieldInfo{"numbers of the layers to adapt; empty = all"});
   visit("rank_pattern", c.rank_pattern, FieldInfo{"ranks of their own, as q_proj=8; in a file also PEFT's object"});
   visit("alpha_pattern", c.alpha_pattern, FieldInfo{"lora_alphas of their own, as q_proj=16"});

@@ -54,6 +54,8 @@ TEST(RunConfig, HasThePeersKeys) {
                           "layers_to_transform",
                           "rank_pattern",
                           "alpha_pattern",
+                          "load_in_4bit",
+                          "bnb_4bit_use_double_quant",
                           "max_length",
                           "beta",
                           "seed",

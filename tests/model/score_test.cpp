@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -34,6 +35,17 @@ TEST(Score, OfTheRealSmallModelEqualsThePeers) {
       EXPECT_NEAR(scores.top[i].second, prompt["last_top64"][i].get<double>() - prompt["last_logsumexp"].get<double>(),
                   3e-4);
     }
+  }
+}
+
+TEST(Score, WithThePeersLogSoftmaxHasTheirSumsOverLongTexts) {
+  const Json golden = parse_json(read_file(golden_path("smollm2/logits.json")), "logits.json");
+  TrainingModel training(load_model(smollm2_gguf()), {.head_sum = HeadSum::log_softmax});
+  for (const Json& prompt : golden["prompts"]) {
+    const auto want = prompt["token_logprobs"].get<std::vector<double>>();
+    const Scores scores = score(training, prompt["ids"].get<std::vector<int>>(), nullptr, 0);
+    EXPECT_NEAR(std::accumulate(scores.logprobs.begin(), scores.logprobs.end(), 0.0),
+                std::accumulate(want.begin(), want.end(), 0.0), 5e-4);
   }
 }
 

@@ -3,9 +3,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <utility>
+
+#include "base/cat.h"
 
 namespace afina {
 namespace {
@@ -40,12 +43,14 @@ void Progress::update(double done, const std::string& extra) {
   if (now - shown_ < gap && !finished) return;
   shown_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double rate = seconds > 0 ? done / seconds : 0;
+  // A rate from the first moments would be a number without meaning.
+  const double rate = seconds > 0.2 || finished ? done / std::max(seconds, 1e-3) : 0;
   char head[160];
   if (total_ > 0) {
     const std::string left = rate > 0 ? duration_text((total_ - done) / rate) : "?";
-    std::snprintf(head, sizeof head, "%s %.0f/%.0f %s, %.1f/s, %s left", title_.c_str(), done, total_, unit_.c_str(),
-                  rate, left.c_str());
+    const std::string speed = rate > 0 ? cat(", ", static_cast<double>(std::llround(rate * 10)) / 10, "/s") : "";
+    std::snprintf(head, sizeof head, "%s %.0f/%.0f %s%s, %s left", title_.c_str(), done, total_, unit_.c_str(),
+                  speed.c_str(), left.c_str());
   } else {
     std::snprintf(head, sizeof head, "%s %.0f %s, %.1f/s", title_.c_str(), done, unit_.c_str(), rate);
   }

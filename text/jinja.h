@@ -21,9 +21,9 @@ struct JinjaLimits {
   size_t block_tokens = 4000;  ///< inside one {{ }} or {% %}
   size_t nesting = 128;        ///< brackets and operators, and statements in statements; `elif` counts as one level
   size_t steps = 4'000'000;
-  size_t value_characters = size_t{8} << 20;  ///< of one text
+  size_t value_characters = size_t{4} << 20;  ///< of one text
   size_t value_items = size_t{1} << 20;       ///< of one list
-  size_t held_bytes = size_t{96} << 20;       ///< values alive at one time; a character takes 4
+  size_t held_bytes = size_t{64} << 20;       ///< values alive at one time; a character takes 4
   size_t range_length = 100'000;              ///< as jinja2's sandbox
   size_t stack_bytes = size_t{2} << 20;       ///< recursion of macros and values
   double seconds = 10;                        ///< wall clock, behind the steps

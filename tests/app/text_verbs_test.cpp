@@ -1,54 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands on text as a program meets them: golden ids and renders through stdin and stdout, bad lines among them.
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-
-#include <array>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
-#include <string>
-#include <vector>
-
-#include "base/cat.h"
-#include "base/file.h"
-#include "base/json.h"
-#include "tests/support/golden.h"
-#include "tests/support/temp_folder.h"
+#include "tests/app/verb_runner.h"
 
 namespace afina::app {
 namespace {
 
-class TextVerbs : public ::testing::Test {
+class TextVerbs : public VerbTest {
  protected:
-  struct Answer {
-    int code = -1;
-    std::string out;
-    std::vector<Json> lines;
-  };
-
-  Answer run(const std::string& arguments, const std::string& input) {
-    const auto in = folder_.path() / "in";
-    std::ofstream(in, std::ios::binary) << input;
-    const std::string command = cat(program_path("afina").string(), " ", arguments, " < ", in.string(), " 2> ",
-                                    (folder_.path() / "err").string());
-    Answer answer;
-    FILE* pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return answer;
-    std::array<char, 65536> buffer{};
-    while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-      answer.out.append(buffer.data(), n);
-    const int status = pclose(pipe);
-    answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    std::istringstream lines(answer.out);
-    for (std::string line; std::getline(lines, line);) {
-      if (!line.empty() && line[0] == '{') answer.lines.push_back(parse_json(line, "answer"));
-    }
-    return answer;
-  }
-
-  static Json golden(const char* name) { return parse_json(read_file(golden_path(name)), name); }
-
   // A tokenizer.json with a ChatML template beside it.
   std::string chat_folder() {
     const auto folder = folder_.path() / "model";
@@ -60,8 +18,6 @@ class TextVerbs : public ::testing::Test {
            "{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}{{ tools | tojson if tools }}{{ x }}";
     return (folder / "tokenizer.json").string();
   }
-
-  TempFolder folder_;
 };
 
 TEST_F(TextVerbs, TokenizeAndDetokenizeGiveTheGoldenIdsAndTexts) {

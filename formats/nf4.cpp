@@ -90,6 +90,7 @@ std::vector<uint8_t> make_scale_codes() {
 
 uint8_t scale_code(float value) {
   static const std::vector<uint8_t> codes = make_scale_codes();
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings): the very arithmetic of bitsandbytes, half up
   return codes[static_cast<size_t>((value + 1.0F) * 0.5F * static_cast<float>(kBins - 1) + 0.5F)];
 }
 

@@ -93,7 +93,10 @@ class Parameters {
   bool has(size_t i) const { return values_[i].has_value(); }
   /// Throws TemplateError where it is missing.
   const Value& at(size_t i) const;
-  Value or_else(size_t i, Value other) const { return has(i) ? *values_[i] : std::move(other); }
+  Value or_else(size_t i, Value other) const {
+    if (has(i)) return *values_[i];
+    return other;
+  }
   bool flag(size_t i, bool other) const { return has(i) ? truthy(*values_[i]) : other; }
   int64_t integer(size_t i, int64_t other) const;
 

@@ -57,9 +57,9 @@ class Reader {
   }
 
   const OrderedJson& value(const std::string& key) const {
-    static const OrderedJson kNull;
+    static const OrderedJson null;
     const auto found = json_.find(key);
-    return found == json_.end() ? kNull : *found;
+    return found == json_.end() ? null : *found;
   }
 
   bool is_set(const std::string& key) const {

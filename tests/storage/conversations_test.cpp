@@ -39,7 +39,8 @@ class Conversations : public ::testing::Test {
 
 TEST_F(Conversations, EveryScriptComesBackByteForByte) {
   const std::string words =
-      "ñandú, Ñ, g̃uaraní ỹ, ŋa, qhichwa p'unchay, 漢字, עברית, 👩🏽‍🌾🇧🇴, \t\n\"\\'; DROP "
+      "ñandú, Ñ, g̃uaraní ỹ, ŋa, qhichwa p'unchay, 漢字, עברית, 👩🏽‍🌾🇧🇴, \t\n\"\\'; "
+      "DROP "
       "TABLE "
       "x; "
       "-- "

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxTokenizerBytes = size_t{128} << 20;
 constexpr int64_t kMaxVocabularySize = int64_t{1} << 20;
-enum Type : int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+constexpr int32_t kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6;
 
 const Json& field(const Json& object, const char* name) {
   static const Json null;

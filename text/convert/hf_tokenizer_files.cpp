@@ -13,7 +13,7 @@
 namespace afina::text {
 namespace {
 
-enum Type : int64_t { kUnknown = 2, kControl = 3, kUserDefined = 4 };
+constexpr int64_t kUnknown = 2, kControl = 3, kUserDefined = 4;
 constexpr const char* kSpaceMark = "\xe2\x96\x81";
 
 class Writer {

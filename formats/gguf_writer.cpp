@@ -268,4 +268,31 @@ uint64_t GgufWriter::file_bytes() const {
   return state_->file_bytes;
 }
 
+std::optional<uint32_t> gguf_file_type(GgmlType type) {
+  switch (type) {
+    case GgmlType::f32:
+      return 0;
+    case GgmlType::f16:
+      return 1;
+    case GgmlType::q4_0:
+      return 2;
+    case GgmlType::q4_1:
+      return 3;
+    case GgmlType::q8_0:
+      return 7;
+    case GgmlType::q5_0:
+      return 8;
+    case GgmlType::q5_1:
+      return 9;
+    case GgmlType::bf16:
+      return 32;
+    default:
+      return std::nullopt;
+  }
+}
+
+GgmlType fitting_type(GgmlType wanted, int64_t row_length) {
+  return row_length % ggml_type_info(static_cast<uint32_t>(wanted))->block_elements == 0 ? wanted : GgmlType::f16;
+}
+
 }  // namespace afina::formats

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,12 @@ struct GgufTensorPlan {
   GgmlType type = GgmlType::f32;
   std::vector<int64_t> shape;  ///< slowest first, as [out, in]; written reversed
 };
+
+/// llama.cpp's general.file_type for a file whose matrices are mostly of a type that can be written; nothing for
+/// others.
+std::optional<uint32_t> gguf_file_type(GgmlType type);
+/// `wanted`, or F16 where rows of this length are no whole blocks of it.
+GgmlType fitting_type(GgmlType wanted, int64_t row_length);
 
 /// One file in the making. Not thread-safe. Memory: the metadata; tensors go straight to the file. The bytes lie in a
 /// temporary sibling until finish(), so the path holds the old file or the whole new one, never a mix.

@@ -21,19 +21,6 @@ using formats::GgmlType;
 
 constexpr const char* kMerge = "merge the adapter into its base instead (afina merge)";
 
-uint32_t file_type(GgmlType type) {
-  switch (type) {
-    case GgmlType::f16:
-      return 1;
-    case GgmlType::q8_0:
-      return 7;
-    case GgmlType::bf16:
-      return 32;
-    default:
-      return 0;
-  }
-}
-
 void refuse_what_llama_cpp_cannot_load(const AdapterSet& adapter, const model::ModelConfig& model,
                                        const GgufAdapterInfo& info) {
   const auto refuse = [](const std::string& what) {
@@ -103,9 +90,7 @@ class AdapterWriter {
   }
 
   void add(const std::string& weight, const char* half, const at::Tensor& values) {
-    GgmlType type = type_;
-    if (values.size(1) % formats::ggml_type_info(static_cast<uint32_t>(type))->block_elements != 0)
-      type = GgmlType::f16;
+    const GgmlType type = formats::fitting_type(type_, values.size(1));
     entries_.push_back({{model::gguf_name(weight) + half, type, values.sizes().vec()}, values.contiguous()});
   }
 
@@ -283,7 +268,7 @@ void write_gguf_adapter(const fs::path& path, const AdapterSet& given, const mod
     writer.set_u32("general.base_model.count", 1);
     writer.set_string("general.base_model.0.name", info.base_model);
   }
-  writer.set_u32("general.file_type", file_type(info.type));
+  writer.set_u32("general.file_type", *formats::gguf_file_type(info.type));
   writer.set_string("adapter.type", "lora");
   writer.set_f32("adapter.lora.alpha", source.alpha());
   if (info.type == GgmlType::q8_0) writer.set_u32("general.quantization_version", 2);

@@ -17,34 +17,6 @@ using formats::GgmlType;
 
 const std::string kHead = "lm_head.weight", kEmbedding = "model.embed_tokens.weight";
 
-/// general.file_type of a file whose matrices are of this type; nothing where there is none.
-std::optional<uint32_t> file_type(GgmlType type) {
-  switch (type) {
-    case GgmlType::f32:
-      return 0;
-    case GgmlType::f16:
-      return 1;
-    case GgmlType::q4_0:
-      return 2;
-    case GgmlType::q4_1:
-      return 3;
-    case GgmlType::q8_0:
-      return 7;
-    case GgmlType::q5_0:
-      return 8;
-    case GgmlType::q5_1:
-      return 9;
-    case GgmlType::bf16:
-      return 32;
-    default:
-      return std::nullopt;
-  }
-}
-
-std::string type_name(GgmlType type) {
-  return formats::ggml_type_name(static_cast<uint32_t>(type));
-}
-
 struct Job {
   formats::GgufTensorPlan plan;
   const formats::GgufTensor* source = nullptr;
@@ -63,7 +35,7 @@ class GgufMerge {
     check_fit(adapter, model_, base.string());
     if (options.gguf_type && !formats::can_quantize(*options.gguf_type))
       throw UsageError(cat("[lora.merge] the GGUF type must be one of ", formats::quantizable_types(), ", but is ",
-                           type_name(*options.gguf_type), "."));
+                           formats::ggml_type_name(*options.gguf_type), "."));
     plan();
   }
 
@@ -105,7 +77,8 @@ class GgufMerge {
       job.change = &found->second;
       job.plan.type = written_type(tensor);
       if (job.plan.type != tensor.type)
-        report_.retyped.push_back(cat(name, ": ", type_name(tensor.type), " -> ", type_name(job.plan.type)));
+        report_.retyped.push_back(
+            cat(name, ": ", formats::ggml_type_name(tensor.type), " -> ", formats::ggml_type_name(job.plan.type)));
     }
     jobs_.push_back(std::move(job));
   }
@@ -118,8 +91,7 @@ class GgufMerge {
     } else if (!formats::can_quantize(type)) {
       type = GgmlType::q8_0;
     }
-    const int block = formats::ggml_type_info(static_cast<uint32_t>(type))->block_elements;
-    return tensor.row_length() % block == 0 ? type : GgmlType::f16;
+    return formats::fitting_type(type, tensor.row_length());
   }
 
   /// The file's own word for itself, where most of its matrices are of another type now.
@@ -130,7 +102,7 @@ class GgufMerge {
     if (report_.retyped.empty() || elements.empty()) return;
     const auto most = std::max_element(elements.begin(), elements.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    if (const auto id = file_type(most->first)) writer.set_u32("general.file_type", *id);
+    if (const auto id = formats::gguf_file_type(most->first)) writer.set_u32("general.file_type", *id);
     if (!file_.has("general.quantization_version")) writer.set_u32("general.quantization_version", 2);
   }
 

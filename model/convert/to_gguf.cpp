@@ -14,39 +14,13 @@ namespace {
 namespace fs = std::filesystem;
 using formats::GgmlType;
 
-/// general.file_type of llama.cpp: the type most tensors have.
-uint32_t file_type(GgmlType type) {
-  switch (type) {
-    case GgmlType::f32:
-      return 0;
-    case GgmlType::f16:
-      return 1;
-    case GgmlType::q4_0:
-      return 2;
-    case GgmlType::q4_1:
-      return 3;
-    case GgmlType::q8_0:
-      return 7;
-    case GgmlType::q5_0:
-      return 8;
-    case GgmlType::q5_1:
-      return 9;
-    case GgmlType::bf16:
-      return 32;
-    default:
-      throw UsageError(cat("[gguf] type must be one of ", formats::quantizable_types(), ", but is ",
-                           formats::ggml_type_name(type), "."));
-  }
-}
-
 bool is_block_type(GgmlType type) {
   return type != GgmlType::f32 && type != GgmlType::f16 && type != GgmlType::bf16;
 }
 
 GgmlType type_of(const WeightInfo& weight, GgmlType wanted) {
   if (weight.shape.size() < 2 || weight.name.ends_with("norm.weight")) return GgmlType::f32;
-  const auto* info = formats::ggml_type_info(static_cast<uint32_t>(wanted));
-  return weight.shape.back() % info->block_elements == 0 ? wanted : GgmlType::f16;
+  return formats::fitting_type(wanted, weight.shape.back());
 }
 
 void set_identity(formats::GgufWriter& writer, const GgufIdentity& identity) {
@@ -162,7 +136,10 @@ void write_tensors(const WeightReader& from, formats::GgufWriter& writer, GgmlTy
 
 void write_gguf(const WeightReader& from, const fs::path& to, GgmlType type, const GgufIdentity& identity,
                 const ConvertOptions& options) {
-  const uint32_t kind = file_type(type);
+  const auto file_type = formats::gguf_file_type(type);
+  if (!file_type)
+    throw UsageError(cat("[gguf] type must be one of ", formats::quantizable_types(), ", but is ",
+                         formats::ggml_type_name(type), "."));
   const ModelConfig& config = from.config();
   formats::GgufWriter writer(to);
   if (from.gguf() != nullptr) {
@@ -174,7 +151,7 @@ void write_gguf(const WeightReader& from, const fs::path& to, GgmlType type, con
     set_vocabulary(writer, from.path(), config);
   }
   set_identity(writer, identity);
-  writer.set_u32("general.file_type", kind);
+  writer.set_u32("general.file_type", *file_type);
   if (is_block_type(type)) writer.set_u32("general.quantization_version", 2);
   const std::vector<float> divisors = divisors_of(config);
   if (!divisors.empty())

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/convert/weight_reader.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +12,7 @@
 #include "formats/nf4.h"
 #include "formats/safetensors_set.h"
 #include "model/gguf_names.h"
+#include "model/weight_source.h"
 
 namespace afina::model {
 namespace {
@@ -54,10 +56,12 @@ WeightReader::WeightReader(const fs::path& model) : path_(model) {
     const std::string where = (path_ / "config.json").string();
     config_ = config_from_hf(parse_json(read_file(where, kMaxConfigBytes), where), where);
     safetensors_ = std::make_unique<formats::SafetensorsSet>(path_);
+    source_ = safetensors_source(*safetensors_, config_);
     list_folder();
   } else {
     gguf_ = std::make_unique<formats::GgufFile>(path_);
     config_ = config_from_gguf(*gguf_, path_.string());
+    source_ = gguf_source(*gguf_, config_);
     list_gguf();
   }
   std::stable_sort(weights_.begin(), weights_.end(), [&](const WeightInfo& a, const WeightInfo& b) {
@@ -98,29 +102,7 @@ void WeightReader::list_gguf() {
 
 void WeightReader::read(const WeightInfo& weight, std::span<float> out) const {
   AFINA_CHECK(static_cast<int64_t>(out.size()) == elements(weight.shape), "[convert] buffer must fit ", weight.name);
-  if (gguf_) {
-    const formats::GgufTensor& tensor = gguf_->at(gguf_name(weight.name));
-    if (!is_permuted(config_, weight.name)) {
-      formats::dequantize(tensor, out);
-    } else if (tensor.shape.size() == 1) {
-      std::vector<float> rows(out.size());
-      formats::dequantize(tensor, rows);
-      for (size_t row = 0; row < out.size(); ++row)
-        out[row] = rows[static_cast<size_t>(gguf_row(static_cast<int64_t>(row), config_.head_dim))];
-    } else {
-      const auto length = static_cast<size_t>(tensor.row_length());
-      for (int64_t row = 0; row < tensor.rows(); ++row)
-        formats::dequantize_rows(tensor, gguf_row(row, config_.head_dim), 1,
-                                 out.subspan(static_cast<size_t>(row) * length, length));
-    }
-  } else if (const auto nf4 = formats::find_nf4(*safetensors_, weight.name)) {
-    formats::nf4_dequantize(*nf4, 0, out);
-  } else {
-    formats::copy_to_float(safetensors_->at(weight.name), out);
-  }
-  if (!std::all_of(out.begin(), out.end(), [](float value) { return std::isfinite(value); }))
-    throw ModelError(
-        cat("[", path_.string(), "] weights must be finite, but '", weight.name, "' holds NaN or infinity."));
+  source_->read_rows(weight.name, 0, at::from_blob(out.data(), weight.shape, at::kFloat));
 }
 
 }  // namespace afina::model

@@ -21,6 +21,8 @@ class SafetensorsSet;
 
 namespace afina::model {
 
+class WeightSource;
+
 /// Changes one weight before it is rounded and written (a merged adapter does). Called for every weight; returns
 /// whether it changed anything.
 using WeightEdit =
@@ -67,6 +69,7 @@ class WeightReader {
   std::vector<WeightInfo> weights_;
   std::unique_ptr<formats::GgufFile> gguf_;
   std::unique_ptr<formats::SafetensorsSet> safetensors_;
+  std::unique_ptr<WeightSource> source_;  // of one of the two, and of config_
 };
 
 }  // namespace afina::model

@@ -51,4 +51,16 @@ class GgufBuilder {
   std::string kvs_, infos_, data_;
 };
 
+/// The 224-byte example: three keys and one F32 matrix [3, 2].
+inline std::string spec_file() {
+  using B = GgufBuilder;
+  B builder;
+  builder.kv("general.architecture", 8, B::text("llama")).kv("general.alignment", 4, B::raw<uint32_t>(32));
+  builder.kv("a.b", 9, B::raw<uint32_t>(5) + B::raw<uint64_t>(2) + B::raw<int32_t>(-1) + B::raw<int32_t>(7));
+  builder.tensor("w", {2, 3}, 0, 0);
+  for (int i = 0; i < 6; ++i)
+    builder.data(B::raw(static_cast<float>(i)));
+  return builder.data(std::string(8, '\0')).bytes();
+}
+
 }  // namespace afina

@@ -56,20 +56,26 @@ struct Measured {
   double first_seconds = 0, loss = 0;
 };
 
-Measured measure(model::TrainingModel& trainer, const lora::AdapterSet& adapter, const dpo::Objective& objective,
+Measured measure(model::TrainingModel& trainer, const lora::AdapterSet& adapter, dpo::Objective& objective,
                  const datasets::PackedBatch& batch, int steps) {
   at::Tensor grad_P = at::zeros({adapter.parameter_count()});
   std::vector<double> derivatives(batch.targets.size()), seconds;
   dpo::ReferenceLogps reference;
   if (objective.needs_reference()) {
-    reference.sequence_logp = dpo::sequence_logps(batch, {trainer.evaluate(batch, nullptr).logp});
+    reference.sequence_logp = dpo::sequence_logps(batch, trainer.evaluate(batch, nullptr).logp);
   }
   Measured result;
   for (int i = 0; i <= steps; ++i) {
     const Stopwatch watch;
     grad_P.zero_();
     const auto stats = trainer.forward(batch, adapter, {});
-    result.loss = objective.evaluate(batch, {stats.logp}, &reference, objective.divisor_share(batch), derivatives).loss;
+    result.loss = objective
+                      .evaluate({.batch = batch,
+                                 .policy = {stats.logp, {}},
+                                 .reference = &reference,
+                                 .divisors = objective.divisor_share(batch)},
+                                derivatives)
+                      .loss;
     trainer.backward(batch, adapter, {}, derivatives, grad_P);
     (i == 0 ? result.first_seconds : seconds.emplace_back()) = watch.seconds();
   }
@@ -127,7 +133,7 @@ void run(const std::string& model_path, int steps) {
   std::printf("best frozen product at 512 rows: %.0f GFLOP/s\n", rate);
   std::printf("%-34s %10s %22s %10s %12s %12s %10s %9s\n", "work", "s/step", "(least-greatest)", "first s", "useful/s",
               "bound/s", "of bound", "loss");
-  const auto report = [&](const char* name, const datasets::PackedBatch& batch, const dpo::Objective& objective,
+  const auto report = [&](const char* name, const datasets::PackedBatch& batch, dpo::Objective& objective,
                           double useful, const char* unit) {
     const Measured m = measure(trainer, adapter, objective, batch, steps);
     const double bound = useful / (step_gflop(model->config(), batch, adapter.parameter_count()) / rate);
@@ -136,9 +142,11 @@ void run(const std::string& model_path, int steps) {
                 100 * useful / m.seconds.median / bound, m.loss);
   };
   const auto one = sft_batch(1, 512), four = sft_batch(4, 512), pairs = pair_batch(4, 184, 80);
-  report("SFT 1 x 512, every token trained", one, dpo::SftLoss(), 512, "tok");
-  report("SFT 4 x 512, every token trained", four, dpo::SftLoss(), 2048, "tok");
-  report("DPO 4 pairs, prompt 184, 2 x 80", pairs, dpo::DpoLoss(0.1), 4, "pair");
+  dpo::SftLoss sft;
+  dpo::DpoLoss dpo(0.1);
+  report("SFT 1 x 512, every token trained", one, sft, 512, "tok");
+  report("SFT 4 x 512, every token trained", four, sft, 2048, "tok");
+  report("DPO 4 pairs, prompt 184, 2 x 80", pairs, dpo, 4, "pair");
   std::printf("arena %.0f MB, peak resident %.0f MB\n", 1e-6 * static_cast<double>(trainer.arena_bytes()),
               1e-6 * static_cast<double>(bench::peak_rss_bytes()));
 }

@@ -30,33 +30,25 @@ PairLoss soft_label_loss(double z, double soft_label) {
   return {-soft_label * log_sigmoid(z) - (1.0 - soft_label) * log_sigmoid(-z), sigmoid(z) - soft_label};
 }
 
-std::vector<double> sequence_logps(const datasets::PackedBatch& batch, const TokenLogps& tokens) {
-  AFINA_CHECK(tokens.logp.size() == batch.targets.size(), "one log-probability for each target");
-  std::vector<double> sums(batch.sequences.size(), 0.0);
-  for (size_t i = 0; i < batch.targets.size(); ++i) {
-    sums[static_cast<size_t>(batch.targets[i].sequence)] += batch.targets[i].weight * tokens.logp[i];
-  }
-  return sums;
-}
-
 DpoLoss::DpoLoss(double beta) : beta_(beta) {
   if (!(beta > 0.0)) throw UsageError(cat("[dpo.loss] beta must be above 0, but got ", beta, "."), "0.1 is usual");
 }
 
-double DpoLoss::divisor_share(const datasets::PackedBatch& batch) const {
+datasets::Divisors DpoLoss::divisor_share(const datasets::PackedBatch& batch) const {
   double sum = 0.0;
   for (const auto& example : batch.examples)
     sum += example.weight;
-  return sum;
+  return {.main = sum};
 }
 
-ObjectiveResult DpoLoss::evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                  const ReferenceLogps* reference, double divisor,
-                                  std::span<double> dloss_dlogp) const {
+ObjectiveResult DpoLoss::evaluate(const ObjectiveInput& input, std::span<double> dloss_dlogp) {
+  const datasets::PackedBatch& batch = input.batch;
+  const ReferenceLogps* reference = input.reference;
+  const double divisor = input.divisors.main;
   AFINA_CHECK(reference != nullptr && reference->sequence_logp.size() == batch.sequences.size(),
               "one reference value for each sequence");
   AFINA_CHECK(dloss_dlogp.size() == batch.targets.size() && divisor > 0.0, "one derivative for each target");
-  const std::vector<double> logps = sequence_logps(batch, policy);
+  const std::vector<double> logps = sequence_logps(batch, input.policy.logp);
   ObjectiveResult result;
   auto& metrics = result.metric_sums;
   for (const auto& example : batch.examples) {

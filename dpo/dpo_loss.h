@@ -17,10 +17,8 @@ class DpoLoss final : public Objective {
   explicit DpoLoss(double beta);
   Scope scope() const override { return Scope::pair; }
   bool needs_reference() const override { return true; }
-  double divisor_share(const datasets::PackedBatch& batch) const override;
-  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                           const ReferenceLogps* reference, double divisor,
-                           std::span<double> dloss_dlogp) const override;
+  datasets::Divisors divisor_share(const datasets::PackedBatch& batch) const override;
+  ObjectiveResult evaluate(const ObjectiveInput& input, std::span<double> dloss_dlogp) override;
 
  private:
   double beta_;
@@ -35,8 +33,5 @@ PairLoss soft_label_loss(double z, double soft_label);
 
 /// log σ(x) without overflow.
 double log_sigmoid(double x);
-
-/// Σ weight·logp of each sequence of the batch.
-std::vector<double> sequence_logps(const datasets::PackedBatch& batch, const TokenLogps& tokens);
 
 }  // namespace afina::dpo

@@ -11,9 +11,11 @@
 
 namespace afina::dpo {
 
-/// log-probability in nats of each target of a batch, in the order of PackedBatch::targets, under one model.
+/// What one model says of each target of a batch, in the order of PackedBatch::targets.
 struct TokenLogps {
-  std::vector<double> logp;
+  std::span<const double> logp;  ///< nats; of a reward model the score of the target's row
+  /// log Σᵥ p(v)² at the target's row, for WPO; empty where Objective::needs_sum_p2() is false.
+  std::span<const double> log_sum_p2;
 };
 
 /// Reference values of each sequence of a batch: summed (weighted) log-probability in nats, in the order of
@@ -26,6 +28,15 @@ struct ReferenceLogps {
 /// configured.
 enum class Scope { sequence, pair, micro_batch };
 
+/// One micro-batch as an objective sees it.
+struct ObjectiveInput {
+  const datasets::PackedBatch& batch;
+  TokenLogps policy;
+  const ReferenceLogps* reference = nullptr;  ///< null where needs_reference() is false
+  datasets::Divisors divisors;                ///< of the whole optimiser batch
+  bool training = true;                       ///< false: evaluation, which leaves the objective's state alone
+};
+
 struct ObjectiveResult {
   double loss = 0.0;                          ///< this micro-batch's share of the optimiser batch's loss: Σ / divisor
   std::map<std::string, double> metric_sums;  ///< TRL's names ("rewards/chosen", …), summed over examples
@@ -33,6 +44,7 @@ struct ObjectiveResult {
   std::vector<double> example_losses;         ///< one for each example, not divided: traces a loss to its votes
 };
 
+/// Not thread-safe where it has state (BCO's running mean); evaluation then reads it only.
 class Objective {
  public:
   Objective() = default;
@@ -41,13 +53,20 @@ class Objective {
   virtual ~Objective() = default;
   virtual Scope scope() const = 0;
   virtual bool needs_reference() const = 0;
-  /// Σ of what the divisor counts in this micro-batch: target weights (SFT) or example weights (preferences).
-  virtual double divisor_share(const datasets::PackedBatch& batch) const = 0;
-  /// dloss_dlogp: one entry for each target, overwritten. reference may be null where needs_reference() is false.
-  /// Thread-safe. Throws InternalError on sizes that disagree.
-  virtual ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                   const ReferenceLogps* reference, double divisor,
-                                   std::span<double> dloss_dlogp) const = 0;
+  virtual bool needs_sum_p2() const { return false; }
+  /// What this micro-batch adds to the divisors: target weights (SFT) or example weights (preferences), and the weights
+  /// of the likelihood term's targets.
+  virtual datasets::Divisors divisor_share(const datasets::PackedBatch& batch) const = 0;
+  /// dloss_dlogp: one entry for each target, overwritten. Throws InternalError on sizes that disagree and DataError
+  /// for a batch whose examples are not of the objective's kind.
+  virtual ObjectiveResult evaluate(const ObjectiveInput& input, std::span<double> dloss_dlogp) = 0;
+  /// What a checkpoint keeps of the objective; empty where it has no state. restore() throws DataError for another
+  /// length.
+  virtual std::vector<double> state() const { return {}; }
+  virtual void restore(std::span<const double> state);
 };
+
+/// Σ weight·logp of each sequence of the batch.
+std::vector<double> sequence_logps(const datasets::PackedBatch& batch, std::span<const double> logp);
 
 }  // namespace afina::dpo

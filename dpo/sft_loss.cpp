@@ -5,17 +5,17 @@
 
 namespace afina::dpo {
 
-double SftLoss::divisor_share(const datasets::PackedBatch& batch) const {
+datasets::Divisors SftLoss::divisor_share(const datasets::PackedBatch& batch) const {
   double sum = 0.0;
   for (const auto& target : batch.targets)
     sum += target.weight;
-  return sum;
+  return {.main = sum};
 }
 
-ObjectiveResult SftLoss::evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                                  const ReferenceLogps* /*reference*/, double divisor,
-                                  std::span<double> dloss_dlogp) const {
-  AFINA_CHECK(policy.logp.size() == batch.targets.size() && dloss_dlogp.size() == batch.targets.size(),
+ObjectiveResult SftLoss::evaluate(const ObjectiveInput& input, std::span<double> dloss_dlogp) {
+  const datasets::PackedBatch& batch = input.batch;
+  const double divisor = input.divisors.main;
+  AFINA_CHECK(input.policy.logp.size() == batch.targets.size() && dloss_dlogp.size() == batch.targets.size(),
               "one log-probability and one derivative for each target");
   AFINA_CHECK(divisor > 0.0, "the divisor of an optimiser batch is its sum of weights");
   ObjectiveResult result;
@@ -23,7 +23,7 @@ ObjectiveResult SftLoss::evaluate(const datasets::PackedBatch& batch, const Toke
   for (size_t i = 0; i < batch.targets.size(); ++i) {
     const auto& target = batch.targets[i];
     const double weight = target.weight;
-    const double loss = -weight * policy.logp[i];
+    const double loss = -weight * input.policy.logp[i];
     result.loss += loss / divisor;
     dloss_dlogp[i] = -weight / divisor;
     result.example_losses[static_cast<size_t>(batch.sequences[static_cast<size_t>(target.sequence)].example)] += loss;

@@ -11,10 +11,8 @@ class SftLoss final : public Objective {
  public:
   Scope scope() const override { return Scope::sequence; }
   bool needs_reference() const override { return false; }
-  double divisor_share(const datasets::PackedBatch& batch) const override;
-  ObjectiveResult evaluate(const datasets::PackedBatch& batch, const TokenLogps& policy,
-                           const ReferenceLogps* reference, double divisor,
-                           std::span<double> dloss_dlogp) const override;
+  datasets::Divisors divisor_share(const datasets::PackedBatch& batch) const override;
+  ObjectiveResult evaluate(const ObjectiveInput& input, std::span<double> dloss_dlogp) override;
 };
 
 }  // namespace afina::dpo

@@ -140,7 +140,6 @@ void ShuffledBatches::seek(const Cursor& cursor) {
 datasets::OptimiserBatch ShuffledBatches::next() {
   const auto n = static_cast<int64_t>(units_.size());
   datasets::OptimiserBatch batch;
-  batch.divisor = 0.0;
   for (int64_t micro = 0; micro < accumulation_ && cursor_.unit < n; ++micro) {
     std::vector<int64_t> group;
     for (int64_t i = 0; i < batch_units_ && cursor_.unit < n; ++i, ++cursor_.unit) {
@@ -149,7 +148,7 @@ datasets::OptimiserBatch ShuffledBatches::next() {
     }
     for (const auto& part : split_by_tokens(rows_, group, max_tokens_)) {
       batch.micro.push_back(rows_.pack(part));
-      batch.divisor += share_(batch.micro.back());
+      batch.divisors += share_(batch.micro.back());
     }
   }
   if (cursor_.unit >= n) {

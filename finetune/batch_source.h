@@ -58,7 +58,7 @@ class BatchSource {
 };
 
 /// What one micro-batch adds to the divisor: Objective::divisor_share.
-using DivisorShare = std::function<double(const datasets::PackedBatch&)>;
+using DivisorShare = std::function<datasets::Divisors(const datasets::PackedBatch&)>;
 
 /// The one used in training. rows must outlive it. Throws DataError for an empty data set. Not thread-safe.
 class ShuffledBatches final : public BatchSource {

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/progress.h"
-#include "dpo/dpo_loss.h"
 #include "formats/jsonl.h"
 
 namespace afina::finetune {
@@ -17,7 +16,7 @@ std::vector<double> compute_row(const ReferenceRequest& request, int64_t row) {
   const int64_t alone[] = {row};
   const datasets::PackedBatch batch = request.rows->pack(alone);
   const model::TokenStats stats = request.policy->evaluate(batch, request.with_adapter);
-  std::vector<double> sums = dpo::sequence_logps(batch, {stats.logp});
+  std::vector<double> sums = dpo::sequence_logps(batch, stats.logp);
   for (const double sum : sums) {
     if (!std::isfinite(sum)) {
       throw ModelError(cat("[finetune.reference] log-probabilities must be finite, but got ", sum, " in ",

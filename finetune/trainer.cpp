@@ -95,15 +95,19 @@ void Trainer::stop_for_rows(const std::string& what, const datasets::PackedBatch
       "the checkpoint before this step is kept; look at these rows, or lower learning_rate");
 }
 
-void Trainer::micro_step(const datasets::PackedBatch& batch, int64_t index, double divisor, StepSums& sums) {
+void Trainer::micro_step(const datasets::PackedBatch& batch, int64_t index, const datasets::Divisors& divisors,
+                         StepSums& sums) {
   const model::DropoutKey dropout{config_.lora_dropout > 0.0, static_cast<uint64_t>(config_.seed),
                                   static_cast<uint64_t>(step_), static_cast<uint64_t>(index)};
   const model::TokenStats stats = parts_.policy.forward(batch, dropout);
   std::optional<dpo::ReferenceLogps> reference;
   if (parts_.objective.needs_reference()) reference = parts_.reference->of(batch);
   std::vector<double> dloss_dlogp(batch.targets.size());
-  const dpo::ObjectiveResult result =
-      parts_.objective.evaluate(batch, {stats.logp}, reference ? &*reference : nullptr, divisor, dloss_dlogp);
+  const dpo::ObjectiveResult result = parts_.objective.evaluate({.batch = batch,
+                                                                 .policy = {stats.logp, stats.log_sum_p2},
+                                                                 .reference = reference ? &*reference : nullptr,
+                                                                 .divisors = divisors},
+                                                                dloss_dlogp);
   if (!std::isfinite(result.loss)) stop_for_rows(cat("a loss of ", result.loss), batch);
   parts_.policy.backward(batch, dropout, dloss_dlogp, gradient_P_);
   sums.add(batch, stats, result);
@@ -129,7 +133,7 @@ bool Trainer::train_step(const datasets::OptimiserBatch& batch, std::stop_token 
   StepSums sums;
   for (size_t i = 0; i < batch.micro.size(); ++i) {
     if (stop.stop_requested()) return false;
-    micro_step(batch.micro[i], static_cast<int64_t>(i), batch.divisor, sums);
+    micro_step(batch.micro[i], static_cast<int64_t>(i), batch.divisors, sums);
   }
   const double norm = global_norm(span_of(gradient_P_));
   require_finite_gradient(norm, batch);
@@ -185,11 +189,11 @@ RunOutcome Trainer::run(std::stop_token stop) {
   return {step_, examples_seen_, num_tokens_, watch.seconds(), std::move(record)};
 }
 
-std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, const dpo::Objective& objective,
+std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, dpo::Objective& objective,
                                                           const EvaluationSet& set, const RunConfig& config,
                                                           std::stop_token stop) {
   std::vector<datasets::PackedBatch> batches;
-  double divisor = 0.0;
+  datasets::Divisors divisors;
   std::vector<int64_t> rows(static_cast<size_t>(set.rows->size()));
   std::iota(rows.begin(), rows.end(), 0);
   const auto batch_rows = static_cast<size_t>(config.per_device_train_batch_size);
@@ -197,7 +201,7 @@ std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, const 
     const auto group = std::span<const int64_t>(rows).subspan(first, std::min(batch_rows, rows.size() - first));
     for (const auto& part : split_by_tokens(*set.rows, group, config.tokens_per_micro_batch)) {
       batches.push_back(set.rows->pack(part));
-      divisor += objective.divisor_share(batches.back());
+      divisors += objective.divisor_share(batches.back());
     }
   }
   StepSums sums;
@@ -207,7 +211,13 @@ std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, const 
     std::optional<dpo::ReferenceLogps> reference;
     if (objective.needs_reference()) reference = set.reference->of(batch);
     std::vector<double> unused(batch.targets.size());
-    sums.add(batch, stats, objective.evaluate(batch, {stats.logp}, reference ? &*reference : nullptr, divisor, unused));
+    sums.add(batch, stats,
+             objective.evaluate({.batch = batch,
+                                 .policy = {stats.logp, stats.log_sum_p2},
+                                 .reference = reference ? &*reference : nullptr,
+                                 .divisors = divisors,
+                                 .training = false},
+                                unused));
   }
   StepRecord record;
   record.values.emplace_back(metric::eval(metric::kLoss), sums.loss);

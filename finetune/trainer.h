@@ -30,7 +30,7 @@ struct EvaluationSet {
 /// What a trainer works with; everything outlives it. reference: required where the objective needs one.
 struct TrainerParts {
   Policy& policy;
-  const dpo::Objective& objective;
+  dpo::Objective& objective;
   BatchSource& batches;
   const TrainingRows& rows;
   const ReferenceTable* reference = nullptr;
@@ -67,7 +67,8 @@ class Trainer {
 
  private:
   bool train_step(const datasets::OptimiserBatch& batch, std::stop_token stop, StepRecord& record);
-  void micro_step(const datasets::PackedBatch& batch, int64_t index, double divisor, StepSums& sums);
+  void micro_step(const datasets::PackedBatch& batch, int64_t index, const datasets::Divisors& divisors,
+                  StepSums& sums);
   void require_finite_gradient(double norm, const datasets::OptimiserBatch& batch);
   [[noreturn]] void stop_for_rows(const std::string& what, const datasets::PackedBatch& batch);
   void evaluate(StepRecord& record, std::stop_token stop);
@@ -89,7 +90,7 @@ class Trainer {
 
 /// Values of the whole set under the policy as it is, without dropout: eval_loss (the objective's, with the whole set's
 /// divisor), eval_mean_token_accuracy and eval_ of the objective's metrics.
-std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, const dpo::Objective& objective,
+std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, dpo::Objective& objective,
                                                           const EvaluationSet& set, const RunConfig& config,
                                                           std::stop_token stop);
 

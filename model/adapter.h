@@ -59,6 +59,11 @@ class Adapter {
   /// own.
   virtual const FrozenLinear* head() const { return nullptr; }
   virtual const FrozenLinear* embedding() const { return nullptr; }
+  /// Of a reward model: its trained head [D] (transformers' `score`, without bias). The value of a target is then
+  /// score · norm(x) at its row in place of a log-probability; undefined: a language model.
+  virtual at::Tensor score_weight() const { return {}; }
+  /// Adds the gradient [D] of score_weight() to its place in flat_grad_P.
+  virtual void add_score_gradient(const at::Tensor& /*d_score_D*/, at::Tensor& /*flat_grad_P*/) const {}
 };
 
 }  // namespace afina::model

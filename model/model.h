@@ -22,10 +22,15 @@ namespace afina::model {
 /// loading (block 64; nf4_double: the scales in 8 bits), for QLoRA on any model. Embedding, head and norms stay fp32.
 enum class BaseStorage { as_stored, nf4, nf4_double };
 
+/// Arithmetic of the frozen products (layers and head). bfloat16: weights are held in bf16 (NF4 stays NF4), the inputs
+/// of each product are rounded to bf16, sums and results are fp32; everything else is fp32 in both.
+enum class Arithmetic { float32, bfloat16 };
+
 struct LoadOptions {
   GemmBackend gemm = GemmBackend::packed;
   BaseStorage base_storage = BaseStorage::as_stored;
   Nf4Arithmetic nf4_arithmetic = Nf4Arithmetic::fp32;
+  Arithmetic arithmetic = Arithmetic::float32;
 };
 
 struct LayerWeights {

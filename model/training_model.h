@@ -21,6 +21,8 @@ struct TokenStats {
   std::vector<double> logp;      ///< log p(token)
   std::vector<uint8_t> correct;  ///< 1 where the token is the argmax: for mean_token_accuracy
   std::vector<double> entropy;   ///< of the whole distribution, filled when asked for
+  /// log Σᵥ p(v)² = logsumexp(2z) − 2 logsumexp(z), filled when asked for: WPO's weights (arXiv:2406.11827).
+  std::vector<double> log_sum_p2;
 };
 
 /// How the normaliser Σ exp(z − max z) over the vocabulary is added up. wide: in doubles, exact to fp32's last bits.
@@ -30,10 +32,21 @@ struct TokenStats {
 /// only, no backward.
 enum class HeadSum { wide, float32, log_softmax };
 
+/// What forward() does not keep and backward() computes again, from the cheapest: gate and up (one product a layer), or
+/// everything but the layers' inputs (a whole forward pass).
+enum class Recompute { none, gate_up, layer };
+
 struct TrainingModelOptions {
   int head_chunk_rows = 256;  ///< target rows whose logits exist at one time
   bool want_entropy = false;
   HeadSum head_sum = HeadSum::wide;
+  bool want_sum_p2 = false;
+  /// Layers [0, recompute_layers) are recomputed, the others are kept; -1: all of them.
+  Recompute recompute = Recompute::none;
+  int64_t recompute_layers = -1;
+  /// NEFTune (arXiv:2310.05914): forward() adds uniform noise of alpha/sqrt(length·hidden) to the embeddings of each
+  /// segment; 0: none. Drawn from the DropoutKey, so a resumed run repeats it.
+  double neftune_alpha = 0.0;
 };
 
 /// Not thread-safe: owns the activation arena. Several objects may share one Model. An adapter that brings its own head

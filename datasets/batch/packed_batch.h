@@ -26,10 +26,14 @@ struct Target {
   float weight = 1.0F;  ///< static weight: per message (SFT), position (LD-DPO)
 };
 
+inline constexpr int kPromptSide = -1;
+
 /// One completion whose target log-probabilities are summed together; targets of a sequence are contiguous.
 struct Sequence {
   int example = 0;  ///< index into PackedBatch::examples
-  int side = 0;     ///< 0 = SFT row, chosen or best answer; 1 = rejected; k = k-th ranked answer
+  /// 0 = SFT row, unpaired, chosen or best answer; 1 = rejected, or the mismatched answer of an unpaired row (KTO's KL
+  /// term); k = k-th ranked answer; kPromptSide = the prompt itself, where an objective trains it (ORPO).
+  int side = 0;
   int first_target = 0;
   int n_targets = 0;
 };
@@ -39,7 +43,8 @@ struct ExampleRef {
   int64_t row = 0;  ///< index of the row in its data set, for messages and for lineage
   int first_sequence = 0;
   int n_sequences = 1;
-  double soft_label = 1.0;  ///< q: probability that side 0 is better, 0.5..1
+  double soft_label = 1.0;  ///< q: probability that side 0 is better, 0.5..1; of unpaired rows that it is good, 0..1
+  double tie = 0.0;         ///< share of judgements that called both equal, 0..1; a part of q: win = q − tie/2
   double margin = 0.0;      ///< m, nats
   double weight = 1.0;      ///< w
 };
@@ -56,11 +61,22 @@ struct PackedBatch {
   int64_t rows() const { return static_cast<int64_t>(ids.size()); }
 };
 
-/// Everything between two optimiser steps. divisor: Σ target weights (SFT) or Σ example weights (preferences) over all
-/// of it, known before the first backward, so that any split into micro-batches gives one loss and one gradient.
+/// What the sums of a loss are divided by, over all of an optimiser batch and known before its first backward, so that
+/// any split into micro-batches gives one loss and one gradient.
+struct Divisors {
+  double main = 0.0;  ///< Σ target weights (SFT) or Σ example weights (preferences)
+  double nll = 0.0;   ///< Σ target weights of a likelihood term beside the main one (DPO's sft, ORPO, CPO); else 0
+  Divisors& operator+=(const Divisors& other) {
+    main += other.main;
+    nll += other.nll;
+    return *this;
+  }
+};
+
+/// Everything between two optimiser steps.
 struct OptimiserBatch {
   std::vector<PackedBatch> micro;
-  double divisor = 1.0;
+  Divisors divisors;
 };
 
 /// Throws DataError "[datasets.batch] must …" where an index, a length or an order does not hold (vocab_size bounds the

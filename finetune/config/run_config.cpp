@@ -13,39 +13,6 @@ namespace {
 
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
-constexpr std::pair<RunKind, std::string_view> kRunKinds[] = {{RunKind::sft, "sft"}, {RunKind::dpo, "dpo"}};
-constexpr std::pair<SchedulerType, std::string_view> kSchedulers[] = {
-    {SchedulerType::linear, "linear"},
-    {SchedulerType::cosine, "cosine"},
-    {SchedulerType::constant, "constant"},
-    {SchedulerType::constant_with_warmup, "constant_with_warmup"}};
-constexpr std::pair<ComputeType, std::string_view> kComputeTypes[] = {{ComputeType::float32, "float32"},
-                                                                      {ComputeType::bfloat16, "bfloat16"}};
-constexpr std::pair<ReferencePolicy, std::string_view> kReferences[] = {{ReferencePolicy::start, "start"},
-                                                                        {ReferencePolicy::base, "base"}};
-constexpr std::pair<LossSum, std::string_view> kLossSums[] = {{LossSum::float32, "float32"},
-                                                              {LossSum::float64, "float64"}};
-constexpr std::pair<BadRows, std::string_view> kBadRows[] = {{BadRows::error, "error"}, {BadRows::drop, "drop"}};
-constexpr std::pair<LabelMode, std::string_view> kLabelModes[] = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
-
-template <typename E, size_t N>
-std::string_view word_of(const std::pair<E, std::string_view> (&words)[N], E value) {
-  for (const auto& [candidate, word] : words) {
-    if (candidate == value) return word;
-  }
-  return "unknown";
-}
-
-template <typename E, size_t N>
-bool value_of(const std::pair<E, std::string_view> (&words)[N], std::string_view word, E& out) {
-  for (const auto& [value, candidate] : words) {
-    if (candidate != word) continue;
-    out = value;
-    return true;
-  }
-  return false;
-}
-
 /// PEFT's spellings: target_modules as one word or a list, init_lora_weights as a word or true, patterns as an object,
 /// layers as numbers.
 void accept_peft_spellings(Json& object) {
@@ -102,63 +69,59 @@ void adapter_problems(const RunConfig& config, std::vector<std::string>& out) {
 
 /// Left out of the hash where they have their default, so that runs of before they were there can be resumed.
 const std::set<std::string>& keys_added_later() {
-  static const std::set<std::string> keys = {
-      "use_rslora",   "use_dora",      "lora_bias",    "init_lora_weights",        "layers_to_transform",
-      "rank_pattern", "alpha_pattern", "load_in_4bit", "bnb_4bit_use_double_quant"};
+  static const std::set<std::string> keys = {"use_rslora",
+                                             "use_dora",
+                                             "lora_bias",
+                                             "init_lora_weights",
+                                             "layers_to_transform",
+                                             "rank_pattern",
+                                             "alpha_pattern",
+                                             "load_in_4bit",
+                                             "bnb_4bit_use_double_quant",
+                                             "lr_scheduler_kwargs",
+                                             "optim",
+                                             "momentum",
+                                             "loraplus_lr_ratio",
+                                             "learning_rate_pattern",
+                                             "long_rows",
+                                             "assistant_only_loss",
+                                             "completion_only_loss",
+                                             "neftune_noise_alpha",
+                                             "loss_type",
+                                             "loss_weights",
+                                             "label_smoothing",
+                                             "ld_alpha",
+                                             "f_divergence_type",
+                                             "f_alpha_divergence_coef",
+                                             "use_weighting",
+                                             "discopop_tau",
+                                             "tie_parameter",
+                                             "desirable_weight",
+                                             "undesirable_weight",
+                                             "cpo_alpha",
+                                             "simpo_gamma",
+                                             "nll_on_prompt",
+                                             "center_rewards_coefficient",
+                                             "packing_strategy"};
   return keys;
 }
 
 const std::set<std::string>& keys_without_numbers() {
-  static const std::set<std::string> keys = {"logging_steps", "save_steps", "eval_steps", "save_total_limit"};
+  static const std::set<std::string> keys = {"logging_steps",
+                                             "save_steps",
+                                             "eval_steps",
+                                             "save_total_limit",
+                                             "early_stopping_patience",
+                                             "early_stopping_threshold",
+                                             "load_best_model_at_end",
+                                             "metric_for_best_model",
+                                             "recompute",
+                                             "max_memory_gb",
+                                             "tokenized_cache"};
   return keys;
 }
 
 }  // namespace
-
-std::string_view to_string(RunKind value) {
-  return word_of(kRunKinds, value);
-}
-std::string_view to_string(SchedulerType value) {
-  return word_of(kSchedulers, value);
-}
-std::string_view to_string(ComputeType value) {
-  return word_of(kComputeTypes, value);
-}
-std::string_view to_string(ReferencePolicy value) {
-  return word_of(kReferences, value);
-}
-std::string_view to_string(LabelMode value) {
-  return word_of(kLabelModes, value);
-}
-std::string_view to_string(LossSum value) {
-  return word_of(kLossSums, value);
-}
-
-std::string_view to_string(BadRows value) {
-  return word_of(kBadRows, value);
-}
-bool from_string(std::string_view word, RunKind& out) {
-  return value_of(kRunKinds, word, out);
-}
-bool from_string(std::string_view word, SchedulerType& out) {
-  return value_of(kSchedulers, word, out);
-}
-bool from_string(std::string_view word, ComputeType& out) {
-  return value_of(kComputeTypes, word, out);
-}
-bool from_string(std::string_view word, ReferencePolicy& out) {
-  return value_of(kReferences, word, out);
-}
-bool from_string(std::string_view word, LabelMode& out) {
-  return value_of(kLabelModes, word, out);
-}
-bool from_string(std::string_view word, LossSum& out) {
-  return value_of(kLossSums, word, out);
-}
-
-bool from_string(std::string_view word, BadRows& out) {
-  return value_of(kBadRows, word, out);
-}
 
 RunConfig default_config(RunKind kind) {
   RunConfig config;
@@ -187,9 +150,6 @@ RunConfig read_run_config(RunKind kind, const std::filesystem::path& file,
 
 std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
   std::vector<std::string> out = range_problems(config);
-  if (config.dtype != ComputeType::float32) {
-    out.push_back(cat("dtype must be float32 in this version, but got ", to_string(config.dtype)));
-  }
   if (config.max_steps == 0) out.push_back("max_steps must be -1 or at least 1, but got 0");
   if (config.max_steps < 0 && !(config.num_train_epochs > 0)) {
     out.push_back("num_train_epochs must be above 0 where max_steps is -1, but got 0");

@@ -13,11 +13,11 @@
 namespace afina::dpo {
 namespace {
 
-TokenLogps spread(const datasets::PackedBatch& batch, const std::vector<double>& sums) {
-  TokenLogps out;
+std::vector<double> spread(const datasets::PackedBatch& batch, const std::vector<double>& sums) {
+  std::vector<double> out;
   for (const auto& target : batch.targets) {
     const auto s = static_cast<size_t>(target.sequence);
-    out.logp.push_back(sums[s] / batch.sequences[s].n_targets);
+    out.push_back(sums[s] / batch.sequences[s].n_targets);
   }
   return out;
 }
@@ -28,8 +28,10 @@ const ReferenceLogps kReference = {{-21, -22.5, -34, -33.5}};
 ObjectiveResult evaluate(const datasets::PackedBatch& batch, const std::vector<double>& policy,
                          const ReferenceLogps& reference, std::vector<double>* derivatives = nullptr) {
   std::vector<double> local(batch.targets.size());
-  const DpoLoss loss(0.1);
-  const auto result = loss.evaluate(batch, spread(batch, policy), &reference, loss.divisor_share(batch), local);
+  DpoLoss loss(0.1);
+  const std::vector<double> logps = spread(batch, policy);
+  const auto result = loss.evaluate(
+      {.batch = batch, .policy = {logps, {}}, .reference = &reference, .divisors = loss.divisor_share(batch)}, local);
   if (derivatives != nullptr) *derivatives = local;
   return result;
 }
@@ -75,21 +77,23 @@ TEST(DpoLoss, DerivativesAgreeWithFiniteDifferences) {
   batch.examples[0].margin = 0.2;
   batch.examples[1].weight = 2.5;
   batch.targets[1].weight = 0.4F;
-  const DpoLoss loss(0.3);
-  TokenLogps tokens;
+  DpoLoss loss(0.3);
+  std::vector<double> tokens;
   for (size_t i = 0; i < batch.targets.size(); ++i)
-    tokens.logp.push_back(-0.5 - 0.3 * static_cast<double>(i));
+    tokens.push_back(-0.5 - 0.3 * static_cast<double>(i));
   const ReferenceLogps reference{{-1.0, -2.0, -3.0, -4.0}};
   std::vector<double> derivatives(batch.targets.size()), ignored(batch.targets.size());
-  loss.evaluate(batch, tokens, &reference, 3.5, derivatives);
-  for (size_t i = 0; i < tokens.logp.size(); ++i) {
+  const auto at = [&](const std::vector<double>& logps, std::vector<double>& out) {
+    return loss.evaluate({.batch = batch, .policy = {logps, {}}, .reference = &reference, .divisors = {.main = 3.5}},
+                         out);
+  };
+  at(tokens, derivatives);
+  for (size_t i = 0; i < tokens.size(); ++i) {
     const double h = 1e-6;
     auto up = tokens, down = tokens;
-    up.logp[i] += h;
-    down.logp[i] -= h;
-    const double slope = (loss.evaluate(batch, up, &reference, 3.5, ignored).loss -
-                          loss.evaluate(batch, down, &reference, 3.5, ignored).loss) /
-                         (2 * h);
+    up[i] += h;
+    down[i] -= h;
+    const double slope = (at(up, ignored).loss - at(down, ignored).loss) / (2 * h);
     EXPECT_NEAR(derivatives[i], slope, 1e-8) << i;
   }
 }

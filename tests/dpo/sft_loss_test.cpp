@@ -19,14 +19,18 @@ datasets::PackedBatch rows(const std::vector<int>& target_counts) {
   return batch;
 }
 
+ObjectiveResult evaluate(const datasets::PackedBatch& batch, const std::vector<double>& logps, double divisor,
+                         std::vector<double>& derivatives) {
+  return SftLoss().evaluate({.batch = batch, .policy = {logps, {}}, .divisors = {.main = divisor}}, derivatives);
+}
+
 TEST(SftLoss, IsTheMeanOverTrainedTokensHoweverTheRowsAreSplit) {
   const SftLoss loss;
   const auto both = rows({1, 3}), first = rows({1}), second = rows({3});
   std::vector<double> d4(4), d1(1), d3(3);
-  const double whole = loss.evaluate(both, {{-1, -2, -3, -4}}, nullptr, loss.divisor_share(both), d4).loss;
-  const double divisor = loss.divisor_share(first) + loss.divisor_share(second);
-  const double split = loss.evaluate(first, {{-1}}, nullptr, divisor, d1).loss +
-                       loss.evaluate(second, {{-2, -3, -4}}, nullptr, divisor, d3).loss;
+  const double whole = evaluate(both, {-1, -2, -3, -4}, loss.divisor_share(both).main, d4).loss;
+  const double divisor = loss.divisor_share(first).main + loss.divisor_share(second).main;
+  const double split = evaluate(first, {-1}, divisor, d1).loss + evaluate(second, {-2, -3, -4}, divisor, d3).loss;
   EXPECT_DOUBLE_EQ(whole, 2.5);
   EXPECT_DOUBLE_EQ(split, whole);
   EXPECT_DOUBLE_EQ(d1[0], d4[0]);
@@ -38,8 +42,8 @@ TEST(SftLoss, CountsStaticWeights) {
   auto batch = rows({2});
   batch.targets[1].weight = 0.0F;
   std::vector<double> d(2);
-  EXPECT_DOUBLE_EQ(loss.divisor_share(batch), 1.0);
-  const auto result = loss.evaluate(batch, {{-1, -9}}, nullptr, 1.0, d);
+  EXPECT_DOUBLE_EQ(loss.divisor_share(batch).main, 1.0);
+  const auto result = evaluate(batch, {-1, -9}, 1.0, d);
   EXPECT_DOUBLE_EQ(result.loss, 1.0);
   EXPECT_DOUBLE_EQ(d[1], 0.0);
   EXPECT_DOUBLE_EQ(result.example_losses.at(0), 1.0);
@@ -47,7 +51,7 @@ TEST(SftLoss, CountsStaticWeights) {
 
 TEST(SftLoss, RefusesADivisorOfZero) {
   std::vector<double> d(1);
-  EXPECT_THROW(SftLoss().evaluate(rows({1}), {{-1}}, nullptr, 0.0, d), InternalError);
+  EXPECT_THROW(evaluate(rows({1}), {-1}, 0.0, d), InternalError);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace afina::finetune::toy {
 namespace {
 
-double share(const datasets::PackedBatch& batch) {
+datasets::Divisors share(const datasets::PackedBatch& batch) {
   return dpo::SftLoss().divisor_share(batch);
 }
 
@@ -62,7 +62,7 @@ TEST(ShuffledBatches, TheDivisorCountsTheWholeOptimiserBatch) {
     datasets::validate(micro, kVocab);
     targets += static_cast<double>(micro.targets.size());
   }
-  EXPECT_EQ(batch.divisor, targets);
+  EXPECT_EQ(batch.divisors.main, targets);
 }
 
 TEST(ShuffledBatches, SeekGoesOnWhereTheCursorWas) {

@@ -77,7 +77,8 @@ TEST(Trainer, AWrongDivisorIsSeen) {
     explicit WrongDivisor(BatchSource& inner) : inner_(inner) {}
     datasets::OptimiserBatch next() override {
       auto batch = inner_.next();
-      batch.divisor = dpo::SftLoss().divisor_share(batch.micro.front()) * static_cast<double>(batch.micro.size());
+      batch.divisors.main =
+          dpo::SftLoss().divisor_share(batch.micro.front()).main * static_cast<double>(batch.micro.size());
       return batch;
     }
     Cursor cursor() const override { return inner_.cursor(); }

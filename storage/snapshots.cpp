@@ -96,6 +96,7 @@ Json member_json(const SnapshotMember& m) {
           {"chosen_rewrite", m.chosen_rewrite_id},
           {"rejected_generation", m.rejected_generation_id},
           {"soft_label", m.soft_label},
+          {"tie", m.tie},
           {"margin", m.margin ? Json(*m.margin) : Json()},
           {"weight", m.weight},
           {"prompt_sha256", m.prompt_sha256},
@@ -112,10 +113,11 @@ void insert_members(Transaction& t, const std::string& snapshot_id, const std::v
   const Params params = Params().text(snapshot_id).json(rows);
   t.exec(
       "INSERT INTO snapshot_member (snapshot_id, position, kind, split, pair_id, chosen_generation_id, "
-      "chosen_rewrite_id, rejected_generation_id, soft_label, margin, weight, prompt_sha256, content_sha256) "
+      "chosen_rewrite_id, rejected_generation_id, soft_label, tie, margin, weight, prompt_sha256, content_sha256) "
       "SELECT $1::uuid, (r->>'position')::bigint, r->>'kind', r->>'split', (r->>'pair')::uuid, "
       "nullif(r->>'chosen_generation', '')::uuid, nullif(r->>'chosen_rewrite', '')::uuid, "
-      "nullif(r->>'rejected_generation', '')::uuid, (r->>'soft_label')::double precision, "
+      "nullif(r->>'rejected_generation', '')::uuid, (r->>'soft_label')::double precision, (r->>'tie')::double "
+      "precision, "
       "(r->>'margin')::double precision, (r->>'weight')::double precision, r->>'prompt_sha256', r->>'content_sha256' "
       "FROM jsonb_array_elements($2::jsonb) AS r",
       params);
@@ -136,6 +138,7 @@ SnapshotMember read_member(const Row& row) {
   m.chosen_rewrite_id = row.text("chosen_rewrite_id");
   m.rejected_generation_id = row.text("rejected_generation_id");
   m.soft_label = row.real("soft_label");
+  m.tie = row.real("tie");
   m.margin = row.maybe_real("margin");
   m.weight = row.real("weight");
   m.prompt_sha256 = row.text("prompt_sha256");

@@ -49,6 +49,7 @@ struct SnapshotMember {
   std::string chosen_rewrite_id;
   std::string rejected_generation_id;  ///< of pair and negative
   double soft_label = 1.0;             ///< q, 0.5..1
+  double tie = 0.0;                    ///< share of judgements that called both equal, at most 2(1 − q)
   std::optional<double> margin;        ///< nats; nothing: from the run
   double weight = 1.0;
   std::string prompt_sha256;                ///< of the normalised prompt, which splits go by

@@ -21,7 +21,13 @@ constexpr Words<Outcome, 5> kOutcomes{{{Outcome::graded, "graded"},
                                        {Outcome::both_bad, "both_bad"},
                                        {Outcome::cannot_judge, "cannot_judge"},
                                        {Outcome::retracted, "retracted"}}};
-constexpr Words<RunKind, 2> kRunKinds{{{RunKind::sft, "sft"}, {RunKind::dpo, "dpo"}}};
+constexpr Words<RunKind, 7> kRunKinds{{{RunKind::sft, "sft"},
+                                       {RunKind::dpo, "dpo"},
+                                       {RunKind::kto, "kto"},
+                                       {RunKind::cpo, "cpo"},
+                                       {RunKind::orpo, "orpo"},
+                                       {RunKind::bco, "bco"},
+                                       {RunKind::reward, "reward"}}};
 constexpr Words<RunState, 5> kRunStates{{{RunState::queued, "queued"},
                                          {RunState::running, "running"},
                                          {RunState::finished, "finished"},

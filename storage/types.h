@@ -18,7 +18,7 @@ enum class Source { web, api, demo, import };
 enum class Mode { chat, arena };
 /// graded has a grade; retracted takes back what it supersedes.
 enum class Outcome { graded, both_good, both_bad, cannot_judge, retracted };
-enum class RunKind { sft, dpo };
+enum class RunKind { sft, dpo, kto, cpo, orpo, bco, reward };
 enum class RunState { queued, running, finished, failed, cancelled };
 
 std::string_view to_string(Source value);

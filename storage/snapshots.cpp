@@ -88,20 +88,21 @@ void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
 }
 
 Json member_json(const SnapshotMember& m) {
-  return {{"position", m.position},
-          {"kind", to_string(m.kind)},
-          {"split", m.split},
-          {"pair", m.pair_id},
-          {"chosen_generation", m.chosen_generation_id},
-          {"chosen_rewrite", m.chosen_rewrite_id},
-          {"rejected_generation", m.rejected_generation_id},
-          {"soft_label", m.soft_label},
-          {"tie", m.tie},
-          {"margin", m.margin ? Json(*m.margin) : Json()},
-          {"weight", m.weight},
-          {"prompt_sha256", m.prompt_sha256},
-          {"content_sha256", m.content_sha256},
-          {"preferences", m.preference_ids}};
+  Json json = {{"position", m.position},
+               {"kind", to_string(m.kind)},
+               {"split", m.split},
+               {"pair", m.pair_id},
+               {"chosen_generation", m.chosen_generation_id},
+               {"chosen_rewrite", m.chosen_rewrite_id},
+               {"rejected_generation", m.rejected_generation_id},
+               {"soft_label", m.soft_label},
+               {"margin", m.margin ? Json(*m.margin) : Json()},
+               {"weight", m.weight},
+               {"prompt_sha256", m.prompt_sha256},
+               {"content_sha256", m.content_sha256},
+               {"preferences", m.preference_ids}};
+  if (m.tie > 0.0) json["tie"] = m.tie;  // left out at 0, so that hashes of snapshots of before ties stand
+  return json;
 }
 
 void insert_members(Transaction& t, const std::string& snapshot_id, const std::vector<SnapshotMember>& members) {

@@ -9,6 +9,7 @@
 namespace afina::finetune {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -142,12 +143,51 @@ TEST(RunConfig, AllProblemsAreToldAtOnce) {
   RunConfig config;
   config.r = 0;
   config.lora_dropout = 1.5;
-  config.dtype = ComputeType::bfloat16;
+  config.load_best_model_at_end = true;
   config.target_modules = {"all-linear", "q_proj"};
   EXPECT_THAT(problems(RunKind::sft, config), SizeIs(4));
   const std::string message = message_of([&] { validate(RunKind::sft, config); });
   EXPECT_THAT(message, HasSubstr("4 problems"));
-  EXPECT_THAT(message, HasSubstr("dtype must be float32 in this version, but got bfloat16"));
+  EXPECT_THAT(
+      message,
+      HasSubstr("eval_steps must be at least 1 with early_stopping_patience or load_best_model_at_end, but got 0"));
+}
+
+TEST(RunConfig, DefaultsOfEveryKindCanRun) {
+  for (const auto kind : {RunKind::kto, RunKind::cpo, RunKind::orpo, RunKind::bco, RunKind::reward})
+    EXPECT_THAT(problems(kind, default_config(kind)), SizeIs(0)) << to_string(kind);
+}
+
+TEST(RunConfig, AKeyOfAnotherKindIsAMistake) {
+  for (const auto& [kind, key] : {std::pair{RunKind::sft, "loss_type=ipo"}, std::pair{RunKind::dpo, "cpo_alpha=0"},
+                                  std::pair{RunKind::kto, "ld_alpha=0.5"}, std::pair{RunKind::orpo, "reference=base"},
+                                  std::pair{RunKind::reward, "beta=0.2"}}) {
+    const RunConfig config = read_run_config(kind, "", {key});
+    const std::string name = std::string(key).substr(0, std::string(key).find('='));
+    EXPECT_THAT(message_of([&, k = kind] { validate(k, config); }), HasSubstr(name + " must be left out of"));
+  }
+}
+
+TEST(RunConfig, TakesThePeersSpellingsOfLossesAndSchedules) {
+  const TempFolder folder;
+  write_file_atomic(folder.path() / "run.json", R"({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5],
+    "lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {"min_lr_rate": 0.1}, "optim": "adamw_bnb_8bit"})");
+  const RunConfig config = read_run_config(RunKind::dpo, folder.path() / "run.json", {});
+  EXPECT_EQ(config.loss_type, (std::vector<std::string>{"sigmoid", "sft"}));
+  EXPECT_EQ(config.loss_weights, (std::vector<std::string>{"1.0", "0.5"}));
+  EXPECT_EQ(config.lr_scheduler_kwargs, (std::vector<std::string>{"min_lr_rate=0.1"}));
+  EXPECT_EQ(config.optim, OptimiserType::adamw_8bit);
+  write_file_atomic(folder.path() / "run.json", R"({"loss_type": "hinge"})");
+  EXPECT_EQ(read_run_config(RunKind::dpo, folder.path() / "run.json", {}).loss_type, std::vector<std::string>{"hinge"});
+}
+
+TEST(RunConfig, WeightsOfLossesAreAsManyNumbersAsLosses) {
+  RunConfig config = default_config(RunKind::dpo);
+  config.loss_type = {"sigmoid", "sft"};
+  config.loss_weights = {"1"};
+  EXPECT_THAT(problems(RunKind::dpo, config), ElementsAre(HasSubstr("one number for each loss_type")));
+  config.loss_weights = {"1", "much"};
+  EXPECT_THAT(problems(RunKind::dpo, config), ElementsAre(HasSubstr("but got 'much'")));
 }
 
 TEST(RunConfig, EveryNumberHasARange) {

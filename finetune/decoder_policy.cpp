@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finetune/decoder_policy.h"
 
+#include <algorithm>
+
 #include "base/cat.h"
 
 namespace afina::finetune {
@@ -30,6 +32,21 @@ void DecoderPolicy::save_adapter(const std::filesystem::path& folder) const {
 
 std::string DecoderPolicy::parameter_name(int64_t index) const {
   return adapter_->parameter_name(index);
+}
+
+std::vector<ParameterBlock> DecoderPolicy::blocks() const {
+  std::vector<ParameterBlock> blocks;
+  for (const auto& slot : adapter_->slots()) {
+    const std::string name = adapter_->parameter_name(slot.a_begin);
+    const std::string module = name.substr(0, name.rfind('.'));
+    blocks.push_back({name, BlockKind::a, slot.a_begin, slot.r, slot.in});
+    blocks.push_back({module + ".lora_B", BlockKind::b, slot.b_begin, slot.out, slot.r});
+    if (slot.bias_begin >= 0) blocks.push_back({module + ".bias", BlockKind::vector, slot.bias_begin, 1, slot.out});
+    if (slot.magnitude_begin >= 0)
+      blocks.push_back({module + ".magnitude", BlockKind::vector, slot.magnitude_begin, 1, slot.out});
+  }
+  std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  return blocks;
 }
 
 }  // namespace afina::finetune

@@ -22,6 +22,7 @@ class DecoderPolicy final : public Policy {
   model::TokenStats evaluate(const datasets::PackedBatch& batch, bool with_adapter) override;
   void save_adapter(const std::filesystem::path& folder) const override;
   std::string parameter_name(int64_t index) const override;
+  std::vector<ParameterBlock> blocks() const override;
   const lora::AdapterSet& adapter() const { return *adapter_; }
 
  private:

@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "datasets/batch/packed_batch.h"
+#include "finetune/optim/optimiser.h"
 #include "model/training_model.h"
 
 namespace afina::finetune {
@@ -31,6 +33,11 @@ class Policy {
   virtual void save_adapter(const std::filesystem::path& folder) const = 0;
   /// "layers.3.mlp.up_proj.lora_A" of an entry of parameters(), for messages.
   virtual std::string parameter_name(int64_t index) const = 0;
+  /// The tensors of parameters() in the order of their places, without gaps; rate factors are left at 1.
+  virtual std::vector<ParameterBlock> blocks() const = 0;
+  /// Where the last forward() first met a value that is not finite: "layers.3", "head"; empty where it met none or
+  /// cannot tell.
+  virtual std::string first_bad_layer() const { return ""; }
 };
 
 }  // namespace afina::finetune

@@ -10,6 +10,10 @@ const double* StepRecord::find(const std::string& name) const {
   return nullptr;
 }
 
+std::string_view to_string(Severity severity) {
+  return severity == Severity::note ? "note" : severity == Severity::warning ? "warning" : "error";
+}
+
 void SinkList::begin(int64_t step, int64_t total_steps) {
   for (auto& sink : sinks_)
     sink->begin(step, total_steps);
@@ -21,6 +25,10 @@ void SinkList::examples(int64_t step, const std::vector<ExampleLoss>& losses) {
 void SinkList::record(const StepRecord& record) {
   for (auto& sink : sinks_)
     sink->record(record);
+}
+void SinkList::verdict(const Verdict& verdict) {
+  for (auto& sink : sinks_)
+    sink->verdict(verdict);
 }
 void SinkList::flush(int64_t step) {
   for (auto& sink : sinks_)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,19 @@ struct ExampleLoss {
   double loss = 0.0;
 };
 
+enum class Severity { note, warning, error };
+std::string_view to_string(Severity severity);
+
+/// One sentence on a run's health (finetune/health.h).
+struct Verdict {
+  int64_t step = 0;
+  Severity severity = Severity::note;
+  std::string code;      ///< "reward_length_correlation": stable, for machines
+  double value = 0.0;    ///< the number that made it speak
+  std::string sentence;  ///< what is seen, with that number
+  std::string advice;    ///< what to do
+};
+
 /// Called from the training thread. A sink that throws StorageError stops the run.
 class RunSink {
  public:
@@ -35,7 +49,9 @@ class RunSink {
   virtual void begin(int64_t step, int64_t total_steps) = 0;
   virtual void examples(int64_t step, const std::vector<ExampleLoss>& losses) = 0;
   virtual void record(const StepRecord& record) = 0;
+  virtual void verdict(const Verdict& /*verdict*/) {}
   /// Before a checkpoint of that step is written: what was recorded so far must survive as surely as the checkpoint.
+  /// Throws Conflict where another process has taken the run over: no checkpoint is written then.
   virtual void flush(int64_t step) = 0;
 };
 
@@ -46,6 +62,7 @@ class SinkList final : public RunSink {
   void begin(int64_t step, int64_t total_steps) override;
   void examples(int64_t step, const std::vector<ExampleLoss>& losses) override;
   void record(const StepRecord& record) override;
+  void verdict(const Verdict& verdict) override;
   void flush(int64_t step) override;
 
  private:

@@ -69,6 +69,7 @@ class ToyPolicy final : public Policy {
     write_file_synced(folder / "adapter_model.safetensors", "toy");
   }
   std::string parameter_name(int64_t index) const override { return cat("table[", index, "]"); }
+  std::vector<ParameterBlock> blocks() const override { return {{"table.lora_B", BlockKind::b, 0, kVocab, kVocab}}; }
 
   int poisoned_token = -1;  ///< a batch that holds it has a loss that is not a number
   bool poison_gradient = false;

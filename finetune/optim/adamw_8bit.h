@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW with moments of 8 bits (Dettmers et al. 2022, arXiv:2110.02861), as bitsandbytes lays them out: a tensor of
+// 4096 elements or more keeps each moment as one byte an element and one fp32 scale a block of 256; smaller ones stay
+// fp32.
+#pragma once
+#include <array>
+#include <span>
+#include <vector>
+
+#include "finetune/optim/elementwise.h"
+
+namespace afina::finetune {
+
+/// 256 ascending numbers in [-1, 1] or [0, 1]: the dynamic tree of arXiv:1511.04561, where an exponent of up to seven
+/// leading zeros leaves the rest of the byte to the fraction. Each value is the middle of its interval, but for 0 and
+/// 1.
+using DynamicCode = std::array<float, 256>;
+DynamicCode dynamic_code(bool is_signed);
+/// The nearest code of x, the lower one of two that are equally near. x is finite or NaN (code 0).
+uint8_t nearest_code(const DynamicCode& code, float x);
+
+/// State: "exp_avg_8bit", "exp_avg_sq_8bit" (bytes), their scales "exp_avg_absmax", "exp_avg_sq_absmax", and "exp_avg",
+/// "exp_avg_sq" of the small tensors.
+class AdamW8bit final : public BufferedOptimiser {
+ public:
+  AdamW8bit(std::span<const ParameterBlock> blocks, int64_t parameters, AdamWOptions options);
+  void step(std::span<float> parameters, std::span<const float> gradient, double learning_rate) override;
+
+ private:
+  struct Piece {  // up to 256 elements of one tensor: at most 256 in bytes, or any number in fp32
+    int64_t begin, size, state_begin, scale;  // scale: index of its absmax; -1: fp32
+    double rate_factor;
+  };
+  struct Numbers {
+    float beta1, weight1, beta2, weight2, root, epsilon;
+    double correction1;
+  };
+  void update(const Piece& piece, const Numbers& n, double learning_rate, float* p, const float* g);
+
+  AdamWOptions options_;
+  DynamicCode signed_, unsigned_;
+  std::vector<Piece> pieces_;
+  size_t first_code_ = 0, second_code_ = 0, first_scale_ = 0, second_scale_ = 0, first_ = 0, second_ = 0;
+};
+
+}  // namespace afina::finetune

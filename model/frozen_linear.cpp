@@ -178,14 +178,15 @@ void FrozenLinear::dequantize_rows(int64_t first, at::Tensor& out_RI) const {
   gather_rows(rows, out_RI);
 }
 
-std::unique_ptr<FrozenLinear> make_frozen_f32(const at::Tensor& w_OI, GemmBackend backend) {
+std::unique_ptr<FrozenLinear> make_frozen_f32(const at::Tensor& w_OI, GemmBackend backend, Transposed /*transposed*/) {
   check_shape(w_OI, {-1, -1}, "w_OI");
   AFINA_CHECK(w_OI.is_contiguous(), "[model] weights must be contiguous");
   if (backend == GemmBackend::aten) return std::make_unique<PlainF32>(w_OI);
   return std::make_unique<PackedF32>(w_OI);
 }
 
-std::unique_ptr<FrozenLinear> make_frozen_f32(int64_t out, int64_t in, const RowReader& read, GemmBackend backend) {
+std::unique_ptr<FrozenLinear> make_frozen_f32(int64_t out, int64_t in, const RowReader& read, GemmBackend backend,
+                                              Transposed /*transposed*/) {
   if (backend == GemmBackend::packed) return std::make_unique<PackedF32>(out, in, read);
   at::Tensor w_OI = at::empty({out, in}, at::kFloat);
   read(0, w_OI);

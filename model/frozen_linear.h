@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A linear layer whose weight never changes: forward, gradient of its input, nothing else. The storage decides how the
-// weight lies in memory (fp32 packed for our kernels, fp32 plain for ATen, NF4 in frozen_nf4.h; later bf16). No bias:
-// that is LayerWeights' and the decoder's.
+// weight lies in memory (fp32 packed for our kernels, fp32 plain for ATen, bf16 in frozen_bf16.h, NF4 in frozen_nf4.h).
+// No bias: that is LayerWeights' and the decoder's.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -46,13 +46,19 @@ enum class GemmBackend { packed, aten };
 /// Only forward differs.
 enum class Nf4Arithmetic { fp32, bitsandbytes_cpu };
 
+/// Where backward_input of packed storage finds its panels. on_the_fly: transposed block by block out of the forward
+/// panels, in each call; kept: a second copy of the weight, made by prepare_backward(). The same bits either way.
+enum class Transposed { on_the_fly, kept };
+
 /// Takes W_OI [out, in] fp32, contiguous. The packed storage copies it, the plain one keeps it.
-std::unique_ptr<FrozenLinear> make_frozen_f32(const at::Tensor& w_OI, GemmBackend backend);
+std::unique_ptr<FrozenLinear> make_frozen_f32(const at::Tensor& w_OI, GemmBackend backend,
+                                              Transposed transposed = Transposed::on_the_fly);
 
 /// Rows [first, first + R) of a weight as fp32 into out_RI [R, in], contiguous.
 using RowReader = std::function<void(int64_t first, at::Tensor& out_RI)>;
 /// The same for a weight [out, in] that is read piece by piece, in order: the packed storage never holds more of it in
 /// the plain layout than 16 MiB (or 32 rows).
-std::unique_ptr<FrozenLinear> make_frozen_f32(int64_t out, int64_t in, const RowReader& read, GemmBackend backend);
+std::unique_ptr<FrozenLinear> make_frozen_f32(int64_t out, int64_t in, const RowReader& read, GemmBackend backend,
+                                              Transposed transposed = Transposed::on_the_fly);
 
 }  // namespace afina::model

@@ -31,6 +31,7 @@ struct LoadOptions {
   BaseStorage base_storage = BaseStorage::as_stored;
   Nf4Arithmetic nf4_arithmetic = Nf4Arithmetic::fp32;
   Arithmetic arithmetic = Arithmetic::float32;
+  Transposed transposed = Transposed::on_the_fly;  ///< of backward's products; kept costs the weights' memory twice
 };
 
 struct LayerWeights {

@@ -26,7 +26,7 @@ inline void store(float* p, RegVec v) {
   *reinterpret_cast<Vec*>(p) = v;
 }
 inline RegVec splat(float v) {
-  return RegVec{} + v;
+  return v - RegVec{};  // not "+": v + 0 must turn -0 into 0, so an addition would stay in every inner loop
 }
 
 /// The last n < kLanes values, the rest filled.

@@ -41,7 +41,10 @@ struct ObjectiveResult {
   double loss = 0.0;                          ///< this micro-batch's share of the optimiser batch's loss: Σ / divisor
   std::map<std::string, double> metric_sums;  ///< TRL's names ("rewards/chosen", …), summed over examples
   double metric_weight = 0.0;                 ///< what to divide metric_sums by
-  std::vector<double> example_losses;         ///< one for each example, not divided: traces a loss to its votes
+  /// Of the metrics that are means over something else: what to divide theirs by (KTO's rewards/chosen: the good rows;
+  /// nll_loss: tokens). Summed over micro-batches like metric_sums.
+  std::map<std::string, double> metric_weights;
+  std::vector<double> example_losses;  ///< one for each example, not divided: traces a loss to its votes
 };
 
 /// Not thread-safe where it has state (BCO's running mean); evaluation then reads it only.

@@ -10,6 +10,7 @@
 #include "lora/adapter_set.h"
 #include "lora/dropout.h"
 #include "lora/pissa.h"
+#include "lora/score_part.h"
 
 namespace afina::lora {
 namespace {
@@ -57,6 +58,7 @@ void AdapterSet::initialise(uint64_t seed) {
   if (config_.init_lora_weights == LoraInit::zero) return;
   for (const auto& slot : slots_)
     initialise_slot(slot, seed);
+  if (score_begin_ >= 0) fill_normal(score_weight(), kScoreDeviation, dropout_stream({true, seed, 3, 0}, 0, 0));
 }
 
 void AdapterSet::initialise_slot(const ModuleSlot& slot, uint64_t seed) {
@@ -103,7 +105,10 @@ void AdapterSet::bind_pissa(bool fresh) {
     start_P_.narrow(0, slot.a_begin, a.numel()).copy_(a.reshape({-1}));
     start_P_.narrow(0, slot.b_begin, b.numel()).copy_(b.reshape({-1}));
   }
-  if (fresh) flat_P_.copy_(start_P_);
+  if (!fresh) return;
+  const at::Tensor score_D = config_.score_head ? score_weight().clone() : at::Tensor();
+  flat_P_.copy_(start_P_);
+  if (score_D.defined()) score_weight().copy_(score_D);
 }
 
 void AdapterSet::bind_dora(bool fresh) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "lora/dropout.h"
+#include "lora/score_part.h"
 
 namespace afina::lora {
 namespace {
@@ -36,6 +37,7 @@ at::Tensor dropped(const at::Tensor& x_NI, double p, uint64_t stream) {
 AdapterSet::AdapterSet(const DecoderShape& shape, LoraConfig config, UnmatchedNames unmatched)
     : shape_(shape), config_(std::move(config)) {
   lay_out(find_targets(config_, shape_, unmatched).modules);
+  if (config_.score_head) score_begin_ = std::exchange(parameter_count_, parameter_count_ + shape_.hidden);
   flat_P_ = at::zeros({parameter_count_}, at::kFloat);
 }
 
@@ -122,6 +124,7 @@ std::string AdapterSet::parameter_name(int64_t index) const {
                                                                  : nullptr;
     if (part != nullptr) return cat("layers.", slot.layer, ".", module_path(slot.module), ".", part);
   }
+  if (score_begin_ >= 0 && index >= score_begin_ && index < parameter_count_) return std::string(kScorePath);
   return cat("parameter ", index);
 }
 
@@ -264,6 +267,7 @@ std::unique_ptr<AdapterSet> AdapterSet::plain() const {
     out->a_view(to).copy_(at::cat({a_view(from), a_of(start_P_, from)}, 0));
     out->b_view(to).copy_(at::cat({b_view(from), -b_of(start_P_, from)}, 1));
   }
+  if (score_begin_ >= 0) out->score_weight().copy_(score_weight());
   out->head_part_ = head_part_;
   out->embedding_part_ = embedding_part_;
   return out;

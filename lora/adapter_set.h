@@ -68,7 +68,7 @@ class AdapterSet final : public model::Adapter {
   at::Tensor b_view(const ModuleSlot& slot) const;          ///< [out, r], shares memory
   at::Tensor bias_view(const ModuleSlot& slot) const;       ///< [out], shares memory; undefined without lora_bias
   at::Tensor magnitude_view(const ModuleSlot& slot) const;  ///< [out], shares memory; undefined without DoRA
-  /// "layers.3.mlp.up_proj.lora_A" of an entry of the flat buffer, for messages.
+  /// "layers.3.mlp.up_proj.lora_A" or "score" of an entry of the flat buffer, for messages.
   std::string parameter_name(int64_t index) const;
 
   const std::optional<VocabPart>& head_part() const { return head_part_; }
@@ -85,6 +85,9 @@ class AdapterSet final : public model::Adapter {
   int first_layer() const override;
   bool rescales_base(int layer, model::Site site) const override;
   at::Tensor base_scale(int layer, model::Site site) const override;
+  /// Shares memory with the end of flat_parameters(); undefined without score_head.
+  at::Tensor score_weight() const override;
+  void add_score_gradient(const at::Tensor& d_score_D, at::Tensor& flat_grad_P) const override;
   const model::FrozenLinear* head() const override { return head_.get(); }
   const model::FrozenLinear* embedding() const override { return embedding_.get(); }
 
@@ -115,6 +118,7 @@ class AdapterSet final : public model::Adapter {
   std::vector<ModuleSlot> slots_;
   std::vector<std::array<SiteSlots, model::kSites>> sites_;
   int64_t parameter_count_ = 0;
+  int64_t score_begin_ = -1;  // score_head: [hidden], after all modules; -1: none
   at::Tensor flat_P_;
   at::Tensor start_P_;  // PiSSA: the point that training started from, subtracted; else undefined
   std::optional<VocabPart> head_part_, embedding_part_;

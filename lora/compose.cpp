@@ -154,10 +154,10 @@ class Composer {
           shape.kv_size != first.kv_size || shape.ffn != first.ffn)
         refuse("adapters must fit one base model, but their shapes differ");
       const auto& config = adapter->config();
-      if (config.use_dora || config.lora_bias || adapter->head_part() || adapter->embedding_part())
+      if (config.use_dora || config.lora_bias || config.score_head || adapter->head_part() || adapter->embedding_part())
         refuse(
-            "adapters must be plain LoRA of the layers, but one has DoRA, lora_bias, or parts of lm_head or "
-            "embed_tokens",
+            "adapters must be plain LoRA of the layers, but one has DoRA, lora_bias, a score head, or parts of lm_head "
+            "or embed_tokens",
             "merge that adapter into the base, and train or compose the others on the result");
     }
     const bool prunes = inner(method_) != ComposeMethod::cat && inner(method_) != ComposeMethod::linear;

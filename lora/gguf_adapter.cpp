@@ -28,6 +28,7 @@ void refuse_what_llama_cpp_cannot_load(const AdapterSet& adapter, const model::M
   };
   if (adapter.config().use_dora) refuse("is DoRA");
   if (adapter.config().lora_bias) refuse("has lora_bias");
+  if (adapter.config().score_head) refuse("has a reward model's score head");
   for (const auto* part : {&adapter.head_part(), &adapter.embedding_part()}) {
     if (!*part) continue;
     const char* name = (*part)->is_embedding ? "embed_tokens" : "lm_head";

@@ -67,6 +67,9 @@ MergeReport merge_adapter(const std::filesystem::path& base, const AdapterSet& g
                    "choose another name or remove it");
   if (!std::filesystem::exists(base, code))
     throw NotFound(cat("[lora.merge] base must be a folder or a GGUF file, but '", base.string(), "' is not there."));
+  if (given.config().score_head)
+    throw ModelError("[lora.merge] adapter must be of a language model, but has a reward model's score head.",
+                     "load it with PEFT's AutoModelForSequenceClassification to merge it");
   const auto plain = given.plain();
   const AdapterSet& adapter = plain ? *plain : given;
   return std::filesystem::is_directory(base, code) ? merge_folder(base, adapter, out, options)

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "lora/score_part.h"
 
 namespace afina::lora {
 namespace {
@@ -171,6 +172,7 @@ std::unique_ptr<AdapterSet> adapter_of(const formats::SafetensorsFile& file, con
   expect_modules(taker, targets, config, shape);
   auto embedding = read_vocab_part(taker, targets.embedding, true, names(targets.saved, kEmbeddingPath), config, shape);
   auto head = read_vocab_part(taker, targets.head, false, names(targets.saved, kHeadPath), config, shape);
+  if (config.score_head) taker.expect(cat(kScorePath, ".weight"), {1, shape.hidden});
   taker.refuse_the_rest();
   if (config.ensure_weight_tying && shape.tied_head) {
     if (embedding && !head) head = mirrored(*embedding);
@@ -178,6 +180,7 @@ std::unique_ptr<AdapterSet> adapter_of(const formats::SafetensorsFile& file, con
   }
   auto adapter = std::make_unique<AdapterSet>(shape, config, UnmatchedNames::allow);
   read_modules(taker, *adapter);
+  if (config.score_head) taker.read(cat(kScorePath, ".weight"), adapter->score_weight());
   if (head) adapter->set_head_part(std::move(*head));
   if (embedding) adapter->set_embedding_part(std::move(*embedding));
   return adapter;
@@ -195,6 +198,7 @@ std::vector<std::pair<std::string, at::Tensor>> peft_tensors(const AdapterSet& a
     add(path, ".lora_B.bias", adapter.bias_view(slot));
     add(path, ".lora_magnitude_vector", adapter.magnitude_view(slot));
   }
+  if (adapter.config().score_head) add(std::string(kScorePath), ".weight", adapter.score_weight().unsqueeze(0));
   for (const auto* part : {&adapter.head_part(), &adapter.embedding_part()}) {
     if (!*part) continue;
     const bool embedding = (*part)->is_embedding;

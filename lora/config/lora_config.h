@@ -48,6 +48,9 @@ struct LoraConfig {
   std::vector<int> layers_to_transform;      ///< empty: all
   std::vector<std::string> layers_pattern;   ///< names of the list of layers; empty: any
   std::vector<std::string> modules_to_save;  ///< modules whose whole weight the adapter replaces
+  /// A reward model: also trains transformers' `score` [1, hidden], its head without bias (PEFT: task_type SEQ_CLS with
+  /// score among modules_to_save; it is not listed here in modules_to_save).
+  bool score_head = false;
   bool ensure_weight_tying = false;          ///< what is done to one end of a tied model is done to the other
   LoraInit init_lora_weights = LoraInit::kaiming;
   int pissa_iterations = 0;  ///< N of "pissa_niter_N"; 0: exact SVD

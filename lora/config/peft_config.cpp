@@ -143,7 +143,8 @@ void check_method(const Reader& read) {
     read.refuse("peft_type", "have peft_type LORA (of the other methods, VERA, IA3, LOHA, LOKR, OFT … none is run)",
                 "merge that adapter into its base with PEFT");
   const auto& task = read.value("task_type");
-  if (!task.is_null() && task != OrderedJson("CAUSAL_LM")) read.refuse("task_type", "be for CAUSAL_LM");
+  if (!task.is_null() && task != OrderedJson("CAUSAL_LM") && task != OrderedJson("SEQ_CLS"))
+    read.refuse("task_type", "be for CAUSAL_LM, or SEQ_CLS with one score");
   for (const char* key : kRefused)
     if (read.is_set(key))
       read.refuse(key, cat("leave ", key, " off"),
@@ -172,6 +173,13 @@ void read_init(const Reader& read, LoraConfig& out) {
     read.refuse("init_lora_weights", rebased ? "be relative to the unchanged base" : "have a known init_lora_weights",
                 rebased ? "save it with PEFT's path_initial_model_for_weight_conversion" : "");
   }
+}
+
+/// PEFT adds both names to every SEQ_CLS adapter; of the Llama family only `score` exists.
+void read_score_head(const Reader& read, LoraConfig& out) {
+  if (read.value("task_type") != OrderedJson("SEQ_CLS")) return;
+  out.score_head = true;
+  std::erase_if(out.modules_to_save, [](const std::string& name) { return name == "score" || name == "classifier"; });
 }
 
 void read_patterns(const Reader& read, LoraConfig& out) {
@@ -242,6 +250,7 @@ PeftConfig parse_peft_config(std::string_view text, const std::string& where) {
   if (read.value("target_modules").is_null()) lora.target_modules = {"q_proj", "v_proj"};
   read.names_or_regex("exclude_modules", lora.exclude_modules, lora.exclude_regex);
   lora.modules_to_save = read.names("modules_to_save");
+  read_score_head(read, lora);
   lora.layers_to_transform = read.integers("layers_to_transform");
   lora.layers_pattern = read.names("layers_pattern");
   read_patterns(read, lora);
@@ -283,9 +292,11 @@ std::string peft_config_text(const PeftConfig& config) {
   for (const auto& [key, alpha] : lora.alpha_pattern)
     alphas[key] = number_json(alpha);
   const Json layers = lora.layers_to_transform.empty() ? Json() : Json(lora.layers_to_transform);
+  std::vector<std::string> saved = lora.modules_to_save;
+  if (lora.score_head) saved.emplace_back("score");
   Json json = {{"peft_type", "LORA"},
                {"peft_version", kPeftVersion},
-               {"task_type", "CAUSAL_LM"},
+               {"task_type", lora.score_head ? "SEQ_CLS" : "CAUSAL_LM"},
                {"base_model_name_or_path", config.base_model.empty() ? Json() : Json(config.base_model)},
                {"revision", config.revision.empty() ? Json() : Json(config.revision)},
                {"inference_mode", true},
@@ -301,7 +312,7 @@ std::string peft_config_text(const PeftConfig& config) {
                {"fan_in_fan_out", false},
                {"use_rslora", lora.use_rslora},
                {"use_dora", lora.use_dora},
-               {"modules_to_save", names_json(lora.modules_to_save)},
+               {"modules_to_save", names_json(saved)},
                {"init_lora_weights", init_json(lora)},
                {"layers_to_transform", layers},
                {"layers_pattern", names_json(lora.layers_pattern)},

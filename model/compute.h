@@ -121,9 +121,9 @@ class Compute {
   /// The loss's derivatives, one a target in the order of PackedBatch::targets, for head_gradient().
   virtual void set_derivatives(PreparedBatch& batch, std::span<const double> dloss_dlogp) = 0;
   /// Of those rows: with d_y = Σ over the row's targets of dloss_dlogp · (w_y − kept), adds the gradient through the
-  /// final norm to dx at the row. w_y: W[token] of the rows' targets, in the order of batch.index; kept: softmax · W.
-  /// kept is overwritten.
-  virtual void head_gradient(const PreparedBatch& batch, int64_t first, const at::Tensor& w_y_TD, at::Tensor& kept_MD,
+  /// final norm to dx at the row. w_y: W[token] of the rows' targets, in the order of batch.index, overwritten; kept:
+  /// softmax · W.
+  virtual void head_gradient(const PreparedBatch& batch, int64_t first, at::Tensor& w_y_TD, const at::Tensor& kept_MD,
                              const at::Tensor& x_ND, const at::Tensor& w_D, const at::Tensor& rstd_R,
                              at::Tensor& dx_ND) = 0;
   /// Reward head: s = score · y for each of those rows; every target of a row gets it as its result.

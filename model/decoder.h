@@ -9,12 +9,10 @@
 
 #include <functional>
 #include <span>
-#include <vector>
 
 #include "model/adapter.h"
-#include "model/kernels/cpu/attention.h"
+#include "model/compute.h"
 #include "model/model.h"
-#include "model/rope_table.h"
 
 namespace afina::model {
 
@@ -30,12 +28,14 @@ struct LayerBuffers {
   at::Tensor adapter_NS[kSites];  ///< undefined where the adapter saves nothing
 };
 
-/// Reused by all layers.
+/// Reused by all layers. norm2 may lie over h and d_norm2 over d_h, norm1 over d_o and d_norm1 over d_k: each is filled
+/// only when the other was read for the last time.
 struct WorkBuffers {
-  at::Tensor norm_ND, h_NF;
+  at::Tensor norm1_ND, norm2_ND, h_NF;
   // backward only
-  at::Tensor d_norm_ND, d_h_NF, d_qkv_NC, d_o_NQ, d_k_NQ, d_v_NQ;
-  // of sites whose frozen output an adapter rescales; grown on demand
+  at::Tensor d_norm1_ND, d_norm2_ND, d_h_NF, d_qkv_NC, d_o_NQ;
+  AttentionWork attention;
+  // of sites whose frozen output an adapter rescales; grown on demand where the plan has no place for them
   at::Tensor base, scaled;
 };
 
@@ -47,44 +47,49 @@ struct AdapterRun {
 
 struct ForwardContext {
   std::span<const AdapterRun> runs;
-  std::span<const int> positions;  ///< one a row
-  bool keep = false;               ///< fill adapter_NS for backward
+  const PreparedBatch* batch = nullptr;
+  bool keep = false;  ///< fill adapter_NS for backward
   DropoutKey dropout;
-  /// Fills o_NQ (and lse_HN where it is kept) from qkv_NC.
+  /// Fills o_NQ (and lse_HN where it is kept) from qkv_NC; empty: Compute::attention over the batch's segments.
   std::function<void(int64_t layer, LayerBuffers& buffers)> attend;
 };
 
+/// What backward() needs besides buffers.
+struct BackwardContext {
+  const PreparedBatch& batch;
+  const Adapter& adapter;
+  DropoutKey dropout;
+  at::Tensor& flat_grad_P;
+};
+
+/// Not thread-safe: it has one Compute.
 class Decoder {
  public:
-  explicit Decoder(const Model& model) : model_(model), config_(model.config()), rope_(model.config()) {}
+  explicit Decoder(const Model& model);
 
-  RopeTable& rope() { return rope_; }
+  Compute& compute() { return *compute_; }
   const ModelConfig& config() const { return config_; }
   /// x_in_ND -> x_out_ND.
   void forward(int64_t layer, LayerBuffers& b, WorkBuffers& w, const ForwardContext& context) const;
+  /// Fills again what `what` did not keep, from the same inputs by the same operations, so to the same bits: gate_up
+  /// from x_mid_ND, or everything but x_out_ND from x_in_ND.
+  void recompute(Recompute what, int64_t layer, LayerBuffers& b, WorkBuffers& w, const ForwardContext& context) const;
   /// dx_ND: gradient of x_out on entry, of x_in on return (unspecified in the adapter's lowest layer, where nothing
   /// below needs it). gate_up_NF2 is overwritten.
-  void backward(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const kernels::Families& families,
-                std::span<const kernels::AttentionSegment> segments, std::span<const int> positions,
-                const Adapter& adapter, const DropoutKey& dropout, at::Tensor& flat_grad_P) const;
-  /// The kernel's view of one layer's packed attention.
-  kernels::Attention attention(LayerBuffers& b, std::span<const kernels::AttentionSegment> segments) const;
+  void backward(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND,
+                const BackwardContext& context) const;
 
  private:
   struct Gradient;  // what every site of one backward pass shares
+  void attention_block(int64_t layer, LayerBuffers& b, WorkBuffers& w, const ForwardContext& context) const;
   void project(int64_t layer, Site site, const at::Tensor& x, at::Tensor& y, float beta, LayerBuffers& b,
                WorkBuffers& w, const ForwardContext& context) const;
-  void place_heads(int64_t layer, LayerBuffers& b, const ForwardContext& context) const;
-  void unplace_heads(int64_t layer, int64_t row, const LayerBuffers& b, int position, float* d_qk) const;
   void backward_mlp(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
   void backward_attention(int64_t layer, LayerBuffers& b, WorkBuffers& w, at::Tensor& dx_ND, const Gradient& g) const;
 
   const Model& model_;
   const ModelConfig& config_;
-  RopeTable rope_;
+  std::unique_ptr<Compute> compute_;
 };
-
-/// y = norm(x) * w row by row; rstd_N is filled.
-void rms_norm(const at::Tensor& x_ND, const at::Tensor& w_D, float eps, at::Tensor& y_ND, at::Tensor& rstd_N);
 
 }  // namespace afina::model

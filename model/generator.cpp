@@ -5,6 +5,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <new>
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "model/carver.h"
 #include "model/decoder.h"
+#include "model/kernels/cpu/attention.h"
 #include "model/kernels/cpu/scratch.h"
 #include "model/parallel.h"
 #include "model/sampler.h"
@@ -20,7 +22,6 @@
 namespace afina::model {
 namespace {
 
-using kernels::AttentionSegment;
 using kernels::Scratch;
 
 struct Sequence {
@@ -59,13 +60,13 @@ struct Generator::State {
   WorkBuffers work;
   at::Tensor last_MD, logits_MV;
   std::vector<int> ids, positions;
-  std::vector<AttentionSegment> segments;  // of prompts
+  std::vector<datasets::Segment> segments;  // of prompts
   std::vector<std::pair<float, int>> sampling;
 
   std::vector<Slice> choose();
   void lay_out(std::vector<Slice>& slices);
   void carve(Carver& carver, int64_t rows, int64_t sequences);
-  void attend(int64_t layer, LayerBuffers& b, const std::vector<Slice>& slices);
+  void attend(int64_t layer, LayerBuffers& b, const PreparedBatch& batch, const std::vector<Slice>& slices);
   void run(const std::vector<Slice>& slices);
   const FrozenLinear& head_of(const Adapter* adapter) const {
     const FrozenLinear* own = adapter != nullptr ? adapter->head() : nullptr;
@@ -113,7 +114,7 @@ void Generator::State::lay_out(std::vector<Slice>& slices) {
       positions.push_back(static_cast<int>(s.cached));
       continue;
     }
-    segments.push_back({slice.begin, slice.length, 0, 0});
+    segments.push_back({static_cast<int>(slice.begin), static_cast<int>(slice.length), 0, 0});
     ids.insert(ids.end(), s.prompt.begin(), s.prompt.end());
     for (int64_t i = 0; i < slice.length; ++i)
       positions.push_back(static_cast<int>(i));
@@ -135,23 +136,20 @@ void Generator::State::carve(Carver& carver, int64_t n, int64_t m) {
   buffers.gate_up_NF2 = carver.take({n, 2 * c.ffn});
   buffers.rstd1_N = carver.take({n});
   buffers.rstd2_N = carver.take({n});
-  work.norm_ND = carver.take({n, c.hidden});
+  work.norm1_ND = work.norm2_ND = carver.take({n, c.hidden});
   work.h_NF = carver.take({n, c.ffn});
   last_MD = carver.take({m, c.hidden});
   logits_MV = carver.take({m, c.vocab_size});
 }
 
-void Generator::State::attend(int64_t layer, LayerBuffers& b, const std::vector<Slice>& slices) {
+void Generator::State::attend(int64_t layer, LayerBuffers& b, const PreparedBatch& batch,
+                              const std::vector<Slice>& slices) {
   const ModelConfig& c = model->config();
   const int64_t kv = c.kv_width(), stride = b.qkv_NC.stride(0), hd = c.head_dim;
   const float* qkv = b.qkv_NC.const_data_ptr<float>();
-  const kernels::Attention a = decoder.attention(b, segments);
-  if (!segments.empty()) {
-    parallel(
-        kernels::attention_forward_units(a),
-        [&](int64_t begin, int64_t end) { kernels::attention_forward(a, begin, end); },
-        worth_a_thread(b.o_NQ.size(0) / a.n_segments * b.o_NQ.size(0) * hd));
-  }
+  const float scale = 1.0F / std::sqrt(static_cast<float>(hd));
+  float* o = b.o_NQ.data_ptr<float>();
+  decoder.compute().attention(batch, b.qkv_NC, b.o_NQ, b.lse_HN);
   std::vector<const Slice*> decoding;
   int64_t longest = 0;
   for (const Slice& slice : slices) {
@@ -175,8 +173,8 @@ void Generator::State::attend(int64_t layer, LayerBuffers& b, const std::vector<
           Sequence& s = *slice.sequence;
           const int64_t head = unit % c.heads, group = head / (c.heads / c.kv_heads);
           kernels::attend_one(qkv + slice.begin * stride + head * hd, cache(s, layer, 0) + group * hd,
-                              cache(s, layer, 1) + group * hd, kv, s.cached + 1, hd, a.scale, weights + unit * longest,
-                              a.o + slice.begin * a.o_stride + head * hd);
+                              cache(s, layer, 1) + group * hd, kv, s.cached + 1, hd, scale, weights + unit * longest,
+                              o + slice.begin * b.o_NQ.stride(0) + head * hd);
         }
       },
       worth_a_thread(2 * longest * hd));
@@ -184,7 +182,7 @@ void Generator::State::attend(int64_t layer, LayerBuffers& b, const std::vector<
 
 void Generator::State::run(const std::vector<Slice>& slices) {
   const ModelConfig& c = model->config();
-  decoder.rope().reserve(*std::max_element(positions.begin(), positions.end()) + 1);
+  const auto batch = decoder.compute().prepare({positions, segments, {}});
   std::vector<AdapterRun> runs, last_runs;  // last_runs: of the last rows, one a slice
   for (size_t i = 0; i < slices.size(); ++i) {
     const Slice& slice = slices[i];
@@ -200,8 +198,8 @@ void Generator::State::run(const std::vector<Slice>& slices) {
   embed(runs);
   ForwardContext context;
   context.runs = runs;
-  context.positions = positions;
-  context.attend = [&](int64_t layer, LayerBuffers& b) { attend(layer, b, slices); };
+  context.batch = batch.get();
+  context.attend = [&](int64_t layer, LayerBuffers& b) { attend(layer, b, *batch, slices); };
   for (int64_t l = 0; l < c.layers; ++l)
     decoder.forward(l, buffers, work, context);
   const auto& t = kernels::table();
@@ -357,7 +355,7 @@ int64_t Generator::cache_bytes() const {
   int64_t floats = state_->block.size() + state_->attention_work.size();
   for (const auto& s : state_->sequences)
     floats += s->cache.size();
-  return floats * 4 + state_->decoder.rope().bytes();
+  return floats * 4 + state_->decoder.compute().table_bytes();
 }
 
 const Model& Generator::model() const {

@@ -6,46 +6,42 @@
 #include <ATen/core/Tensor.h>
 
 #include <span>
-#include <vector>
 
-#include "datasets/batch/packed_batch.h"
-#include "model/kernels/cpu/scratch.h"
+#include "model/compute.h"
 #include "model/model.h"
 #include "model/training_model.h"
 
 namespace afina::model {
 
-/// Not thread-safe: owns its chunk and the kept rows.
+/// Views of the arena: C rows of a chunk, R distinct target rows.
+struct HeadBuffers {
+  at::Tensor logits_CV, norm_CD;
+  at::Tensor kept_RD;          ///< softmax · W; undefined in evaluation
+  at::Tensor rstd_R, scale_R;  ///< 1/rms of the row, 1 / Σ exp(z − max z)
+  at::Tensor w_y;              ///< flat, over logits_CV: W[token] of targets in backward
+  at::Tensor d_score_D;        ///< reward head only
+};
+
+/// Not thread-safe.
 class LossHead {
  public:
-  LossHead(const Model& model, const TrainingModelOptions& options) : model_(model), options_(options) {}
+  LossHead(Compute& compute, const Model& model, const TrainingModelOptions& options)
+      : compute_(compute), model_(model), options_(options) {}
 
   /// x_ND: hidden states before the final norm. keep: backward() follows, through the same head; it must be prepared
   /// for backward.
-  TokenStats forward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, bool keep,
+  TokenStats forward(const at::Tensor& x_ND, PreparedBatch& batch, HeadBuffers& buffers, bool keep,
                      const FrozenLinear& head);
   /// dx_ND = gradient of sum dloss_dlogp[i]*logp[i] with respect to x_ND; rows without target become 0.
-  void backward(const at::Tensor& x_ND, std::span<const datasets::Target> targets, std::span<const double> dloss_dlogp,
-                at::Tensor& dx_ND);
+  void backward(const at::Tensor& x_ND, PreparedBatch& batch, HeadBuffers& buffers, const FrozenLinear& head,
+                std::span<const double> dloss_dlogp, at::Tensor& dx_ND);
   /// Whole logits [R, V] of a few rows, newly allocated.
   at::Tensor logits(const at::Tensor& x_ND, std::span<const int> rows, const FrozenLinear& head);
-  int64_t bytes() const { return 4 * (chunk_.size() + norm_.size() + kept_.size()); }
 
  private:
-  struct RowTargets {
-    int64_t row;
-    std::vector<int> targets;  // indices
-  };
-  void index_rows(std::span<const datasets::Target> targets);
-  void stats_of_row(size_t distinct, float* logits, std::span<const datasets::Target> targets, bool keep,
-                    TokenStats& out);
-
+  Compute& compute_;
   const Model& model_;
-  const FrozenLinear* head_ = nullptr;  // of the latest forward
   TrainingModelOptions options_;
-  std::vector<RowTargets> rows_;     // of the latest forward, ascending
-  std::vector<float> rstd_, scale_;  // a distinct row
-  kernels::Scratch chunk_, norm_, kept_;
 };
 
 }  // namespace afina::model

@@ -4,6 +4,15 @@
 #include <cmath>
 
 namespace afina::model {
+namespace {
+
+constexpr int64_t kStep = 256;  // positions
+
+int64_t rounded_up(int64_t positions) {
+  return (positions + kStep - 1) / kStep * kStep;
+}
+
+}  // namespace
 
 RopeTable::RopeTable(const ModelConfig& config)
     : inverse_(rope_inverse_frequencies(config)), half_(config.head_dim / 2) {}
@@ -11,7 +20,9 @@ RopeTable::RopeTable(const ModelConfig& config)
 void RopeTable::reserve(int64_t count) {
   const auto have = static_cast<int64_t>(cos_.size()) / half_;
   if (count <= have) return;
-  const int64_t rounded = (count + 255) / 256 * 256;
+  const int64_t rounded = rounded_up(count);
+  cos_.reserve(static_cast<size_t>(rounded * half_));
+  sin_.reserve(cos_.capacity());
   cos_.resize(static_cast<size_t>(rounded * half_));
   sin_.resize(cos_.size());
   for (int64_t position = have; position < rounded; ++position)
@@ -20,6 +31,10 @@ void RopeTable::reserve(int64_t count) {
       cos_[static_cast<size_t>(position * half_ + j)] = std::cos(angle);
       sin_[static_cast<size_t>(position * half_ + j)] = std::sin(angle);
     }
+}
+
+int64_t RopeTable::bytes_for(int64_t head_dim, int64_t positions) {
+  return rounded_up(positions) * (head_dim / 2) * 2 * static_cast<int64_t>(sizeof(float));
 }
 
 }  // namespace afina::model

@@ -18,6 +18,8 @@ class RopeTable {
   const float* sines(int64_t position) const { return sin_.data() + position * half_; }
   int64_t half() const { return half_; }
   int64_t bytes() const { return static_cast<int64_t>(cos_.capacity() + sin_.capacity()) * 4; }
+  /// What bytes() is once reserve(positions) was called.
+  static int64_t bytes_for(int64_t head_dim, int64_t positions);
 
  private:
   std::vector<float> inverse_;

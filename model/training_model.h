@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "datasets/batch/packed_batch.h"
@@ -14,6 +15,7 @@
 
 namespace afina::model {
 
+class Arena;  // model/arena.h: the activations
 class Model;  // model/model.h: frozen weights and config, shared and immutable
 
 /// Per target, in the order of PackedBatch::targets, in nats.
@@ -75,14 +77,16 @@ class TrainingModel {
   /// layout).
   void backward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout,
                 std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P);
-  /// Bytes held by the arena and the head's chunk: constant once the largest batch was seen.
+  /// Bytes of the activations' block and the rotary tables: constant once the largest batch was seen, and what
+  /// plan_arena() says of it (arena_plan.h).
   int64_t arena_bytes() const;
+  /// After a forward or backward pass with a value that is not finite: where it came from first ("layer 3, attention"),
+  /// as far as the activations that were kept can tell; "" where all of those are finite. Reads them all: for failures.
+  std::string first_non_finite_layer() const;
   const Model& model() const { return *model_; }
 
  private:
-  struct Arena;
   std::shared_ptr<const Model> model_;
-  TrainingModelOptions options_;
   std::unique_ptr<Arena> arena_;
 };
 

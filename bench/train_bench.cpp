@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training throughput of the engine alone: SFT tokens/s at 512 tokens and DPO pairs/s, LoRA r=16 on all seven
-// projections, fp32, AdamW left out (0.3 % of a step). Beside them the bound of this machine: the step's products at
-// the best rate seen here. Losses of the same code are held to the peers' by the parity tests.
+// Training throughput of the engine alone, LoRA r=16 on all seven projections, AdamW left out (0.3 % of a step), beside
+// the bound of this machine (bench/step_bound.h). Losses of the same code are held to the peers' by the parity tests.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <random>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "bench/bench_report.h"
+#include "bench/step_bound.h"
 #include "datasets/batch/packing.h"
 #include "dpo/dpo_loss.h"
 #include "dpo/sft_loss.h"
@@ -37,6 +39,16 @@ datasets::PackedBatch sft_batch(int rows, int length) {
   datasets::BatchPacker packer;
   for (int i = 0; i < rows; ++i)
     packer.add({{}, {random_sequence(random, length, 0.0F)}}, i);
+  return packer.take();
+}
+
+// Lengths of short dialogues: log-normal about 55, at most 253, as in the data of train_peers.py.
+datasets::PackedBatch mixed_batch(int rows) {
+  std::mt19937 random(3);
+  std::lognormal_distribution<double> length(4.0, 0.6);
+  datasets::BatchPacker packer;
+  for (int i = 0; i < rows; ++i)
+    packer.add({{}, {random_sequence(random, static_cast<int>(std::min(253.0, 8 + length(random))), 0.0F)}}, i);
   return packer.take();
 }
 
@@ -83,72 +95,73 @@ Measured measure(model::TrainingModel& trainer, const lora::AdapterSet& adapter,
   return result;
 }
 
-// Best rate of the frozen products of one layer at `rows` rows, forward and backward, GFLOP/s.
-double product_rate(const model::Model& model, int64_t rows) {
-  double best = 0;
-  for (int s = 0; s < model::kSites; ++s) {
-    const auto& linear = model.linear(0, static_cast<model::Site>(s));
-    const auto x = at::randn({rows, linear.in_features()});
-    auto y = at::zeros({rows, linear.out_features()});
-    for (int i = 0; i < 8; ++i) {
-      const Stopwatch watch;
-      linear.forward(x, y, 0.0F);
-      best = std::max(
-          best, 2e-9 * static_cast<double>(rows * linear.in_features() * linear.out_features()) / watch.seconds());
-    }
-  }
-  return best;
+struct Row {
+  const char* name;
+  datasets::PackedBatch batch;
+  dpo::Objective* objective;
+  double useful;
+  const char* unit;
+};
+
+std::array<int64_t, model::kSites> widths_of(const lora::AdapterSet& adapter) {
+  std::array<int64_t, model::kSites> widths{};
+  for (int s = 0; s < model::kSites; ++s)
+    widths[static_cast<size_t>(s)] = adapter.saved_width(0, static_cast<model::Site>(s));
+  return widths;
 }
 
-// Floating-point operations of a step (docs/math.md): frozen products twice (forward, input gradient), head twice on
-// target rows, attention 3.5 times forward's, adapters three times forward's.
-double step_gflop(const model::ModelConfig& c, const datasets::PackedBatch& batch, int64_t adapter_parameters) {
-  const double rows = static_cast<double>(batch.rows());
-  double layer = 0;
-  for (int s = 0; s < model::kSites; ++s) {
-    layer += static_cast<double>(c.site_in(static_cast<model::Site>(s)) * c.site_out(static_cast<model::Site>(s)));
-  }
-  double attended = 0;
-  for (const auto& segment : batch.segments) {
-    attended += 0.5 * segment.length * segment.length + static_cast<double>(segment.length) * segment.prefix_length;
-  }
-  const double products = 4 * rows * layer * static_cast<double>(c.layers);
-  const double head = 4 * static_cast<double>(batch.targets.size() * c.hidden * c.vocab_size);
-  const double attention = 3.5 * 4 * attended * static_cast<double>(c.q_width() * c.layers);
-  return 1e-9 * (products + head + attention + 6 * rows * static_cast<double>(adapter_parameters));
+void print_bound(const bench::StepBound& bound) {
+  for (const auto& c : bound.classes)
+    std::printf("    %-18s %8.1f %-6s at %6.0f %s/s (%s)\n", c.name.c_str(), c.work,
+                c.name == "memory" ? "GB" : "GFLOP", c.rate, c.name == "memory" ? "GB" : "GFLOP", c.best.c_str());
 }
 
-void run(const std::string& model_path, int steps) {
+void measure_storage(const std::string& path, const char* title, const model::LoadOptions& options,
+                     const std::vector<Row>& rows, int steps) {
   const Stopwatch start;
-  const auto model = model::load_model(model_path);
+  const auto model = model::load_model(path, options);
   lora::AdapterSet adapter(lora::shape_of(model->config()),
                            {.r = 16, .lora_alpha = 32, .target_modules = {"all-linear"}});
   adapter.initialise(1);
   model::TrainingModel trainer(model);
-  std::printf("%s, other load %.2f cores\n", bench::machine_line(model::threads()).c_str(), bench::other_load(0.5));
-  std::printf("model loaded and adapter ready after %.2f s; %ld adapter parameters\n", start.seconds(),
-              static_cast<long>(adapter.parameter_count()));
-  model->prepare_backward(0);
-  const double rate = product_rate(*model, 512);
-  std::printf("best frozen product at 512 rows: %.0f GFLOP/s\n", rate);
-  std::printf("%-34s %10s %22s %10s %12s %12s %10s %9s\n", "work", "s/step", "(least-greatest)", "first s", "useful/s",
+  std::printf("\n%s: ready after %.2f s, weights %.0f MB\n", title, start.seconds(),
+              1e-6 * static_cast<double>(model->weight_bytes()));
+  std::printf("%-32s %9s %20s %9s %12s %12s %9s %8s\n", "work", "s/step", "(least-greatest)", "first s", "useful/s",
               "bound/s", "of bound", "loss");
-  const auto report = [&](const char* name, const datasets::PackedBatch& batch, dpo::Objective& objective,
-                          double useful, const char* unit) {
-    const Measured m = measure(trainer, adapter, objective, batch, steps);
-    const double bound = useful / (step_gflop(model->config(), batch, adapter.parameter_count()) / rate);
-    std::printf("%-34s %10.3f %13.3f-%-8.3f %10.2f %8.2f %-4s %7.2f %9.0f %% %9.4f\n", name, m.seconds.median,
-                m.seconds.low, m.seconds.high, m.first_seconds, useful / m.seconds.median, unit, bound,
-                100 * useful / m.seconds.median / bound, m.loss);
-  };
-  const auto one = sft_batch(1, 512), four = sft_batch(4, 512), pairs = pair_batch(4, 184, 80);
+  const bool bf16 = options.arithmetic == model::Arithmetic::bfloat16;
+  for (const Row& row : rows) {
+    const Measured m = measure(trainer, adapter, *row.objective, row.batch, steps);
+    const auto bound = bench::step_bound(*model, row.batch, widths_of(adapter), adapter.parameter_count(), bf16);
+    const double most = row.useful / bound.seconds();
+    std::printf("%-32s %9.3f %11.3f-%-8.3f %9.2f %7.2f %-4s %12.2f %7.0f %% %8.4f\n", row.name, m.seconds.median,
+                m.seconds.low, m.seconds.high, m.first_seconds, row.useful / m.seconds.median, row.unit, most,
+                100 * row.useful / m.seconds.median / most, m.loss);
+    if (&row == &rows.front()) print_bound(bound);
+  }
+  std::printf("arena %.0f MB, weights then %.0f MB, peak resident so far %.0f MB\n",
+              1e-6 * static_cast<double>(trainer.arena_bytes()), 1e-6 * static_cast<double>(model->weight_bytes()),
+              1e-6 * static_cast<double>(bench::peak_rss_bytes()));
+}
+
+void run(const std::string& path, int steps) {
+  std::printf("%s, other load %.2f cores, fused multiply-adds at most %.0f GFLOP/s\n",
+              bench::machine_line(model::threads()).c_str(), bench::other_load(0.5), bench::fma_peak_gflops());
   dpo::SftLoss sft;
   dpo::DpoLoss dpo(0.1);
-  report("SFT 1 x 512, every token trained", one, sft, 512, "tok");
-  report("SFT 4 x 512, every token trained", four, sft, 2048, "tok");
-  report("DPO 4 pairs, prompt 184, 2 x 80", pairs, dpo, 4, "pair");
-  std::printf("arena %.0f MB, peak resident %.0f MB\n", 1e-6 * static_cast<double>(trainer.arena_bytes()),
-              1e-6 * static_cast<double>(bench::peak_rss_bytes()));
+  std::vector<Row> rows;
+  rows.push_back({"SFT 4 x 512", sft_batch(4, 512), &sft, 2048, "tok"});
+  rows.push_back({"SFT 1 x 512", sft_batch(1, 512), &sft, 512, "tok"});
+  auto mix = mixed_batch(8);
+  const auto tokens = static_cast<double>(mix.rows());
+  rows.push_back({"SFT 8 dialogues of mixed length", std::move(mix), &sft, tokens, "tok"});
+  rows.push_back({"DPO 4 pairs, prompt 215, 2 x 70", pair_batch(4, 215, 70), &dpo, 4, "pair"});
+  rows.push_back({"DPO 4 pairs, prompt 39, 2 x 68", pair_batch(4, 39, 68), &dpo, 4, "pair"});
+  measure_storage(path, "fp32", {}, rows, steps);
+  measure_storage(path, "bf16", {.arithmetic = model::Arithmetic::bfloat16}, rows, steps);
+  rows.resize(1);
+  measure_storage(path, "NF4 base, bf16 products",
+                  {.base_storage = model::BaseStorage::nf4_double, .arithmetic = model::Arithmetic::bfloat16}, rows,
+                  steps);
 }
 
 }  // namespace

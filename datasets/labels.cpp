@@ -31,7 +31,7 @@ std::optional<double> vote_probability(const Vote& vote) {
 
 PairJudgement judge_pair(std::span<const Vote> votes) {
   PairJudgement judgement;
-  double above = 0.5, below = 1.0;
+  double above = 0.5, below = 1.0, equal = 0.0;
   for (const Vote& vote : votes) {
     if (!std::isfinite(vote.reliability) || vote.reliability < 0) {
       throw DataError(cat("[datasets.labels] must have reliabilities of 0 or more, but annotator \"", vote.annotator_id,
@@ -42,12 +42,14 @@ PairJudgement judge_pair(std::span<const Vote> votes) {
     if (!p) continue;
     above += vote.reliability * *p;
     below += vote.reliability;
+    if (vote.outcome == VoteOutcome::both_good || vote.grade == 0) equal += vote.reliability;
     judgement.preference_ids.push_back(vote.preference_id);
   }
   const double q = above / below;
   // Sums of opposite votes can miss ½ by a rounding; such a pair is a tie, whatever the order of its votes.
   const bool tie = std::abs(q - 0.5) < 1e-12;
   judgement.swapped = !tie && q < 0.5;
+  judgement.tie = equal / below;
   judgement.soft_label = tie ? 0.5 : (judgement.swapped ? 1.0 - q : q);
   return judgement;
 }

@@ -32,8 +32,9 @@ struct LabelOptions {
 
 /// What the votes on one pair say.
 struct PairJudgement {
-  double soft_label = 0.5;                  ///< q, 0.5..1, after the swap
-  bool swapped = false;                     ///< B is the chosen answer
+  double soft_label = 0.5;  ///< q, 0.5..1, after the swap
+  double tie = 0.0;         ///< t, a part of q: P(chosen wins) = q − t/2, P(it loses) = 1 − q − t/2
+  bool swapped = false;     ///< B is the chosen answer
   std::vector<std::string> preference_ids;  ///< of the votes that count in q
   std::vector<std::string> both_bad_ids;    ///< votes that make both answers unpaired negatives
 };
@@ -42,8 +43,10 @@ struct PairJudgement {
 /// Throws DataError for a grade outside −3..3.
 std::optional<double> vote_probability(const Vote& vote);
 
-/// q = (½ + Σ rᵢpᵢ) / (1 + Σ rᵢ) over votes with a p, then A and B are swapped where q < ½. preference_ids is empty
-/// where no vote has a p: then there is no pair. Throws DataError for a negative or infinite reliability.
+/// q = (½ + Σ rᵢpᵢ) / (1 + Σ rᵢ) over votes with a p, and t = Σ rᵢ[tieᵢ] / (1 + Σ rᵢ) over the same votes, a tie being
+/// grade 0 or both good (the prior ½ is no tie: half a win for each); then A and B are swapped where q < ½.
+/// preference_ids is empty where no vote has a p: then there is no pair. Throws DataError for a negative or infinite
+/// reliability.
 PairJudgement judge_pair(std::span<const Vote> votes);
 
 struct TrainingLabel {

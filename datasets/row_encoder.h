@@ -1,60 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
-// One row at a time to ids and weights, private to datasets/; collects the report of encode.h.
+// One row at a time to records, private to datasets/: limits, labels, pieces; collects the report of encode.h.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "datasets/encode.h"
+#include "datasets/row_tokens.h"
 
 namespace afina::datasets {
 
 class RowEncoder {
  public:
-  RowEncoder(const text::TextStack* text, const EncodeRowsOptions& options);
+  /// out must outlive it.
+  RowEncoder(TextSource text, const EncodeRowsOptions& options, TokenRecordsWriter& out);
   void add(const SftRow& row);
   void add(const PairRow& row);
+  void add(const UnpairedRow& row);
+  void add(const RankingRow& row);
   /// Throws DataError where no row was kept.
   EncodedRows finish();
 
  private:
-  // A whole row in ids: prompt, then answer.
-  struct Ids {
-    std::vector<int> ids;
-    size_t prompt = 0;  // ids before the answer
+  enum class Drop { long_prompt, long_row, no_target, tie };
+  // A part of the text that is wrapped: which row it comes from, and how many of its tokens wait.
+  struct Waiting {
+    std::string where;
+    std::vector<std::string> preference_ids;
+    size_t tokens = 0;
   };
-  // A prompt and the answers after it, not cut yet.
-  struct Answers {
-    std::vector<int> prompt;
-    std::vector<std::vector<int>> ids;
-  };
-  enum class Drop { long_prompt, no_target, tie };
 
-  const text::TextStack& stack() const;
-  const text::ChatEncoder& encoder();
-  std::vector<int> plain_ids(const std::string& text, bool with_end) const;
-  std::vector<int> chat_ids(const Messages& messages, bool generation_prompt);
-  void check_ids(const std::vector<int>& ids, const char* column) const;
-
-  TokenSequence sequence(const ChatForm& form);
-  TokenSequence sequence(const CompletionForm& form);
-  TokenSequence sequence(const ChatCompletionForm& form);
-  TokenSequence sequence(const TextForm& form);
-  TokenSequence sequence(const TokenForm& form);
-  Answers answers(const PairText& form);
-  Answers answers(const PairChat& form);
-  Answers answers(const PairTokens& form);
-  // Cuts every full row where all of them still agree with the prompt.
-  Answers split(std::vector<int> prompt, std::vector<std::vector<int>> full, bool is_chat);
-
+  void begin(const std::string& where);
   void drop(Drop reason, const std::string& detail);
-  void keep(TokenExample example, const std::vector<std::string>& preference_ids, bool truncated);
+  // False where the row is left out; counted either way. A row above max_length that fits is cut by the caller.
+  bool fits(size_t tokens, size_t prompt);
+  void keep(TokenExample example, const std::vector<std::string>& preference_ids);
+  // Nothing where the row is left out.
+  std::optional<TokenExample> with_answers(PromptAnswers parts, TokenExample example);
+  void weigh_extra_tokens(TokenExample& example) const;
+  void add_pieces(TokenSequence tokens, const std::vector<std::string>& preference_ids);
+  void wrap(TokenSequence tokens, const std::vector<std::string>& preference_ids);
+  void emit_wrapped(size_t tokens);
+  void keep_piece(TokenSequence piece, const std::string& name, const std::vector<std::string>& preference_ids);
 
-  const text::TextStack* text_;
   EncodeRowsOptions options_;
-  std::optional<text::ChatEncoder> encoder_;
-  std::string where_;  // of the row at hand
-  EncodedRows out_;
+  RowTokens tokens_;
+  TokenRecordsWriter& out_;
+  size_t limit_, longest_;  // max_length, and the longest sequence that is kept whole
+  std::string where_;       // of the row at hand
+  EncodeReport report_;
+  TokenSequence wrapped_;  // tokens that wait for their piece to be full
+  size_t emitted_ = 0;     // of them, those in pieces already
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace afina::datasets

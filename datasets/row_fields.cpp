@@ -7,6 +7,11 @@
 #include "base/error.h"
 
 namespace afina::datasets {
+namespace {
+
+constexpr double kMostWeight = 1e6;
+
+}  // namespace
 
 RowFields::RowFields(const Json& row, std::string where) : row_(row), where_(std::move(where)) {
   if (!row.is_object()) fail(cat("be a JSON object, but is a JSON ", row.type_name(), "."));
@@ -32,8 +37,7 @@ std::string RowFields::text(const char* name) const {
   return value.get<std::string>();
 }
 
-text::Message RowFields::message(const char* name, size_t index, const Json& value) const {
-  const std::string place = cat("\"", name, "\"[", index, "]");
+text::Message RowFields::message(const std::string& place, const Json& value) const {
   if (!value.is_object()) fail(cat("have messages in ", place, ", but it is a JSON ", value.type_name(), "."));
   const auto text_of = [&](const char* key) {
     const auto found = value.find(key);
@@ -50,28 +54,79 @@ text::Message RowFields::message(const char* name, size_t index, const Json& val
     if (value.contains(key) && !value[key].is_null())
       fail(cat("hold plain messages, but ", place, " has \"", key, "\"."));
   }
-  if (value.contains("weight") && !value["weight"].is_null() && value["weight"] != 1) {
-    fail(cat("hold messages of weight 1, but ", place, " has another \"weight\"."));
-  }
   return {text_of("role"), text_of("content")};
 }
 
-Messages RowFields::messages(const char* name) const {
+// Nothing where the message says nothing about it.
+std::optional<float> RowFields::message_weight(const std::string& place, const Json& value) const {
+  const auto said = [&](const char* key) { return value.contains(key) && !value[key].is_null(); };
+  if (said("weight") && said("train")) fail(cat("weigh a message once, but ", place, " has \"weight\" and \"train\"."));
+  if (said("train")) {
+    if (!value["train"].is_boolean()) fail(cat("have true or false as \"train\" of ", place, ", but has not."));
+    return value["train"].get<bool>() ? 1.0F : 0.0F;
+  }
+  if (!said("weight")) return std::nullopt;
+  const Json& weight = value["weight"];
+  if (!weight.is_number() || !(weight.get<double>() >= 0.0 && weight.get<double>() <= kMostWeight)) {
+    fail(cat("have a number from 0 to ", kMostWeight, " as \"weight\" of ", place, ", but got ",
+             dump_json(weight).substr(0, 40), "."));
+  }
+  return weight.get<float>();
+}
+
+const Json& RowFields::list(const char* name) const {
   const Json& value = at(name);
   if (!value.is_array() || value.empty()) {
-    fail(cat("have a list of messages as \"", name, "\", but it is ",
+    fail(cat("have a list as \"", name, "\", but it is ",
+             value.is_array() ? "empty." : cat("a JSON ", value.type_name(), ".")));
+  }
+  return value;
+}
+
+Messages RowFields::messages_in(const std::string& place, const Json& value) const {
+  if (!value.is_array() || value.empty()) {
+    fail(cat("have a list of messages as ", place, ", but it is ",
              value.is_array() ? "empty." : cat("a JSON ", value.type_name(), ".")));
   }
   Messages messages;
-  for (size_t i = 0; i < value.size(); ++i)
-    messages.push_back(message(name, i, value[i]));
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string one = cat(place, "[", i, "]");
+    messages.push_back(message(one, value[i]));
+    if (message_weight(one, value[i]).value_or(1.0F) != 1.0F)
+      fail(cat("hold messages of weight 1, but ", one, " has another \"weight\"."),
+           "weights of messages belong to \"messages\"");
+  }
   return messages;
 }
 
-std::vector<int> RowFields::ids(const char* name, int minimum) const {
+Messages RowFields::messages(const char* name) const {
+  return messages_in(cat("\"", name, "\""), at(name));
+}
+
+ChatForm RowFields::weighted_messages(const char* name) const {
   const Json& value = at(name);
+  const std::string column = cat("\"", name, "\"");
+  if (!value.is_array() || value.empty()) return {messages_in(column, value), {}};
+  ChatForm form;
+  bool plain = true;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const std::string place = cat(column, "[", i, "]");
+    form.messages.push_back(message(place, value[i]));
+    const bool trained = form.messages.back().role == "assistant";
+    const auto weight = message_weight(place, value[i]);
+    // 1 is what tools write for every message; anything above it on a turn of people asks for training on it.
+    if (!trained && weight && (*weight > 1.0F || (*weight > 0.0F && value[i].contains("train"))))
+      fail(cat("weigh assistant turns only, but ", place, " is the ", form.messages.back().role, "'s."));
+    form.weights.push_back(trained ? weight.value_or(1.0F) : 0.0F);
+    plain = plain && (!trained || form.weights.back() == 1.0F);
+  }
+  if (plain) form.weights.clear();
+  return form;
+}
+
+std::vector<int> RowFields::ids_in(const std::string& place, const Json& value, int minimum) const {
   if (!value.is_array())
-    fail(cat("have a list of token ids as \"", name, "\", but it is a JSON ", value.type_name(), "."));
+    fail(cat("have a list of token ids as ", place, ", but it is a JSON ", value.type_name(), "."));
   std::vector<int> ids;
   ids.reserve(value.size());
   for (const Json& item : value) {
@@ -79,10 +134,14 @@ std::vector<int> RowFields::ids(const char* name, int minimum) const {
                       !(item.is_number_unsigned() && item.get<uint64_t>() > std::numeric_limits<int>::max()) &&
                       item.get<int64_t>() >= minimum;
     if (!fits)
-      fail(cat("have token ids in \"", name, "\", but entry ", ids.size(), " is ", dump_json(item).substr(0, 40), "."));
+      fail(cat("have token ids in ", place, ", but entry ", ids.size(), " is ", dump_json(item).substr(0, 40), "."));
     ids.push_back(item.get<int>());
   }
   return ids;
+}
+
+std::vector<int> RowFields::ids(const char* name, int minimum) const {
+  return ids_in(cat("\"", name, "\""), at(name), minimum);
 }
 
 std::optional<double> RowFields::number(const char* name, double minimum, double maximum) const {

@@ -21,8 +21,16 @@ class RowFields {
   bool is_text(const char* name) const { return has(name) && row_[name].is_string(); }
   bool is_list(const char* name) const { return has(name) && row_[name].is_array(); }
   std::string text(const char* name) const;
+  /// Messages that carry no weights of their own.
   Messages messages(const char* name) const;
+  /// Messages with their weights ("weight", or "train": true or false); no weights where every message has its default.
+  ChatForm weighted_messages(const char* name) const;
+  /// Plain messages of a list within a column, named `place` in errors.
+  Messages messages_in(const std::string& place, const Json& value) const;
   std::vector<int> ids(const char* name, int minimum = 0) const;
+  std::vector<int> ids_in(const std::string& place, const Json& value, int minimum = 0) const;
+  /// A list of JSON values, not empty.
+  const Json& list(const char* name) const;
   /// Finite, and within [minimum, maximum].
   std::optional<double> number(const char* name, double minimum, double maximum) const;
   std::vector<std::string> texts(const char* name) const;
@@ -33,7 +41,8 @@ class RowFields {
 
  private:
   const Json& at(const char* name) const;
-  text::Message message(const char* name, size_t index, const Json& value) const;
+  text::Message message(const std::string& place, const Json& value) const;
+  std::optional<float> message_weight(const std::string& place, const Json& value) const;
 
   const Json& row_;
   std::string where_;

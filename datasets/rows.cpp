@@ -99,6 +99,16 @@ PairText pair_text(const RowFields& fields) {
   return form;
 }
 
+// A tie is a part of q: what is left of q and of 1 − q are the shares of wins and losses.
+void read_tie(const RowFields& fields, PairRow& row) {
+  row.tie = fields.number("tie", 0.0, 1.0).value_or(0.0);
+  if (row.tie > 2.0 * (1.0 - row.soft_label) + 1e-9) {
+    fields.fail(
+        cat("have a \"tie\" of at most 2(1 - soft_label) = ", 2.0 * (1.0 - row.soft_label), ", but got ", row.tie, "."),
+        "soft_label counts half of each tie: three wins and one tie are soft_label 0.875, tie 0.25");
+  }
+}
+
 void swap_answers(PairRow& row) {
   std::visit([](auto& form) { std::swap(form.chosen, form.rejected); }, row.form);
 }
@@ -118,12 +128,12 @@ std::vector<Row> read_rows(const std::filesystem::path& path, Parse parse) {
 SftRow parse_sft_row(const Json& row, const std::string& where) {
   const RowFields fields(row, where);
   fields.refuse({"tools", "functions", "chat_template_kwargs", "images", "image", "videos", "completion_mask",
-                 "assistant_masks", "attention_mask", "label", "weight", "completions"});
+                 "assistant_masks", "attention_mask", "label", "weight", "completions", "completions_ids", "ranks"});
   SftRow out;
   out.where = where;
   const std::string form = sft_form(fields);
   if (form == "messages") {
-    out.form = ChatForm{fields.messages("messages")};
+    out.form = fields.weighted_messages("messages");
   } else if (form == "text") {
     out.form = TextForm{fields.text("text")};
   } else if (form == "input_ids") {
@@ -141,7 +151,8 @@ SftRow parse_sft_row(const Json& row, const std::string& where) {
 
 PairRow parse_pair_row(const Json& row, const std::string& where) {
   const RowFields fields(row, where);
-  fields.refuse({"tools", "chat_template_kwargs", "images", "image", "videos", "label", "completions"});
+  fields.refuse({"tools", "chat_template_kwargs", "images", "image", "videos", "label", "completions",
+                 "completions_ids", "ranks"});
   PairRow out;
   out.where = where;
   if (fields.has("chosen_ids") || fields.has("prompt_ids")) {
@@ -162,6 +173,7 @@ PairRow parse_pair_row(const Json& row, const std::string& where) {
     swap_answers(out);
     out.soft_label = 1.0 - out.soft_label;
   }
+  read_tie(fields, out);
   out.margin = fields.number("margin", -1e6, 1e6);
   out.weight = fields.number("weight", 1e-9, 1e9).value_or(1.0);
   out.preference_ids = fields.texts("preference_ids");
@@ -174,6 +186,14 @@ std::vector<SftRow> read_sft_rows(const std::filesystem::path& path) {
 
 std::vector<PairRow> read_pair_rows(const std::filesystem::path& path) {
   return read_rows<PairRow>(path, parse_pair_row);
+}
+
+std::vector<UnpairedRow> read_unpaired_rows(const std::filesystem::path& path) {
+  return read_rows<UnpairedRow>(path, parse_unpaired_row);
+}
+
+std::vector<RankingRow> read_ranking_rows(const std::filesystem::path& path) {
+  return read_rows<RankingRow>(path, parse_ranking_row);
 }
 
 }  // namespace afina::datasets

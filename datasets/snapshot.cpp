@@ -108,6 +108,7 @@ PairRow pair_row(const storage::SnapshotRow& row, const std::string& snapshot_na
   PairRow out;
   out.form = PairChat{messages_of(row.prompt), {{"assistant", row.chosen}}, {{"assistant", row.rejected}}};
   out.soft_label = row.member.soft_label;
+  out.tie = row.member.tie;
   out.margin = row.member.margin;
   out.weight = row.member.weight;
   out.where = place(row, snapshot_name);

@@ -36,6 +36,7 @@ OrderedJson row_json(const storage::SnapshotRow& row) {
     json["chosen"] = answer_json(row.chosen);
     json["rejected"] = answer_json(row.rejected);
     json["soft_label"] = member.soft_label;
+    if (member.tie > 0.0) json["tie"] = member.tie;
     if (member.margin) json["margin"] = *member.margin;
     json["weight"] = member.weight;
   } else if (member.kind == MemberKind::answer) {

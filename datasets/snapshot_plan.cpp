@@ -123,6 +123,7 @@ class Planner {
       member.chosen_generation_id = chosen;
       member.rejected_generation_id = rejected;
       member.soft_label = judgement.soft_label;
+      member.tie = judgement.tie;
       ties_ += judgement.soft_label == 0.5 ? 1 : 0;
       const bool liked = judgement.soft_label > 0.5 && judgement.both_bad_ids.size() <= judgement.preference_ids.size();
       if (liked && answers_.insert({split, chosen}).second) {

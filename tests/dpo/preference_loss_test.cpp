@@ -14,15 +14,6 @@
 namespace afina::dpo {
 namespace {
 
-std::vector<double> spread(const datasets::PackedBatch& batch, const std::vector<double>& sums) {
-  std::vector<double> out;
-  for (const auto& target : batch.targets) {
-    const auto s = static_cast<size_t>(target.sequence);
-    out.push_back(sums[s] / batch.sequences[s].n_targets);
-  }
-  return out;
-}
-
 const std::vector<double> kPolicy = {-20, -24, -35, -33};
 const ReferenceLogps kReference = {{-21, -22.5, -34, -33.5}};
 

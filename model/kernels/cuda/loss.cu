@@ -6,7 +6,9 @@
 namespace afina::model::cuda {
 namespace {
 
-/// Of the part of a row seen so far, relative to its maximum. An empty part has count of top -inf and zero sums.
+constexpr float kInfinity = __builtin_huge_valf();
+
+/// Of the part of a row seen so far, relative to its maximum: -inf and zero sums where nothing was.
 struct Sums {
   float top;
   int argmax;
@@ -14,7 +16,7 @@ struct Sums {
 };
 
 __device__ __forceinline__ Sums nothing() {
-  return {-__int_as_float(0x7F800000), 0x7FFFFFFF, 0.0, 0.0, 0.0};
+  return {-kInfinity, 0x7FFFFFFF, 0.0, 0.0, 0.0};
 }
 
 /// The sums relative to a new maximum.
@@ -88,13 +90,14 @@ __device__ __forceinline__ Sums of_row(const T* z, int64_t vocabulary) {
     load(z + j, value);
 #pragma unroll
     for (int i = 0; i < V; ++i) {
-      if (value[i] > s.top || s.argmax == 0x7FFFFFFF) {
+      if (value[i] == -kInfinity) continue;  // adds nothing, and 0 * -inf would
+      if (value[i] > s.top) {
         raise(s, value[i]);
         s.argmax = static_cast<int>(j) + i;
       }
       const float shifted = value[i] - s.top, e = expf(shifted);
       s.sum += static_cast<double>(e);
-      s.weighted += static_cast<double>(e * shifted);
+      s.weighted += e > 0.0F ? static_cast<double>(e * shifted) : static_cast<double>(e);
       s.squares += static_cast<double>(e * e);
     }
   }

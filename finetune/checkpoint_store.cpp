@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kManifest = "MANIFEST.json";
 constexpr const char* kLatest = "LATEST";
+constexpr const char* kBest = "BEST";
 constexpr const char* kTemporary = ".tmp";
 constexpr int kFormatVersion = 1;
 constexpr size_t kMaxManifestBytes = 16 << 20;
@@ -103,6 +104,16 @@ std::vector<int64_t> steps_descending(const fs::path& folder) {
   return steps;
 }
 
+/// What the file BEST names, or nothing.
+std::optional<int64_t> best_step(const fs::path& folder) {
+  std::error_code code;
+  if (!fs::exists(folder / kBest, code)) return std::nullopt;
+  std::string name = read_file(folder / kBest, 64);
+  while (!name.empty() && name.back() == '\n')
+    name.pop_back();
+  return step_of(name);
+}
+
 /// Hidden first, so that a removal cut short never looks like a damaged checkpoint.
 void remove_checkpoint(const fs::path& folder) {
   const fs::path hidden = folder.string() + kTemporary;
@@ -170,11 +181,29 @@ fs::path CheckpointStore::save(int64_t step, const Json& facts, const Writer& wr
   rename_folder(temporary, final_folder);
   write_file_atomic(folder_ / kLatest, folder_name(step) + "\n");
   const auto steps = steps_descending(folder_);
+  const auto best = best_step(folder_);
   for (size_t i = static_cast<size_t>(keep_); i < steps.size(); ++i) {
     // A later step than ours is a damaged leftover of before the resume, kept for its owner to look at.
-    if (steps[i] < step) remove_checkpoint(folder_ / folder_name(steps[i]));
+    if (steps[i] < step && steps[i] != best) remove_checkpoint(folder_ / folder_name(steps[i]));
   }
   return final_folder;
+}
+
+void CheckpointStore::mark_best(int64_t step) {
+  const fs::path folder = folder_ / folder_name(step);
+  if (!fs::exists(folder / kManifest))
+    throw NotFound(cat("[finetune.checkpoint] must find ", folder.string(), ", but it is not there."));
+  if (best_step(folder_) != step) write_file_atomic(folder_ / kBest, folder_name(step) + "\n");
+}
+
+std::optional<Checkpoint> CheckpointStore::best() const {
+  const auto step = best_step(folder_);
+  if (!step) return std::nullopt;
+  const fs::path path = folder_ / folder_name(*step);
+  const std::string fault = checkpoint_fault(path);
+  if (fault.empty()) return Checkpoint{*step, path, read_manifest(path).at("facts")};
+  log_warning("finetune", "the best checkpoint ", path.string(), " is damaged (", fault, ")");
+  return std::nullopt;
 }
 
 std::optional<Checkpoint> CheckpointStore::newest_valid() const {

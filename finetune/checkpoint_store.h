@@ -27,11 +27,17 @@ class CheckpointStore {
 
   using Writer = std::function<void(const std::filesystem::path& folder)>;
   /// write_files fills an empty folder. Returns the final folder; throws StorageError, and then every older checkpoint
-  /// stands. Older ones than the newest `keep` are deleted only after the new one is in place.
+  /// stands. Older ones than the newest `keep`, but for the best, are deleted only after the new one is in place.
   std::filesystem::path save(int64_t step, const Json& facts, const Writer& write_files);
 
   /// The newest checkpoint whose manifest, sizes and hashes hold; each damaged one on the way is warned of and kept.
   std::optional<Checkpoint> newest_valid() const;
+
+  /// Names the checkpoint of that step the best in the file BEST: it stays until another one is. Throws NotFound where
+  /// it is not there, or StorageError.
+  void mark_best(int64_t step);
+  /// The one that mark_best named, where it is whole; a damaged one is warned of.
+  std::optional<Checkpoint> best() const;
 
  private:
   std::filesystem::path folder_;

@@ -27,23 +27,29 @@ class DatabaseRun::Sink final : public RunSink {
  public:
   explicit Sink(DatabaseRun& run) : run_(run) {}
   void begin(int64_t step, int64_t total_steps) override { run_.begin(step, total_steps); }
-  void examples(int64_t, const std::vector<ExampleLoss>&) override {}
+  void examples(int64_t step, const std::vector<ExampleLoss>&) override {
+    run_.step_ = step;
+    run_.require_held();
+  }
   void record(const StepRecord& record) override {
+    run_.require_held();
     for (const auto& [name, value] : record.values)
       run_.kept_.push_back({record.step, name, value});
     run_.write(false);
   }
-  void flush(int64_t) override { run_.write(true); }
+  void flush(int64_t step) override { run_.flush(step); }
 
  private:
   DatabaseRun& run_;
 };
 
 DatabaseRun::DatabaseRun(storage::Database& database, const storage::Run& run, const TrainingRows& rows,
-                         const TrainingRows* eval_rows)
-    : database_(database), id_(run.id), rows_(rows), eval_rows_(eval_rows) {
+                         const TrainingRows* eval_rows, Lease lease)
+    : database_(database), id_(run.id), out_folder_(run.out_folder), rows_(rows), eval_rows_(eval_rows), lease_(lease) {
   database_.transaction([&](storage::Transaction& t) { storage::create_run(t, run); });
 }
+
+DatabaseRun::~DatabaseRun() = default;
 
 std::unique_ptr<RunSink> DatabaseRun::make_sink() {
   return std::make_unique<Sink>(*this);
@@ -51,12 +57,37 @@ std::unique_ptr<RunSink> DatabaseRun::make_sink() {
 
 void DatabaseRun::begin(int64_t step, int64_t total_steps) {
   attempt_ = database_.transaction([&](storage::Transaction& t) {
-    const int attempt = storage::claim_run(t, id_, step, host_name(), kVersion);
+    const storage::Run then = storage::get_run(t, id_);
+    const bool locked_out = then.host == host_name() && then.out_folder == out_folder_;
+    const int attempt =
+        storage::claim_run(t, id_, step, host_name(), kVersion, locked_out ? std::chrono::seconds(0) : lease_.lease);
     storage::describe_run(t, id_, attempt, total_steps, "", "");
     return attempt;
   });
+  step_ = step;
+  heart_ = std::jthread([this](const std::stop_token& stop) { keep_alive(stop); });
   insert_examples(rows_, "train");
   if (eval_rows_ != nullptr) insert_examples(*eval_rows_, "eval");
+}
+
+void DatabaseRun::keep_alive(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (!wake_.wait_for(lock, stop, lease_.heartbeat, [] { return false; }) && !stop.stop_requested()) {
+    try {
+      database_.transaction([&](storage::Transaction& t) { storage::heartbeat_run(t, id_, attempt_, step_); });
+    } catch (const Conflict&) {
+      lost_ = true;
+      return;
+    } catch (const StorageError&) {
+      // The database is away: write() warns of that, and the next beat tries again.
+    }
+  }
+}
+
+void DatabaseRun::require_held() const {
+  if (!lost_) return;
+  throw Conflict(cat("[finetune] run ", id_, " must be held by this process, but another one has taken it up."),
+                 "this process stops; its last checkpoint stands");
 }
 
 void DatabaseRun::insert_examples(const TrainingRows& rows, const std::string& split) {
@@ -87,7 +118,22 @@ void DatabaseRun::write(bool force) {
   since_write_ = Stopwatch();
 }
 
+void DatabaseRun::flush(int64_t step) {
+  require_held();
+  write(true);
+  try {
+    database_.transaction([&](storage::Transaction& t) { storage::heartbeat_run(t, id_, attempt_, step); });
+  } catch (const StorageError&) {
+    // Nobody can be asked now. The run folder's lock still keeps another process out of this folder, and who claims the
+    // run elsewhere goes on from its own checkpoints.
+  }
+}
+
 void DatabaseRun::finish(storage::RunState state, const std::string& error) {
+  if (heart_.joinable()) {
+    heart_.request_stop();
+    heart_.join();
+  }
   database_.transaction([&](storage::Transaction& t) {
     if (attempt_ == 0) attempt_ = storage::claim_run(t, id_, 0, host_name(), kVersion);
     if (!kept_.empty()) storage::insert_metrics(t, id_, attempt_, kept_);

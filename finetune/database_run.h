@@ -3,9 +3,14 @@
 // Training never waits for the database nor stops because of it: what cannot be written now is kept and written later;
 // metrics.jsonl has it in any case.
 #pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,15 +21,26 @@
 
 namespace afina::finetune {
 
-/// Not thread-safe.
+/// How a process holds a run: it says every `heartbeat` that it lives, and is taken for dead after a silence of
+/// `lease`.
+struct Lease {
+  std::chrono::seconds lease{60};
+  std::chrono::milliseconds heartbeat{10'000};
+};
+
+/// Not thread-safe. While it holds the run, a thread of its own sends the heartbeat.
 class DatabaseRun {
  public:
   /// Creates the run's row; with the same id again, it stands. Both outlive the object. Throws Conflict for a taken
   /// name.
   DatabaseRun(storage::Database& database, const storage::Run& run, const TrainingRows& rows,
-              const TrainingRows* eval_rows);
+              const TrainingRows* eval_rows, Lease lease = {});
+  ~DatabaseRun();
 
-  /// Claims the run when training begins, then hands metrics over about once a second. The run outlives its sink.
+  /// Claims the run when training begins, then hands metrics over about once a second. begin() throws Conflict while
+  /// another process's lease lives, but for one of this host and run folder: the folder's lock proves it dead. Once
+  /// another process has claimed the run, the sink throws Conflict at its next call and in flush() at the latest, so
+  /// that neither metrics nor a checkpoint are written. The run outlives its sink.
   std::unique_ptr<RunSink> make_sink();
   /// Writes what is still kept, then the end state. Throws StorageError or Conflict.
   void finish(storage::RunState state, const std::string& error = "");
@@ -35,15 +51,24 @@ class DatabaseRun {
   void insert_examples(const TrainingRows& rows, const std::string& split);
   /// force: whatever the time since the last write. Throws Conflict where another process took the run over.
   void write(bool force);
+  void flush(int64_t step);
+  void require_held() const;
+  void keep_alive(const std::stop_token& stop);
 
   storage::Database& database_;
-  std::string id_;
+  std::string id_, out_folder_;
   const TrainingRows& rows_;
   const TrainingRows* eval_rows_;
+  Lease lease_;
   int attempt_ = 0;  // 0: not claimed
   std::vector<storage::Metric> kept_;
   Stopwatch since_write_;
   bool warned_ = false;
+  std::atomic<int64_t> step_{0};
+  std::atomic<bool> lost_{false};
+  std::mutex mutex_;  // of wake_ alone
+  std::condition_variable_any wake_;
+  std::jthread heart_;  // last: it uses the members above
 };
 
 /// Reference values in the database; a failure of the database is a miss, never an error. Writes in batches.

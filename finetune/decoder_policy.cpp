@@ -35,9 +35,13 @@ std::string DecoderPolicy::parameter_name(int64_t index) const {
 }
 
 std::vector<ParameterBlock> DecoderPolicy::blocks() const {
+  return parameter_blocks(*adapter_);
+}
+
+std::vector<ParameterBlock> parameter_blocks(const lora::AdapterSet& adapter) {
   std::vector<ParameterBlock> blocks;
-  for (const auto& slot : adapter_->slots()) {
-    const std::string name = adapter_->parameter_name(slot.a_begin);
+  for (const auto& slot : adapter.slots()) {
+    const std::string name = adapter.parameter_name(slot.a_begin);
     const std::string module = name.substr(0, name.rfind('.'));
     blocks.push_back({name, BlockKind::a, slot.a_begin, slot.r, slot.in});
     blocks.push_back({module + ".lora_B", BlockKind::b, slot.b_begin, slot.out, slot.r});
@@ -45,6 +49,8 @@ std::vector<ParameterBlock> DecoderPolicy::blocks() const {
     if (slot.magnitude_begin >= 0)
       blocks.push_back({module + ".magnitude", BlockKind::vector, slot.magnitude_begin, 1, slot.out});
   }
+  if (const at::Tensor score = adapter.score_weight(); score.defined())
+    blocks.push_back({"score", BlockKind::head, adapter.parameter_count() - score.numel(), 1, score.numel()});
   std::sort(blocks.begin(), blocks.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
   return blocks;
 }

@@ -31,4 +31,7 @@ class DecoderPolicy final : public Policy {
   lora::PeftInfo info_;
 };
 
+/// The tensors of an adapter's flat buffer, sorted, without gaps; rates are the schedule's.
+std::vector<ParameterBlock> parameter_blocks(const lora::AdapterSet& adapter);
+
 }  // namespace afina::finetune

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "finetune/config/metric_names.h"
 
 namespace afina::finetune {
@@ -46,16 +47,35 @@ AppendFile::~AppendFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void AppendFile::append(const std::string& lines) {
-  for (size_t done = 0; done < lines.size();) {
-    const ssize_t n = ::write(descriptor_, lines.data() + done, lines.size() - done);
+bool AppendFile::write_kept() {
+  const off_t before = ::lseek(descriptor_, 0, SEEK_END);
+  for (size_t done = 0; done < kept_.size();) {
+    const ssize_t n = ::write(descriptor_, kept_.data() + done, kept_.size() - done);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("write", path_);
+    if (n < 0) {
+      const int reason = errno;
+      // No torn line may stand before the ones that follow when there is room again.
+      if (before < 0 || ::ftruncate(descriptor_, before) != 0) fail("cut", path_);
+      errno = reason;
+      return false;
+    }
     done += static_cast<size_t>(n);
   }
+  kept_.clear();
+  warned_ = false;
+  return true;
+}
+
+void AppendFile::append(const std::string& lines) {
+  kept_ += lines;
+  if (write_kept() || warned_) return;
+  log_warning("finetune", path_.string(), " cannot be written (", std::strerror(errno),
+              "); its lines wait in memory until there is room");
+  warned_ = true;
 }
 
 void AppendFile::sync() {
+  if (!write_kept()) fail("write", path_);
   if (::fsync(descriptor_) != 0) fail("sync", path_);
 }
 
@@ -81,8 +101,10 @@ FileSink::FileSink(std::filesystem::path folder, const TrainingRows& rows) : fol
 void FileSink::begin(int64_t step, int64_t /*total_steps*/) {
   cut_records_after(folder_ / "metrics.jsonl", step);
   cut_records_after(folder_ / "examples.jsonl", step);
+  cut_records_after(folder_ / "health.jsonl", step);
   metrics_.emplace(folder_ / "metrics.jsonl");
   examples_.emplace(folder_ / "examples.jsonl");
+  health_.emplace(folder_ / "health.jsonl");
 }
 
 void FileSink::examples(int64_t step, const std::vector<ExampleLoss>& losses) {
@@ -109,9 +131,20 @@ void FileSink::record(const StepRecord& record) {
   metrics_->append(dump_json(line) + "\n");
 }
 
+void FileSink::verdict(const Verdict& verdict) {
+  health_->append(dump_json(OrderedJson{{metric::kStep, verdict.step},
+                                        {"severity", std::string(to_string(verdict.severity))},
+                                        {"code", verdict.code},
+                                        {"value", verdict.value},
+                                        {"sentence", verdict.sentence},
+                                        {"advice", verdict.advice}}) +
+                  "\n");
+}
+
 void FileSink::flush(int64_t /*step*/) {
   metrics_->sync();
   examples_->sync();
+  health_->sync();
 }
 
 void TensorBoardSink::begin(int64_t /*step*/, int64_t /*total_steps*/) {
@@ -124,11 +157,17 @@ void TensorBoardSink::record(const StepRecord& record) {
     const bool held_out = name.rfind(eval, 0) == 0;
     writer_->scalar(held_out ? "eval/" + name.substr(eval.size()) : "train/" + name, record.step, value);
   }
-  writer_->flush();
+  flush(record.step);
 }
 
+// Pictures only: metrics.jsonl has every value, so a full disk loses some points here and stops nothing.
 void TensorBoardSink::flush(int64_t /*step*/) {
-  writer_->flush();
+  try {
+    writer_->flush();
+  } catch (const StorageError& error) {
+    if (!warned_) log_warning("finetune", "TensorBoard events are incomplete: ", error.what());
+    warned_ = true;
+  }
 }
 
 void ProgressSink::begin(int64_t step, int64_t total_steps) {
@@ -143,6 +182,11 @@ void ProgressSink::record(const StepRecord& record) {
     if (value != nullptr) extra += cat(extra.empty() ? "" : ", ", name, " ", short_number(*value));
   }
   progress_->update(static_cast<double>(record.step - first_step_), extra);
+}
+
+void ProgressSink::verdict(const Verdict& verdict) {
+  if (verdict.severity == Severity::note) return;
+  log_warning("health", "step ", verdict.step, ": ", verdict.sentence, " ", verdict.advice);
 }
 
 }  // namespace afina::finetune

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finetune/train_state.h"
 
-#include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -14,20 +14,43 @@ namespace {
 constexpr const char* kStateFile = "trainer_state.json";
 constexpr const char* kTensorFile = "state.safetensors";
 
-formats::TensorView view_of(const char* name, const std::vector<float>& values) {
-  return {
-      name, formats::DType::f32, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span<const float>(values))};
+constexpr const char* kOptimiserPrefix = "optimiser.";
+
+template <typename T>
+formats::TensorView view_of(std::string name, formats::DType dtype, const std::vector<T>& values) {
+  return {std::move(name), dtype, {static_cast<int64_t>(values.size())}, std::as_bytes(std::span<const T>(values))};
 }
 
-std::vector<float> read_tensor(const formats::SafetensorsFile& file, const char* name, int64_t parameters) {
-  const formats::TensorView& view = file.at(name);
-  if (view.elements() != parameters) {
-    throw ModelError(cat("[finetune.state] ", file.path().string(), " must hold ", parameters, " values in ", name,
-                         ", but got ", view.elements(), "."));
+/// The whole tensor as it lies in the file. Throws ModelError where it is not of that type.
+template <typename T>
+std::vector<T> read_tensor(const formats::SafetensorsFile& file, const formats::TensorView& view,
+                           formats::DType dtype) {
+  if (view.dtype != dtype) {
+    throw ModelError(cat("[finetune.state] ", file.path().string(), " must hold ", view.name, " as ",
+                         formats::dtype_name(dtype), ", but got ", formats::dtype_name(view.dtype), "."));
   }
-  std::vector<float> out(static_cast<size_t>(parameters));
-  formats::copy_to_float(view, out);
+  std::vector<T> out(static_cast<size_t>(view.elements()));
+  if (!out.empty()) std::memcpy(out.data(), view.bytes.data(), view.bytes.size());
   return out;
+}
+
+std::vector<double> read_numbers(const formats::SafetensorsFile& file, const char* name) {
+  return read_tensor<double>(file, file.at(name), formats::DType::f64);
+}
+
+std::vector<float> read_parameters(const formats::SafetensorsFile& file, int64_t parameters) {
+  const formats::TensorView& view = file.at("parameters");
+  if (view.elements() != parameters) {
+    throw ModelError(cat("[finetune.state] ", file.path().string(), " must hold ", parameters,
+                         " values in parameters, but got ", view.elements(), "."));
+  }
+  return read_tensor<float>(file, view, formats::DType::f32);
+}
+
+OptimiserBuffer read_buffer(const formats::SafetensorsFile& file, const std::string& name) {
+  const formats::TensorView& view = file.at(kOptimiserPrefix + name);
+  if (view.dtype == formats::DType::u8) return {name, read_tensor<uint8_t>(file, view, formats::DType::u8)};
+  return {name, read_tensor<float>(file, view, formats::DType::f32)};
 }
 
 int64_t read_count(const Json& state, const char* key, const std::filesystem::path& path) {
@@ -79,16 +102,28 @@ void require_same_run(const RunIdentity& now, const RunIdentity& then) {
 }
 
 void save_train_state(const std::filesystem::path& folder, const TrainState& state) {
-  const Json json = {{"global_step", state.step},
-                     {"epoch", state.cursor.epoch},
-                     {"unit", state.cursor.unit},
-                     {"num_tokens", state.num_tokens},
-                     {"examples_seen", state.examples_seen},
-                     {"optimiser_step", state.optimiser.step}};
+  Json json = {{"global_step", state.step},
+               {"epoch", state.cursor.epoch},
+               {"unit", state.cursor.unit},
+               {"num_tokens", state.num_tokens},
+               {"examples_seen", state.examples_seen},
+               {"optimiser_step", state.optimiser.step},
+               {"evaluation_due", state.evaluation_due},
+               {"optimiser_buffers", Json::array()}};
+  std::vector<formats::TensorView> tensors = {view_of("parameters", formats::DType::f32, state.parameters),
+                                              view_of("objective", formats::DType::f64, state.objective),
+                                              view_of("schedule", formats::DType::f64, state.schedule),
+                                              view_of("best_model", formats::DType::f64, state.best_model)};
+  for (const auto& buffer : state.optimiser.buffers) {
+    json["optimiser_buffers"].push_back(buffer.name);
+    const std::string name = kOptimiserPrefix + buffer.name;
+    if (const auto* floats = std::get_if<std::vector<float>>(&buffer.values)) {
+      tensors.push_back(view_of(name, formats::DType::f32, *floats));
+    } else {
+      tensors.push_back(view_of(name, formats::DType::u8, std::get<std::vector<uint8_t>>(buffer.values)));
+    }
+  }
   write_file_synced(folder / kStateFile, dump_json(json, 1) + "\n");
-  const formats::TensorView tensors[] = {view_of("exp_avg", state.optimiser.first_moment),
-                                         view_of("exp_avg_sq", state.optimiser.second_moment),
-                                         view_of("parameters", state.parameters)};
   write_file_synced(folder / kTensorFile, formats::safetensors_bytes(tensors));
 }
 
@@ -103,10 +138,21 @@ TrainState load_train_state(const std::filesystem::path& folder, int64_t paramet
   state.examples_seen = read_count(json, "examples_seen", path);
   state.optimiser.step = read_count(json, "optimiser_step", path);
   const formats::SafetensorsFile tensors(folder / kTensorFile);
-  state.parameters = read_tensor(tensors, "parameters", parameters);
-  state.optimiser.first_moment = read_tensor(tensors, "exp_avg", parameters);
-  state.optimiser.second_moment = read_tensor(tensors, "exp_avg_sq", parameters);
+  state.parameters = read_parameters(tensors, parameters);
+  const auto names = json.find("optimiser_buffers");
+  if (names == json.end() || !names->is_array())
+    throw DataError(cat("[finetune.state] ", path.string(), " must hold a list \"optimiser_buffers\", but does not."));
+  for (const auto& name : *names)
+    state.optimiser.buffers.push_back(read_buffer(tensors, name.get<std::string>()));
+  state.objective = read_numbers(tensors, "objective");
+  state.schedule = read_numbers(tensors, "schedule");
+  state.best_model = read_numbers(tensors, "best_model");
+  state.evaluation_due = json.value("evaluation_due", false);
   return state;
+}
+
+std::vector<float> load_parameters(const std::filesystem::path& folder, int64_t parameters) {
+  return read_parameters(formats::SafetensorsFile(folder / kTensorFile), parameters);
 }
 
 }  // namespace afina::finetune

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything a run needs to go on bit for bit after its process is gone: parameters, both moments, counters, the place
-// in the data, and the hashes of what must not have changed meanwhile. Dropout needs nothing more: its masks are
+// Everything a run needs to go on bit for bit after its process is gone: parameters, the states of optimiser,
+// objective, schedule and best model, counters, the place in the data, and the hashes of what must not have changed
+// meanwhile. Dropout needs nothing more: its masks are
 // functions of the seed, the step and the micro-batch. Layout: trainer_state.json and state.safetensors in a checkpoint
 // folder.
 #pragma once
@@ -10,8 +11,8 @@
 #include <vector>
 
 #include "base/json.h"
-#include "finetune/adamw.h"
 #include "finetune/batch_source.h"
+#include "finetune/optim/optimiser.h"
 
 namespace afina::finetune {
 
@@ -30,7 +31,11 @@ struct TrainState {
   int64_t num_tokens = 0;
   int64_t examples_seen = 0;
   std::vector<float> parameters;  ///< [P]
-  AdamWState optimiser;
+  OptimiserState optimiser;
+  std::vector<double> objective;   ///< Objective::state()
+  std::vector<double> schedule;    ///< Schedule::state()
+  std::vector<double> best_model;  ///< BestModel::state()
+  bool evaluation_due = false;     ///< a stop came while this step's held-out rows were evaluated
 };
 
 Json to_json(const RunIdentity& identity);
@@ -42,5 +47,7 @@ void require_same_run(const RunIdentity& now, const RunIdentity& then);
 void save_train_state(const std::filesystem::path& folder, const TrainState& state);
 /// Throws NotFound, DataError or ModelError where a file is missing, broken or for another number of parameters.
 TrainState load_train_state(const std::filesystem::path& folder, int64_t parameters);
+/// The parameters alone.
+std::vector<float> load_parameters(const std::filesystem::path& folder, int64_t parameters);
 
 }  // namespace afina::finetune

@@ -15,8 +15,9 @@ constexpr double kMuonMomentum = 0.95;
 /// Whether a block's module is `name` or ends in it after a dot: of "layers.3.mlp.down_proj.lora_B" the module is all
 /// but the last part.
 bool is_of_module(const ParameterBlock& block, const std::string& name) {
-  const std::string path = "." + block.name.substr(0, block.name.rfind('.'));
-  return path.ends_with("." + name);
+  const std::string_view path = std::string_view(block.name).substr(0, block.name.rfind('.'));
+  if (!path.ends_with(name)) return false;
+  return path.size() == name.size() || path[path.size() - name.size() - 1] == '.';
 }
 
 void check_blocks(std::span<const ParameterBlock> blocks, int64_t parameters) {

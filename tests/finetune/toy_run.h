@@ -49,7 +49,8 @@ struct ToyRun {
     RunIdentity identity{config_hash(kind, config), rows.data_hash(), "toy", reference ? reference->hash() : "", 1};
     trainer = std::make_unique<Trainer>(
         config, TrainerParts{policy, *objective, *batches, rows, reference.get(),
-                             EvaluationSet{&held_out, held_out_reference.get()}, sink, checkpoints, identity});
+                             {EvaluationSet{&held_out, held_out_reference.get()}}, sink, checkpoints, identity,
+                             health_facts(kind, config, config.reference == ReferencePolicy::start)});
   }
 
   std::unique_ptr<ReferenceTable> table(const ToyRows& of, bool with_adapter) {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "storage/audit.h"
 
@@ -23,29 +24,73 @@ std::string place(const storage::SnapshotRow& row, const std::string& name) {
   return cat("snapshot ", name, ":", row.member.position);
 }
 
+// Rows of one member, in their order.
+template <typename Row>
+using Convert = std::vector<Row> (*)(const storage::SnapshotRow&, const std::string&);
+
+std::vector<SftRow> sft_rows(const storage::SnapshotRow& row, const std::string& name) {
+  if (row.member.kind != storage::MemberKind::answer) return {};
+  return {sft_row(row, name)};
+}
+
+std::vector<PairRow> pair_rows(const storage::SnapshotRow& row, const std::string& name) {
+  if (row.member.kind != storage::MemberKind::pair) return {};
+  return {pair_row(row, name)};
+}
+
+std::vector<UnpairedRow> all_unpaired(const storage::SnapshotRow& row, const std::string& name) {
+  if (row.member.kind == storage::MemberKind::answer) return {};
+  return unpaired_rows(row, name);
+}
+
+// Rows in the order of the snapshot. Left out members are counted by kind of row.
 template <typename Row>
 SnapshotRows<Row> load(storage::Database& database, const std::string& id_or_name, const std::string& split,
-                       storage::MemberKind kind, Row (*convert)(const storage::SnapshotRow&, const std::string&)) {
-  auto loaded = database.read([&](storage::Transaction& t) {
+                       const char* kind, Convert<Row> convert) {
+  return database.read([&](storage::Transaction& t) {
     SnapshotRows<Row> out;
     out.snapshot = storage::get_snapshot(t, id_or_name);
+    std::string left_out;
     for (const storage::SnapshotRow& row : storage::snapshot_rows(t, out.snapshot.id, split)) {
-      if (row.member.kind != kind) continue;
+      const auto rows = convert(row, out.snapshot.name);
+      if (rows.empty()) continue;
       if (row.withdrawn) {
         ++out.withdrawn;
+        left_out += cat(" ", row.member.position);
       } else {
-        out.rows.push_back(convert(row, out.snapshot.name));
+        out.rows.insert(out.rows.end(), rows.begin(), rows.end());
       }
     }
+    // Names stand in lineage, so a renamed snapshot is another data set to a cache.
+    out.identity =
+        sha256_hex(cat(out.snapshot.sha256, "\n", out.snapshot.name, "\n", kind, "\n", split, "\n", left_out));
     return out;
   });
+}
+
+template <typename Row>
+SnapshotRows<Row> load_some(storage::Database& database, const std::string& id_or_name, const std::string& split,
+                            const char* kind, Convert<Row> convert) {
+  auto loaded = load<Row>(database, id_or_name, split, kind, convert);
   if (loaded.rows.empty()) {
-    throw DataError(cat("[snapshot ", loaded.snapshot.name, "] must have rows of kind ", storage::to_string(kind),
-                        " in split \"", split, "\", but has none",
-                        loaded.withdrawn > 0 ? cat(" left: ", loaded.withdrawn, " were withdrawn.") : "."),
-                    "afina snapshot show tells what it holds");
+    throw DataError(
+        cat("[snapshot ", loaded.snapshot.name, "] must have rows of kind ", kind, " in split \"", split,
+            "\", but has none", loaded.withdrawn > 0 ? cat(" left: ", loaded.withdrawn, " were withdrawn.") : "."),
+        "afina snapshot show tells what it holds");
   }
   return loaded;
+}
+
+template <typename Row>
+std::vector<HeldOutRows<Row>> load_held_out(storage::Database& database, const std::string& id_or_name,
+                                            const char* kind, Convert<Row> convert) {
+  std::vector<HeldOutRows<Row>> sets;
+  for (const Split split : {Split::eval, Split::eval_prompt, Split::eval_annotator}) {
+    const std::string name(to_string(split));
+    auto rows = load<Row>(database, id_or_name, name, kind, convert);
+    if (!rows.rows.empty()) sets.push_back({name, std::move(rows)});
+  }
+  return sets;
 }
 
 void check_name(const std::string& name) {
@@ -116,14 +161,47 @@ PairRow pair_row(const storage::SnapshotRow& row, const std::string& snapshot_na
   return out;
 }
 
+std::vector<UnpairedRow> unpaired_rows(const storage::SnapshotRow& row, const std::string& snapshot_name) {
+  if (row.member.kind == storage::MemberKind::pair) {
+    auto both = unpair(pair_row(row, snapshot_name));
+    return {std::move(both[0]), std::move(both[1])};
+  }
+  AFINA_CHECK(row.member.kind == storage::MemberKind::negative, row.member.position);
+  UnpairedRow out;
+  out.form = ChatCompletionForm{messages_of(row.prompt), {{"assistant", row.rejected}}};
+  out.label = 0.0;
+  out.weight = row.member.weight;
+  out.where = place(row, snapshot_name);
+  out.preference_ids = row.member.preference_ids;
+  return {out};
+}
+
 SnapshotRows<SftRow> load_snapshot_sft(storage::Database& database, const std::string& id_or_name,
                                        const std::string& split) {
-  return load<SftRow>(database, id_or_name, split, storage::MemberKind::answer, sft_row);
+  return load_some<SftRow>(database, id_or_name, split, "answer", sft_rows);
 }
 
 SnapshotRows<PairRow> load_snapshot_pairs(storage::Database& database, const std::string& id_or_name,
                                           const std::string& split) {
-  return load<PairRow>(database, id_or_name, split, storage::MemberKind::pair, pair_row);
+  return load_some<PairRow>(database, id_or_name, split, "pair", pair_rows);
+}
+
+SnapshotRows<UnpairedRow> load_snapshot_unpaired(storage::Database& database, const std::string& id_or_name,
+                                                 const std::string& split) {
+  return load_some<UnpairedRow>(database, id_or_name, split, "unpaired", all_unpaired);
+}
+
+std::vector<HeldOutRows<SftRow>> load_held_out_sft(storage::Database& database, const std::string& id_or_name) {
+  return load_held_out<SftRow>(database, id_or_name, "answer", sft_rows);
+}
+
+std::vector<HeldOutRows<PairRow>> load_held_out_pairs(storage::Database& database, const std::string& id_or_name) {
+  return load_held_out<PairRow>(database, id_or_name, "pair", pair_rows);
+}
+
+std::vector<HeldOutRows<UnpairedRow>> load_held_out_unpaired(storage::Database& database,
+                                                             const std::string& id_or_name) {
+  return load_held_out<UnpairedRow>(database, id_or_name, "unpaired", all_unpaired);
 }
 
 }  // namespace afina::datasets

@@ -23,6 +23,8 @@ struct SnapshotRows {
   storage::Snapshot snapshot;
   std::vector<Row> rows;
   int64_t withdrawn = 0;
+  /// SHA-256 over snapshot, split, kind and which members were left out: what a cache of ids knows the rows by.
+  std::string identity;
 };
 /// Answers to imitate: chosen ones and rewrites. Only the answer is trained, not earlier turns. split: "train", "eval",
 /// … Throws NotFound for an unknown snapshot, DataError for a split without rows of this kind.
@@ -31,10 +33,30 @@ SnapshotRows<SftRow> load_snapshot_sft(storage::Database& database, const std::s
 /// Pairs with q, margin, weight and their preference ids.
 SnapshotRows<PairRow> load_snapshot_pairs(storage::Database& database, const std::string& id_or_name,
                                           const std::string& split);
+/// Unpaired rows of KTO and BCO: the two answers of each pair with labels q and 1 − q, then the answers that everybody
+/// called bad with label 0.
+SnapshotRows<UnpairedRow> load_snapshot_unpaired(storage::Database& database, const std::string& id_or_name,
+                                                 const std::string& split);
 
-/// The pure step of the two above, for one member. Throws InternalError for a member of another kind.
+/// One held-out set of a snapshot: eval shares neither prompts nor annotators with train, eval_prompt shares
+/// annotators, eval_annotator shares prompts (splits.h).
+template <typename Row>
+struct HeldOutRows {
+  std::string split;
+  SnapshotRows<Row> rows;
+};
+/// The held-out sets that have rows of the kind, in the order above; none where the snapshot holds none out. Throws
+/// NotFound.
+std::vector<HeldOutRows<SftRow>> load_held_out_sft(storage::Database& database, const std::string& id_or_name);
+std::vector<HeldOutRows<PairRow>> load_held_out_pairs(storage::Database& database, const std::string& id_or_name);
+std::vector<HeldOutRows<UnpairedRow>> load_held_out_unpaired(storage::Database& database,
+                                                             const std::string& id_or_name);
+
+/// The pure step of the first two above, for one member. Throws InternalError for a member of another kind.
 SftRow sft_row(const storage::SnapshotRow& row, const std::string& snapshot_name);
 PairRow pair_row(const storage::SnapshotRow& row, const std::string& snapshot_name);
+/// A pair's two rows, or a negative's one.
+std::vector<UnpairedRow> unpaired_rows(const storage::SnapshotRow& row, const std::string& snapshot_name);
 
 struct ExportReport {
   std::filesystem::path folder;

@@ -46,6 +46,20 @@ TEST(Labels, TheBetterAnswerBecomesTheChosenOne) {
   EXPECT_FALSE(judge_pair(std::vector{graded(1)}).swapped);
 }
 
+TEST(Labels, TiesAreAPartOfQAndNeverMoreThanWhatIsLeft) {
+  EXPECT_EQ(judge_pair(std::vector{graded(3)}).tie, 0.0) << "half a vote of doubt is no tie";
+  EXPECT_DOUBLE_EQ(judge_pair(std::vector{graded(0)}).tie, 1.0 / 2);
+  const auto mixed =
+      judge_pair(std::vector{graded(-3, 2.0), graded(0), other(VoteOutcome::both_good), other(VoteOutcome::both_bad)});
+  EXPECT_DOUBLE_EQ(mixed.tie, 2.0 / 5);
+  EXPECT_DOUBLE_EQ(mixed.soft_label - mixed.tie / 2, (0.5 + 2 * 0.95) / 5) << "what is left of q are wins";
+  for (int grade = -3; grade <= 3; ++grade) {
+    const auto judgement = judge_pair(std::vector{graded(grade), graded(0, 9.0)});
+    EXPECT_GE(judgement.soft_label - judgement.tie / 2, 0.0);
+    EXPECT_GE(1.0 - judgement.soft_label - judgement.tie / 2, 0.0);
+  }
+}
+
 TEST(Labels, OppositeVotesAreAnExactTieInEveryOrder) {
   std::vector<int> grades{-3, 3, -2, 2, -1, 1, 0};
   std::sort(grades.begin(), grades.end());

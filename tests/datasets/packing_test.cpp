@@ -116,6 +116,61 @@ TEST(Packing, PackedExamplesSeeExactlyWhatTheySeeAlone) {
   }
 }
 
+TEST(Packing, RowsOfOnePromptShareItsSegmentAndSeeWhatTheySawAlone) {
+  const TokenExample one{{1, 2, 3}, {answer({4, 5}), answer({6})}}, other{{1, 2}, {answer({3, 7}), answer({8})}},
+      third{{1, 2, 3}, {answer({9, 4}), answer({5})}};
+  const auto shared = packed({one, other, third});
+  validate(shared, 10);
+  BatchPacker apart_packer(SharePrompts::no);
+  for (int i = 0; i < 3; ++i)
+    apart_packer.add(i == 0 ? one : i == 1 ? other : third, 10 + i);
+  const auto apart = apart_packer.take();
+  validate(apart, 10);
+  EXPECT_EQ(apart.rows() - shared.rows(), 3) << "the prompt of the first row serves the third";
+  ASSERT_EQ(shared.targets.size(), apart.targets.size());
+  for (size_t i = 0; i < shared.targets.size(); ++i) {
+    EXPECT_EQ(visible_context(shared, shared.targets[i].row), visible_context(apart, apart.targets[i].row)) << i;
+    EXPECT_EQ(shared.targets[i].token, apart.targets[i].token);
+    EXPECT_EQ(shared.positions[static_cast<size_t>(shared.targets[i].row)],
+              apart.positions[static_cast<size_t>(apart.targets[i].row)]);
+  }
+  EXPECT_EQ(shared.examples[2].row, 12);
+}
+
+TEST(Packing, APromptThatIsTrainedIsASequenceOfItsOwnAfterTheAnswers) {
+  TokenExample example{{1, 2, 3}, {answer({4}), answer({5})}};
+  example.prefix_weights = {1, 1, 1};
+  const auto batch = packed({example, example});
+  validate(batch, 10);
+  EXPECT_EQ(batch.rows(), 3 + 4) << "the prompt is there once";
+  ASSERT_EQ(batch.sequences.size(), 6U);
+  EXPECT_EQ(batch.examples[1].first_sequence, 3);
+  EXPECT_EQ(batch.examples[1].n_sequences, 3);
+  for (const size_t i : {2U, 5U}) {
+    const Sequence& prompt = batch.sequences[i];
+    EXPECT_EQ(prompt.side, kPromptSide);
+    ASSERT_EQ(prompt.n_targets, 2) << "the first token is predicted by nothing";
+    const auto first = static_cast<size_t>(prompt.first_target);
+    EXPECT_EQ(batch.targets[first].row, 0);
+    EXPECT_EQ(batch.targets[first].token, 2);
+    EXPECT_EQ(batch.targets[first + 1].row, 1);
+    EXPECT_EQ(batch.targets[first + 1].token, 3);
+  }
+  EXPECT_EQ(example.targets(), 4);
+}
+
+TEST(Packing, AScoreIsReadAtTheLastRowOfEachAnswer) {
+  TokenExample example{{1, 2}, {answer({4, 5}), answer({6})}};
+  example.score = true;
+  const auto batch = packed({example});
+  validate(batch, 10);
+  ASSERT_EQ(batch.targets.size(), 2U);
+  EXPECT_EQ(batch.targets[0].row, 3);
+  EXPECT_EQ(batch.targets[1].row, 4);
+  EXPECT_EQ(batch.targets[1].weight, 1.0F);
+  EXPECT_EQ(example.targets(), 2);
+}
+
 TEST(Packing, TakingLeavesThePackerEmpty) {
   BatchPacker packer;
   packer.add({{1}, {answer({2})}}, 0);
@@ -131,6 +186,12 @@ TEST(Packing, ContentHashIgnoresLabelsButNotIdsOrWeights) {
   EXPECT_EQ(content_hash(one), content_hash(other));
   other.sequences[0].weights[1] = 0.0F;
   EXPECT_NE(content_hash(one), content_hash(other));
+  other = one;
+  other.prefix_weights = {1, 1};
+  EXPECT_NE(content_hash(one), content_hash(other));
+  other = one;
+  other.score = true;
+  EXPECT_NE(content_hash(one), content_hash(other));
   const TokenExample shifted{{1}, {answer({2, 3, 4})}};
   EXPECT_NE(content_hash(one), content_hash(shifted)) << "the same ids cut elsewhere are another example";
 }
@@ -140,6 +201,9 @@ TEST(Packing, RefusesExamplesThatCannotBePacked) {
   EXPECT_THROW(packer.add({{1}, {}}, 0), DataError);
   EXPECT_THROW(packer.add({{1}, {TokenSequence{}}}, 0), DataError);
   EXPECT_THROW(packer.add({{1}, {{{1, 2}, {1.0F}}}}, 0), DataError);
+  TokenExample example{{1, 2}, {answer({3})}};
+  example.prefix_weights = {1};
+  EXPECT_THROW(packer.add(example, 0), DataError);
   EXPECT_EQ(packer.take().rows(), 0) << "a refused example leaves nothing behind";
 }
 

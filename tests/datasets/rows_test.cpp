@@ -64,7 +64,7 @@ TEST(SftRows, ErrorsNameFileLineAndColumn) {
       {R"({"messages":[{"from":"human","value":"x"}]})", "ShareGPT"},
       {R"({"messages":[{"role":1,"content":"x"}]})", "\"role\""},
       {R"({"messages":[{"role":"assistant","content":"x","tool_calls":[1]}]})", "tool_calls"},
-      {R"({"messages":[{"role":"assistant","content":"x","weight":0}]})", "weight"},
+      {R"({"messages":[{"role":"assistant","content":"x","weight":-1}]})", "weight"},
       {R"({"text":"x","messages":[{"role":"user","content":"x"}]})", "one form"},
       {R"({"text":1})", "\"text\""},
       {R"({"completion":"b"})", "\"prompt\", but has not"},

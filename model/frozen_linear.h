@@ -42,9 +42,9 @@ enum class GemmBackend { packed, aten };
 
 /// How products over NF4 storage are computed. fp32: with the dequantised weights, what the format means and what
 /// bitsandbytes computes for training. bitsandbytes_cpu: as its fused kernel for inference on processors with
-/// AVX512-BF16, which rounds inputs, code book, scales and outputs to bfloat16; to compare with numbers made there.
-/// Only forward differs.
-enum class Nf4Arithmetic { fp32, bitsandbytes_cpu };
+/// AVX512-BF16, which rounds inputs, code book, scales and outputs to bfloat16; to compare with numbers made there
+/// (only forward differs). bfloat16: dequantised weights and inputs rounded to bf16, sums in fp32, as in frozen_bf16.h.
+enum class Nf4Arithmetic { fp32, bitsandbytes_cpu, bfloat16 };
 
 /// Where backward_input of packed storage finds its panels. on_the_fly: transposed block by block out of the forward
 /// panels, in each call; kept: a second copy of the weight, made by prepare_backward(). The same bits either way.

@@ -9,18 +9,13 @@
 
 #include "base/error.h"
 #include "formats/dtype.h"
-#include "model/kernels/cpu/gemm.h"
-#include "model/kernels/cpu/scratch.h"
-#include "model/parallel.h"
-#include "model/shapes.h"
+#include "model/packed_linear.h"
 
 namespace afina::model {
 namespace {
 
 using kernels::kPanel;
 using kernels::Scratch;
-
-constexpr int64_t kGroupFloats = 1 << 17;  // dequantised at one time by one thread: stays in its L2
 
 constexpr int64_t kFusedBlock = 64;
 
@@ -92,6 +87,7 @@ class FrozenNf4 final : public FrozenLinear {
       whole_blocks = whole_blocks && in_ % kFusedBlock == 0 && parts_.back().block == kFusedBlock;
     }
     fused_ = arithmetic == Nf4Arithmetic::bitsandbytes_cpu && whole_blocks;
+    bf16_ = arithmetic == Nf4Arithmetic::bfloat16;
   }
 
   int64_t in_features() const override { return in_; }
@@ -101,13 +97,15 @@ class FrozenNf4 final : public FrozenLinear {
     check_shape(x_NI, {-1, in_}, "x_NI");
     check_shape(y_NO, {x_NI.size(0), out_}, "y_NO");
     if (fused_) return forward_fused(x_NI, y_NO, beta);
-    product(x_NI, y_NO, beta, in_, out_, [this](int64_t panel, float* to) { forward_panel(panel, to); });
+    product(x_NI, y_NO, beta,
+            [this](int64_t panel, int64_t k0, int64_t count, auto* to) { forward_panel(panel, k0, count, to); });
   }
 
   void backward_input(const at::Tensor& dy_NO, at::Tensor& dx_NI, float beta) const override {
     check_shape(dy_NO, {-1, out_}, "dy_NO");
     check_shape(dx_NI, {dy_NO.size(0), in_}, "dx_NI");
-    product(dy_NO, dx_NI, beta, out_, in_, [this](int64_t panel, float* to) { backward_panel(panel, to); });
+    product(dy_NO, dx_NI, beta,
+            [this](int64_t panel, int64_t k0, int64_t count, auto* to) { backward_panel(panel, k0, count, to); });
   }
 
   void prepare_backward() const override {}
@@ -193,53 +191,44 @@ class FrozenNf4 final : public FrozenLinear {
     }
   }
 
-  /// Outputs [panel*32, …) of every input.
-  void forward_panel(int64_t panel, float* to) const {
+  static void pack(const float* source, int64_t row, int64_t column, int64_t k, int64_t n, float* to) {
+    kernels::pack_b(source, row, column, k, n, to, 0, 1);
+  }
+  static void pack(const float* source, int64_t row, int64_t column, int64_t k, int64_t n, uint16_t* to) {
+    kernels::pack_b_bf16(source, row, column, k, n, to, 0, 1);
+  }
+
+  /// Outputs [panel*32, …) of inputs [k0, k0 + count).
+  template <typename Element>
+  void forward_panel(int64_t panel, int64_t k0, int64_t count, Element* to) const {
     thread_local Scratch scratch;
     const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, out_ - first);
-    float* rows = scratch.get(kPanel * in_);
+    float* rows = scratch.get(kPanel * count);
     for (int64_t o = 0; o < columns; ++o)
-      decode_row(first + o, 0, in_, rows + o * in_);
-    kernels::pack_b(rows, 1, in_, in_, columns, to, 0, 1);
+      decode_row(first + o, k0, count, rows + o * count);
+    pack(rows, 1, count, count, columns, to);
   }
 
-  /// Inputs [panel*32, …) of every output.
-  void backward_panel(int64_t panel, float* to) const {
+  /// Inputs [panel*32, …) of outputs [k0, k0 + count).
+  template <typename Element>
+  void backward_panel(int64_t panel, int64_t k0, int64_t count, Element* to) const {
+    thread_local Scratch scratch;
     const int64_t first = panel * kPanel, columns = std::min<int64_t>(kPanel, in_ - first);
-    if (columns < kPanel) std::memset(to, 0, static_cast<size_t>(out_ * kPanel) * sizeof(float));
-    for (const Part& part : parts_)
-      for (int64_t row = 0; row < part.rows; ++row, to += kPanel)
-        part.decode(row * in_ + first, columns, to);
+    float* rows = scratch.get(kPanel * count);
+    for (int64_t o = 0; o < count; ++o)
+      decode_row(k0 + o, first, columns, rows + o * kPanel);
+    pack(rows, kPanel, 1, count, columns, to);
   }
 
-  /// c = a B (+ c), B [k, n] made panel by panel.
+  /// c = a B (+ c), B made panel by panel.
   template <typename Fill>
-  static void product(const at::Tensor& a, at::Tensor& c, float beta, int64_t k, int64_t n, Fill fill) {
-    const int64_t m = a.size(0), panels = kernels::panels(n);
-    if (m == 0) return;
-    const int64_t group = std::max<int64_t>(1, kGroupFloats / (k * kPanel));
-    parallel((panels + group - 1) / group, [&](int64_t begin, int64_t end) {
-      thread_local Scratch scratch;
-      for (int64_t unit = begin; unit < end; ++unit) {
-        const int64_t first = unit * group, count = std::min(group, panels - first);
-        float* packed = scratch.get(count * k * kPanel);
-        for (int64_t p = 0; p < count; ++p)
-          fill(first + p, packed + p * k * kPanel);
-        kernels::gemm({.m = m,
-                       .n = std::min(count * kPanel, n - first * kPanel),
-                       .k = k,
-                       .a = a.const_data_ptr<float>(),
-                       .a_row = a.stride(0),
-                       .b = packed,
-                       .c = c.data_ptr<float>() + first * kPanel,
-                       .ldc = c.stride(0),
-                       .accumulate = beta != 0.0F});
-      }
-    });
+  void product(const at::Tensor& a, at::Tensor& c, float beta, Fill fill) const {
+    if (bf16_) return product_of_made<Bf16Panels>(a, c, beta, fill);
+    product_of_made<Fp32Panels>(a, c, beta, fill);
   }
 
   int64_t in_, out_ = 0;
-  bool fused_ = false;
+  bool fused_ = false, bf16_ = false;
   std::vector<Part> parts_;
 };
 

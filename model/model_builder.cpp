@@ -6,7 +6,10 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "model/frozen_bf16.h"
 #include "model/frozen_nf4.h"
+#include "model/kernels/cpu/table.h"
 
 namespace afina::model {
 namespace {
@@ -83,11 +86,13 @@ RowReader fused_reader(const WeightSource& source, const std::vector<Part>& part
 }
 
 std::unique_ptr<FrozenLinear> read_fused(const WeightSource& source, const std::vector<Part>& parts, int64_t in,
-                                         GemmBackend backend) {
+                                         const LoadOptions& options) {
   int64_t rows = 0;
   for (const Part& part : parts)
     rows += part.rows;
-  return make_frozen_f32(rows, in, fused_reader(source, parts), backend);
+  const RowReader reader = fused_reader(source, parts);
+  if (options.arithmetic == Arithmetic::bfloat16) return make_frozen_bf16(rows, in, reader, options.transposed);
+  return make_frozen_f32(rows, in, reader, options.gemm, options.transposed);
 }
 
 formats::Nf4Tensor quantised(const WeightSource& source, const Part& part, int64_t in, BaseStorage storage) {
@@ -98,7 +103,12 @@ formats::Nf4Tensor quantised(const WeightSource& source, const Part& part, int64
   return storage == BaseStorage::nf4_double ? formats::nf4_double_quantize(std::move(tensor)) : tensor;
 }
 
-/// NF4 where every part is stored or wanted so; a site of mixed parts is widened to fp32.
+Nf4Arithmetic nf4_arithmetic(const LoadOptions& options) {
+  const bool narrow = options.arithmetic == Arithmetic::bfloat16 && options.nf4_arithmetic == Nf4Arithmetic::fp32;
+  return narrow ? Nf4Arithmetic::bfloat16 : options.nf4_arithmetic;
+}
+
+/// NF4 where every part is stored or wanted so; a site of mixed parts is widened to the plain storage.
 std::unique_ptr<FrozenLinear> read_site(const WeightSource& source, const std::vector<Part>& parts, int64_t in,
                                         const LoadOptions& options) {
   std::vector<formats::Nf4Tensor> tensors;
@@ -109,8 +119,8 @@ std::unique_ptr<FrozenLinear> read_site(const WeightSource& source, const std::v
       tensors.push_back(quantised(source, part, in, options.base_storage));
     }
   }
-  if (tensors.size() == parts.size()) return make_frozen_nf4(std::move(tensors), options.nf4_arithmetic);
-  return read_fused(source, parts, in, options.gemm);
+  if (tensors.size() == parts.size()) return make_frozen_nf4(std::move(tensors), nf4_arithmetic(options));
+  return read_fused(source, parts, in, options);
 }
 
 at::Tensor read_bias(const WeightSource& source, const std::vector<Part>& parts) {
@@ -142,12 +152,17 @@ std::shared_ptr<const Model> build_model(const ModelConfig& c, const WeightSourc
                                          ModelOrigin origin) {
   origin.storage = options.base_storage;
   check_all(c, source);
+  if (options.arithmetic == Arithmetic::bfloat16 && !kernels::table().native_bf16)
+    log_warning(
+        "model",
+        "this processor has no AVX512-BF16: bf16 products are computed with fp32 instructions, exactly the same "
+        "roundings but no faster than dtype=float32");
   std::vector<LayerWeights> layers;
   layers.reserve(static_cast<size_t>(c.layers));
   for (int64_t l = 0; l < c.layers; ++l)
     layers.push_back(read_layer(c, source, options, l));
-  auto embedding = read_fused(source, {{"model.embed_tokens", c.vocab_size}}, c.hidden, options.gemm);
-  auto head = c.tied_head ? nullptr : read_fused(source, {{"lm_head", c.vocab_size}}, c.hidden, options.gemm);
+  auto embedding = read_fused(source, {{"model.embed_tokens", c.vocab_size}}, c.hidden, options);
+  auto head = c.tied_head ? nullptr : read_fused(source, {{"lm_head", c.vocab_size}}, c.hidden, options);
   auto final_norm = read_vector(source, "model.norm.weight", c.hidden);
   return std::make_shared<const Model>(c, std::move(layers), std::move(embedding), std::move(head),
                                        std::move(final_norm), std::move(origin));

@@ -91,7 +91,7 @@ TEST_P(EveryIsa, ARowOfAProductDoesNotDependOnTheOtherRowsOrOnTheSplit) {
   gemm(g, isa());
   Gemm parts = g;
   parts.c = split.data();
-  for (int64_t unit = gemm_units(parts, isa()); unit-- > 0;)
+  for (int64_t unit = gemm_units(parts); unit-- > 0;)
     gemm(parts, unit, unit + 1, isa());
   EXPECT_EQ(split, whole);
   for (int64_t row = 0; row < s.m; row += 17) {
@@ -106,6 +106,141 @@ TEST_P(EveryIsa, ARowOfAProductDoesNotDependOnTheOtherRowsOrOnTheSplit) {
           .ldc = s.n},
          isa());
     EXPECT_EQ(alone, std::vector<float>(whole.begin() + row * s.n, whole.begin() + (row + 1) * s.n)) << "row " << row;
+  }
+}
+
+TEST_P(EveryIsa, Bf16ProductRoundsItsInputsAndAddsUpInFp32) {
+  for (const Shape s :
+       {Shape{1, 1, 1}, {1, 70, 33}, {3, 32, 64}, {13, 31, 7}, {14, 33, 2601}, {29, 65, 1201}, {300, 40, 17}}) {
+    const auto a = noise(s.m * s.k, 1), b = noise(s.k * s.n, 2);
+    for (const bool accumulate : {false, true}) {
+      auto want = noise(s.m * s.n, 3), got = want;
+      reference::gemm_bf16(s.m, s.n, s.k, a.data(), b.data(), want.data(), accumulate);
+      std::vector<uint16_t> packed(static_cast<size_t>(packed_bf16(s.k, s.n)), 0x7FC0);
+      pack_b_bf16(b.data(), s.n, 1, s.k, s.n, packed.data(), 0, panels(s.n));
+      GemmBf16 g{
+          .m = s.m, .n = s.n, .k = s.k, .a = a.data(), .a_row = s.k, .b = packed.data(), .c = got.data(), .ldc = s.n};
+      g.accumulate = accumulate;
+      gemm_bf16(g, isa());
+      expect_near(got, want, 2e-5 * std::sqrt(static_cast<double>(s.k)), "gemm_bf16");
+      auto fp32 = noise(s.m * s.n, 3);
+      reference::gemm(s.m, s.n, s.k, a.data(), b.data(), fp32.data(), accumulate);
+      if (s.k > 1000) EXPECT_GT(std::abs(fp32[5] - want[5]), 1e-3) << "the twin must round";
+    }
+  }
+}
+
+TEST_P(EveryIsa, Bf16TiesGoToEvenAndWhatIsNotFiniteSurvives) {
+  const float tie_down = 1.0F + 1.0F / 256, tie_up = 1.0F + 3.0F / 256, inf = INFINITY, nan = NAN;
+  const std::vector<float> a{
+      tie_down, tie_up, std::nextafter(tie_down, 2.0F), -tie_up, 3.4e38F, std::nextafter(tie_up, 0.0F), inf, nan,
+      -inf,     1e-41F};
+  const std::vector<float> want{1.0F, 1.015625F, 1.0078125F, -1.015625F, inf, 1.0078125F, inf, nan, -inf, 0.0F};
+  // A product with 1: as many rows as values, and once more in whole vectors.
+  for (const int64_t k : {1, 64}) {
+    const auto n = static_cast<int64_t>(a.size());
+    std::vector<float> rows(static_cast<size_t>(n * k)), ones(static_cast<size_t>(k)), got(a.size());
+    for (int64_t i = 0; i < n; ++i)
+      rows[i * k] = a[i];
+    ones[0] = 1.0F;
+    std::vector<uint16_t> packed(static_cast<size_t>(packed_bf16(k, 1)));
+    pack_b_bf16(ones.data(), 1, 1, k, 1, packed.data(), 0, 1);
+    gemm_bf16({.m = n, .n = 1, .k = k, .a = rows.data(), .a_row = k, .b = packed.data(), .c = got.data(), .ldc = 1},
+              isa());
+    for (size_t i = 0; i < a.size(); ++i)
+      EXPECT_TRUE(std::isnan(want[i]) ? std::isnan(got[i]) : got[i] == want[i])
+          << "k " << k << ", value " << i << ": " << got[i] << " for " << want[i];
+  }
+}
+
+TEST_P(EveryIsa, EmulatedBf16GivesTheBitsOfTheInstruction) {
+  if (!has(Isa::avx512_bf16)) GTEST_SKIP() << "no VDPBF16PS here";
+  if (GetParam() == Isa::generic) GTEST_SKIP() << "multiplies and adds in two roundings";
+  const Shape s{61, 70, 333};
+  const auto a = noise(s.m * s.k, 1), b = noise(s.k * s.n, 2);
+  std::vector<uint16_t> packed(static_cast<size_t>(packed_bf16(s.k, s.n)));
+  pack_b_bf16(b.data(), s.n, 1, s.k, s.n, packed.data(), 0, panels(s.n));
+  std::vector<float> here(static_cast<size_t>(s.m * s.n)), native(here);
+  GemmBf16 g{
+      .m = s.m, .n = s.n, .k = s.k, .a = a.data(), .a_row = s.k, .b = packed.data(), .c = here.data(), .ldc = s.n};
+  gemm_bf16(g, isa());
+  g.c = native.data();
+  gemm_bf16(g, table(Isa::avx512_bf16));
+  EXPECT_EQ(here, native);
+}
+
+TEST_P(EveryIsa, ARowOfABf16ProductDoesNotDependOnTheOtherRowsOrOnTheSplit) {
+  const Shape s{305, 100, 1401};
+  const auto a = noise(s.m * s.k, 1), b = noise(s.k * s.n, 2);
+  std::vector<uint16_t> packed(static_cast<size_t>(packed_bf16(s.k, s.n)));
+  pack_b_bf16(b.data(), s.n, 1, s.k, s.n, packed.data(), 0, panels(s.n));
+  std::vector<float> whole(static_cast<size_t>(s.m * s.n)), split(whole), alone(static_cast<size_t>(s.n));
+  GemmBf16 g{
+      .m = s.m, .n = s.n, .k = s.k, .a = a.data(), .a_row = s.k, .b = packed.data(), .c = whole.data(), .ldc = s.n};
+  gemm_bf16(g, isa());
+  g.c = split.data();
+  for (int64_t unit = gemm_units_bf16(g); unit-- > 0;)
+    gemm_bf16(g, unit, unit + 1, isa());
+  EXPECT_EQ(split, whole);
+  g.m = 1;
+  g.c = alone.data();
+  for (int64_t row = 0; row < s.m; row += 17) {
+    g.a = a.data() + row * s.k;
+    gemm_bf16(g, isa());
+    EXPECT_EQ(alone, std::vector<float>(whole.begin() + row * s.n, whole.begin() + (row + 1) * s.n)) << "row " << row;
+  }
+}
+
+TEST_P(EveryIsa, PanelsTransposedOnTheFlyGiveTheBitsOfStoredOnes) {
+  for (const Shape s : {Shape{40, 96, 64}, {61, 100, 1333}, {5, 33, 31}, {300, 64, 2750}, {3, 1, 1}}) {
+    // The frozen weight is W [k outputs, n inputs]: forward panels hold W^T, backward multiplies by W.
+    const auto a = noise(s.m * s.k, 1), w = noise(s.k * s.n, 2);
+    const auto size = static_cast<size_t>(s.m * s.n);
+    std::vector<float> stored(size), made(size);
+    std::vector<float> forward(static_cast<size_t>(packed_floats(s.n, s.k))),
+        backward(static_cast<size_t>(packed_floats(s.k, s.n)));
+    pack_b(w.data(), 1, s.n, s.n, s.k, forward.data(), 0, panels(s.k));
+    pack_b(w.data(), s.n, 1, s.k, s.n, backward.data(), 0, panels(s.n));
+    Gemm g{.m = s.m,
+           .n = s.n,
+           .k = s.k,
+           .a = a.data(),
+           .a_row = s.k,
+           .b = backward.data(),
+           .c = stored.data(),
+           .ldc = s.n};
+    gemm(g, isa());
+    g.c = made.data();
+    gemm_made(
+        g,
+        [&](int64_t panel, int64_t k0, int64_t count, float* to) {
+          transpose_panel(forward.data(), s.n, s.k, panel, k0, count, to, isa());
+        },
+        0, panels(s.n), isa());
+    EXPECT_EQ(made, stored) << s.k;
+
+    std::vector<uint16_t> forward16(static_cast<size_t>(packed_bf16(s.n, s.k))),
+        backward16(static_cast<size_t>(packed_bf16(s.k, s.n)));
+    pack_b_bf16(w.data(), 1, s.n, s.n, s.k, forward16.data(), 0, panels(s.k));
+    pack_b_bf16(w.data(), s.n, 1, s.k, s.n, backward16.data(), 0, panels(s.n));
+    GemmBf16 h{.m = s.m,
+               .n = s.n,
+               .k = s.k,
+               .a = a.data(),
+               .a_row = s.k,
+               .b = backward16.data(),
+               .c = stored.data(),
+               .ldc = s.n};
+    gemm_bf16(h, isa());
+    h.c = made.data();
+    for (int64_t panel = panels(s.n); panel-- > 0;)
+      gemm_made_bf16(
+          h,
+          [&](int64_t p, int64_t k0, int64_t count, uint16_t* to) {
+            transpose_panel_bf16(forward16.data(), s.n, s.k, p, k0, count, to, isa());
+          },
+          panel, panel + 1, isa());
+    EXPECT_EQ(made, stored) << s.k;
   }
 }
 
@@ -219,14 +354,13 @@ TEST_P(EveryIsa, SmallLoopsDoWhatTheySay) {
 
 std::vector<Isa> of_this_processor() {
   std::vector<Isa> all;
-  for (const Isa isa : {Isa::generic, Isa::avx2, Isa::avx512})
+  for (const Isa isa : {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512_bf16})
     if (has(isa)) all.push_back(isa);
   return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryIsa, ::testing::ValuesIn(of_this_processor()), [](const auto& info) {
-  return info.param == Isa::generic ? "generic" : info.param == Isa::avx2 ? "avx2" : "avx512";
-});
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryIsa, ::testing::ValuesIn(of_this_processor()),
+                         [](const auto& info) { return std::string(table(info.param).name); });
 
 }  // namespace
 }  // namespace afina::model::kernels

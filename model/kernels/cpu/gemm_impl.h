@@ -2,6 +2,8 @@
 // Register tiles of the matrix product, included by the isa_*.cpp files only. 14x32 on AVX-512 (28 accumulators of 32
 // registers), 6x16 on AVX2 (12 of 16), as in BLIS's micro-kernels (Van Zee and van de Geijn, 2015).
 #pragma once
+#include <type_traits>
+
 #include "model/kernels/cpu/table.h"
 #include "model/kernels/cpu/vec_impl.h"
 
@@ -14,8 +16,35 @@ constexpr int kVectors = 2;  // of a register tile's width
 constexpr int kTileRows = kLanes == 16 ? 14 : 6;
 constexpr int kTileColumns = kVectors * kLanes;
 
+/// Lines of C come from far away: asked for before the sum is made, they are there when it is stored.
+template <int MR>
+inline void prefetch_rows(const float* c, int64_t ldc) {
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i)
+    for (int v = 0; v < kVectors; ++v)
+      __builtin_prefetch(c + i * ldc + v * kLanes, 1);
+}
+
+template <int MR>
+inline void store_rows(RegVec (&acc)[MR][kVectors], float* c, int64_t ldc, int n_columns, bool accumulate) {
+#pragma GCC unroll 16
+  for (int i = 0; i < MR; ++i) {
+    float* row = c + i * ldc;
+    for (int v = 0; v < kVectors; ++v) {
+      float* out = row + v * kLanes;
+      const int left = n_columns - v * kLanes;
+      if (left >= kLanes) {
+        store(out, accumulate ? load(out) + acc[i][v] : acc[i][v]);
+      } else if (left > 0) {
+        store_tail(out, accumulate ? load_tail(out, left, 0.0F) + acc[i][v] : acc[i][v], left);
+      }
+    }
+  }
+}
+
 template <int MR>
 inline void tile_columns(const Tile& t, const float* b, float* c, int n_columns) {
+  prefetch_rows<MR>(c, t.ldc);
   RegVec acc[MR][kVectors] = {};
   const float* a = t.a;
   for (int64_t k = 0; k < t.k; ++k) {
@@ -29,19 +58,7 @@ inline void tile_columns(const Tile& t, const float* b, float* c, int n_columns)
     a += MR;
     b += kPanel;
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < MR; ++i) {
-    float* row = c + i * t.ldc;
-    for (int v = 0; v < kVectors; ++v) {
-      float* out = row + v * kLanes;
-      const int left = n_columns - v * kLanes;
-      if (left >= kLanes) {
-        store(out, t.accumulate ? load(out) + acc[i][v] : acc[i][v]);
-      } else if (left > 0) {
-        store_tail(out, t.accumulate ? load_tail(out, left, 0.0F) + acc[i][v] : acc[i][v], left);
-      }
-    }
-  }
+  store_rows<MR>(acc, c, t.ldc, n_columns, t.accumulate);
 }
 
 template <int MR>
@@ -50,59 +67,101 @@ void tile_rows(const Tile& t) {
     tile_columns<MR>(t, t.b + column, t.c + column, t.n_columns - column);
 }
 
-void tile(int mr, const Tile& t) {
+/// f with the number of rows as a constant.
+template <typename F>
+inline void with_rows(int mr, F f) {
   switch (mr) {
     case 1:
-      return tile_rows<1>(t);
+      return f(std::integral_constant<int, 1>());
     case 2:
-      return tile_rows<2>(t);
+      return f(std::integral_constant<int, 2>());
     case 3:
-      return tile_rows<3>(t);
+      return f(std::integral_constant<int, 3>());
     case 4:
-      return tile_rows<4>(t);
+      return f(std::integral_constant<int, 4>());
     case 5:
-      return tile_rows<5>(t);
+      return f(std::integral_constant<int, 5>());
     case 6:
-      return tile_rows<6>(t);
+      return f(std::integral_constant<int, 6>());
 #if defined(__AVX512F__)
     case 7:
-      return tile_rows<7>(t);
+      return f(std::integral_constant<int, 7>());
     case 8:
-      return tile_rows<8>(t);
+      return f(std::integral_constant<int, 8>());
     case 9:
-      return tile_rows<9>(t);
+      return f(std::integral_constant<int, 9>());
     case 10:
-      return tile_rows<10>(t);
+      return f(std::integral_constant<int, 10>());
     case 11:
-      return tile_rows<11>(t);
+      return f(std::integral_constant<int, 11>());
     case 12:
-      return tile_rows<12>(t);
+      return f(std::integral_constant<int, 12>());
     case 13:
-      return tile_rows<13>(t);
+      return f(std::integral_constant<int, 13>());
     case 14:
-      return tile_rows<14>(t);
+      return f(std::integral_constant<int, 14>());
 #endif
   }
 }
 
-template <int MR>
-void pack_rows(const float* a, int64_t a_row, int64_t a_col, int64_t k, float* out) {
-  if (a_row == 1) {
-    for (int64_t j = 0; j < k; ++j, out += MR)
-      for (int i = 0; i < MR; ++i)
-        out[i] = a[j * a_col + i];
-    return;
+void tile(int mr, const Tile& t) {
+  with_rows(mr, [&t](auto rows) { tile_rows<decltype(rows)::value>(t); });
+}
+
+/// Columns [0, k) of MR rows, transposed in registers. Each store is a whole vector: the next one, or the next
+/// tile, writes over what is too much.
+template <int MR, typename Load>
+void pack_rows(int64_t a_row, int64_t k, float* out, Load value) {
+  constexpr int kHeight = (MR + kLanes - 1) / kLanes;  // squares beside each other
+  int64_t j = 0;
+  for (; j + kLanes <= k; j += kLanes) {
+    for (int s = 0; s < kHeight; ++s) {
+      RegVec rows[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i)
+        rows[i] = s * kLanes + i < MR ? value((s * kLanes + i) * a_row + j) : RegVec{};
+      transpose_square(rows);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        if ((s + 1) * kLanes <= MR || kHeight == 1) {
+          store(out + (j + i) * MR + s * kLanes, rows[i]);
+        } else {
+          store_tail(out + (j + i) * MR + s * kLanes, rows[i], MR - s * kLanes);
+        }
+      }
+    }
   }
-  for (int64_t j = 0; j < k; ++j, out += MR)
-    for (int i = 0; i < MR; ++i)
-      out[i] = a[i * a_row + j * a_col];
 }
 
 void pack_a(const float* a, int64_t a_row, int64_t a_col, int mr, int64_t k, float* out) {
-  if (mr == kTileRows) return pack_rows<kTileRows>(a, a_row, a_col, k, out);
-  for (int64_t j = 0; j < k; ++j, out += mr)
+  int64_t j = 0;
+  if (a_col == 1) {
+    j = whole(k);
+    with_rows(mr, [&](auto rows) {
+      pack_rows<decltype(rows)::value>(a_row, k, out, [a](int64_t at) { return load(a + at); });
+    });
+  }
+  for (; j < k; ++j)
     for (int i = 0; i < mr; ++i)
-      out[i] = a[i * a_row + j * a_col];
+      out[j * mr + i] = a[i * a_row + j * a_col];
+}
+
+void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to, int64_t to_stride) {
+  const int64_t row_end = whole(rows), column_end = whole(columns);
+  for (int64_t c = 0; c < column_end; c += kLanes)
+    for (int64_t r = 0; r < row_end; r += kLanes) {
+      RegVec square[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i)
+        square[i] = load(from + (r + i) * from_stride + c);
+      transpose_square(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i)
+        store(to + (c + i) * to_stride + r, square[i]);
+    }
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = r < row_end ? column_end : 0; c < columns; ++c)
+      to[c * to_stride + r] = from[r * from_stride + c];
 }
 
 }  // namespace

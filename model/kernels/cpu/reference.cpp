@@ -62,6 +62,19 @@ void gemm(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float
     }
 }
 
+void gemm_bf16(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c, bool accumulate) {
+  const auto rounded = [](const float* values, int64_t count) {
+    std::vector<float> out(values, values + count);
+    for (float& value : out) {
+      int exponent = 0;
+      const double scale = std::ldexp(1.0, 8 - (std::frexp(value, &exponent), exponent));
+      value = static_cast<float>(std::nearbyint(value * scale) / scale);  // 8 bits, halves to even
+    }
+    return out;
+  };
+  gemm(m, n, k, rounded(a, m * k).data(), rounded(b, k * n).data(), c, accumulate);
+}
+
 float rms_forward(const float* x, const float* w, float* y, int64_t n, float eps) {
   const double rstd = 1.0 / std::sqrt(dot(x, x, n) / static_cast<double>(n) + eps);
   for (int64_t i = 0; i < n; ++i)

@@ -10,6 +10,8 @@ namespace afina::model::kernels::reference {
 
 /// C[m, n] = A[m, k] B[k, n] (+ C), all row-major and contiguous.
 void gemm(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c, bool accumulate);
+/// The same with A and B rounded to bf16 first.
+void gemm_bf16(int64_t m, int64_t n, int64_t k, const float* a, const float* b, float* c, bool accumulate);
 float rms_forward(const float* x, const float* w, float* y, int64_t n, float eps);
 void rms_backward(const float* dy, const float* x, const float* w, float rstd, float* dx, int64_t n);
 void rope(float* x, const float* cos, const float* sin, int64_t half, bool inverse);

@@ -8,10 +8,6 @@
 
 namespace {
 
-inline int64_t whole(int64_t n) {
-  return n - n % kLanes;
-}
-
 float dot(const float* a, const float* b, int64_t n) {
   RegVec s0 = {}, s1 = {};
   const int64_t end = whole(n);

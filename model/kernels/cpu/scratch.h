@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A 64-byte aligned buffer of floats that only grows: per-thread work space of the kernels. Contents are undefined.
 #pragma once
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <new>
@@ -20,8 +22,7 @@ class Scratch {
       data_ = nullptr;
       size_ = 0;
       const int64_t rounded = ((exact ? n : n + n / 4) + 15) / 16 * 16;
-      data_ = static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(rounded) * sizeof(float)));
-      if (data_ == nullptr) throw std::bad_alloc();
+      data_ = allocate(static_cast<size_t>(rounded) * sizeof(float));
       size_ = rounded;
     }
     return data_;
@@ -30,6 +31,16 @@ class Scratch {
   int64_t size() const { return size_; }
 
  private:
+  /// Big ones ask for huge pages: streaming through panels on small ones costs 5-10 % in page walks.
+  static float* allocate(size_t bytes) {
+    constexpr size_t kHuge = 2 << 20;
+    const bool huge = bytes >= 2 * kHuge;
+    void* data = nullptr;
+    if (posix_memalign(&data, huge ? kHuge : 64, bytes) != 0) throw std::bad_alloc();
+    if (huge) madvise(data, bytes / kHuge * kHuge, MADV_HUGEPAGE);  // a wish: refusal changes nothing but speed
+    return static_cast<float*>(data);
+  }
+
   float* data_ = nullptr;
   int64_t size_ = 0;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hot loops that are compiled once per instruction set (AVX-512, AVX2, plain), and the choice between them at run
-// time. Plain pointers, fp32, no LibTorch, no threads: callers split the rows. Twins in reference.h, parity tests in
-// tests/model.
+// The hot loops that are compiled once per instruction set (AVX-512 with and without BF16, AVX2, plain), and the choice
+// between them at run time. Plain pointers, fp32, no LibTorch, no threads: callers split the rows. Twins in
+// reference.h, parity tests in tests/model.
 #pragma once
 #include <cstdint>
 
@@ -22,12 +22,35 @@ struct Tile {
   bool accumulate;
 };
 
+/// The same over bf16: a as pack_a_bf16 leaves it, b one panel [pairs][kPanel][2]. Of each pair the odd depth is added
+/// first.
+struct TileBf16 {
+  int64_t pairs;
+  const float* a;
+  const uint16_t* b;
+  float* c;
+  int64_t ldc;
+  int n_columns;
+  bool accumulate;
+};
+
 struct KernelTable {
   const char* name;
   int tile_rows;  ///< tallest tile of this instruction set
   void (*tile)(int mr, const Tile& tile);
-  /// out[k*mr + i] = a[i*a_row + k*a_col]
+  /// out[k*mr + i] = a[i*a_row + k*a_col]. May write up to kMaxTile floats too many.
   void (*pack_a)(const float* a, int64_t a_row, int64_t a_col, int mr, int64_t k, float* out);
+  bool native_bf16;      ///< VDPBF16PS; else the same roundings over fp32 FMA
+  int bf16_pair_floats;  ///< floats that pack_a_bf16 fills for two depths of one row
+  void (*tile_bf16)(int mr, const TileBf16& tile);
+  /// Rounds to bf16; an odd k is filled up with zero. Layout as tile_bf16 wants it; may write up to kMaxTile floats too
+  /// many.
+  void (*pack_a_bf16)(const float* a, int64_t a_row, int mr, int64_t k, float* out);
+  /// to[c*to_stride + r] = from[r*from_stride + c]
+  void (*transpose)(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+                    int64_t to_stride);
+  /// One square of kPanel x kPanel values in pairs: to[j/2][i][j%2] = from[i/2][j][i%2].
+  void (*transpose_bf16)(const uint16_t* from, uint16_t* to);
 
   /// y = x * rstd * w, returns rstd = 1/sqrt(mean(x^2) + eps).
   float (*rms_forward)(const float* x, const float* w, float* y, int64_t n, float eps);
@@ -62,7 +85,7 @@ struct KernelTable {
   void (*softmax_backward)(const float* p, float* ds, float d, float scale, int64_t n);
 };
 
-enum class Isa { generic, avx2, avx512 };
+enum class Isa { generic, avx2, avx512, avx512_bf16 };
 
 /// True where this processor has it.
 bool has(Isa isa);

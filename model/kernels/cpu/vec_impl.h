@@ -29,6 +29,11 @@ inline RegVec splat(float v) {
   return v - RegVec{};  // not "+": v + 0 must turn -0 into 0, so an addition would stay in every inner loop
 }
 
+/// n without the part that fills no vector.
+inline int64_t whole(int64_t n) {
+  return n - n % kLanes;
+}
+
 /// The last n < kLanes values, the rest filled.
 inline RegVec load_tail(const float* p, int64_t n, float fill) {
   float buffer[kLanes];
@@ -41,6 +46,34 @@ inline void store_tail(float* p, RegVec v, int64_t n) {
   store(buffer, v);
   for (int64_t i = 0; i < n; ++i)
     p[i] = buffer[i];
+}
+
+/// The lane of (a, b) that one step of a transposition moves to lane l: blocks of Step lanes change sides.
+template <int Step>
+inline void exchange(RegVec& a, RegVec& b) {
+  IVec low, high;
+  for (int l = 0; l < kLanes; ++l) {
+    low[l] = (l & Step) != 0 ? kLanes + l - Step : l;
+    high[l] = (l & Step) != 0 ? kLanes + l : l + Step;
+  }
+  const RegVec from_a = a;
+  a = __builtin_shuffle(from_a, b, low);
+  b = __builtin_shuffle(from_a, b, high);
+}
+
+template <int Step>
+inline void transpose_steps(RegVec* rows) {
+  if constexpr (Step < kLanes) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i)
+      if ((i & Step) == 0) exchange<Step>(rows[i], rows[i + Step]);
+    transpose_steps<2 * Step>(rows);
+  }
+}
+
+/// kLanes rows become kLanes columns.
+inline void transpose_square(RegVec* rows) {
+  transpose_steps<1>(rows);
 }
 
 inline float sum_lanes(RegVec v) {

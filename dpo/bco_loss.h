@@ -5,7 +5,7 @@
 
 namespace afina::dpo {
 
-/// Jung et al. 2024, arXiv:2404.04656, eq. 8–9, with r = β·(log π(y|x) − log ref(y|x)):
+/// Jung et al. 2024, arXiv:2404.04656, section 4, with r = β·(log π(y|x) − log ref(y|x)):
 ///   ℓ = −s·log σ(r − δ) − (1−s)·log σ(δ − r),   L = Σ w·ℓ / Σ w over the optimiser batch,
 /// δ the mean of every reward seen in training, this micro-batch's included before it is used, as TRL's BCOTrainer:
 /// with n rewards of mean μ after c earlier ones, δ += (μ − δ)·n / (c + n). A constant to the gradient. Evaluation uses

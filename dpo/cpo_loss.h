@@ -17,7 +17,7 @@ struct CpoOptions {
 
 /// With p log-probabilities of an answer, summed (sigmoid, hinge) or averaged over its targets (ipo, simpo), and
 /// z = β(p_c − p_r) − m:
-///   sigmoid −q·log σ(z) − (1−q)·log σ(−z) (Xu et al. 2024, arXiv:2401.08417, eq. 6);  simpo the same at z − γ (Meng et
+///   sigmoid −q·log σ(z) − (1−q)·log σ(−z) (Xu et al. 2024, arXiv:2401.08417, eq. 3);  simpo the same at z − γ (Meng et
 ///   al. 2024, arXiv:2405.14734, eq. 6; its target margin turns round with the label: (1−q) meets −z + γ as in TRL);
 ///   hinge max(0, 1 − z);  ipo ((z − ½)/β)²,  the last two mixed by q with their value at −z;
 ///   L = Σ w·ℓ / Σ w + cpo_alpha·NLL(chosen) (likelihood.h), both over the optimiser batch.

@@ -8,11 +8,11 @@ namespace afina::dpo {
 struct KtoOptions {
   bool zero_point = true;           ///< kto; false: apo_zero_unpaired, which has none
   double beta = 0.1;                ///< > 0
-  double desirable_weight = 1.0;    ///< w_D; the paper advises w_D·n_D / (w_U·n_U) in 1..1.33 (eq. 9)
+  double desirable_weight = 1.0;    ///< w_D; the paper advises w_D·n_D / (w_U·n_U) in 1..1.33 (eq. 8)
   double undesirable_weight = 1.0;  ///< w_U
 };
 
-/// Ethayarajh et al. 2024, arXiv:2402.01306, eq. 7–8, with r = log π(y|x) − log ref(y|x):
+/// Ethayarajh et al. 2024, arXiv:2402.01306, eq. 7, with r = log π(y|x) − log ref(y|x):
 ///   ℓ = s·w_D·[1 − σ(β(r − z₀))] + (1−s)·w_U·[1 − σ(β(z₀ − r))],   L = Σ w·ℓ / Σ w over the optimiser batch,
 ///   z₀ = max(0, mean of log π(y′|x) − log ref(y′|x) over the micro-batch's mismatched answers y′), a constant to the
 /// gradient. s: the row's soft label, 1 good, 0 bad (TRL's two cases); between them both in proportion.

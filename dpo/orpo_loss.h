@@ -17,7 +17,7 @@ struct LogOddsRatio {
 /// result stays finite.
 LogOddsRatio log_odds_ratio(double p_chosen, double p_rejected);
 
-/// Hong et al. 2024, arXiv:2403.07691, eq. 6–7, with p log-probabilities averaged over an answer's targets:
+/// Hong et al. 2024, arXiv:2403.07691, eq. 4, 6 and 7, with p log-probabilities averaged over an answer's targets:
 ///   ℓ = β·[−q·log σ(o − m) − (1−q)·log σ(m − o)],  o = log odds(p_c) − log odds(p_r),   L = NLL + Σ w·ℓ / Σ w,
 /// NLL over the chosen answer and, by default as TRL, its prompt (likelihood.h), both over the optimiser batch. The
 /// paper's λ is β. Every example must be a pair, with its prompt's targets as kPromptSide where nll_on_prompt (a prompt

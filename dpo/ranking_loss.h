@@ -6,7 +6,7 @@
 namespace afina::dpo {
 
 /// Plackett–Luce on implicit rewards r_k = β·(log π(y_k) − log ref(y_k)), y_0 the best (Rafailov et al. 2023,
-/// arXiv:2305.18290, eq. 18; Plackett 1975, Luce 1959):
+/// arXiv:2305.18290, appendix A.3; Plackett 1975, Luce 1959):
 ///   ℓ = Σ_{k<K−1} [log Σ_{j≥k} e^{r_j} − r_k],   L = Σ w·ℓ / Σ w over the optimiser batch.
 /// With K = 2 it is PreferenceLoss's sigmoid, exactly, and takes the pair's soft label and margin; with K > 2 a soft
 /// label below 1 or a margin other than 0 is a DataError: neither says which places it is about. Sequences are sides

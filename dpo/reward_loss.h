@@ -6,7 +6,7 @@
 namespace afina::dpo {
 
 /// Bradley–Terry on scores s (Ouyang et al. 2022, arXiv:2203.02155, eq. 1), with the margin of Llama 2
-/// (arXiv:2307.09288, eq. 2) and the centring of Eisenstein et al. 2023, arXiv:2312.09244, eq. 5:
+/// (arXiv:2307.09288, eq. 2) and the centring of Eisenstein et al. 2023, arXiv:2312.09244, eq. 2:
 ///   ℓ = −q·log σ(s_c − s_r − m) − (1−q)·log σ(m − s_c + s_r) + k·(s_c + s_r)²,   L = Σ w·ℓ / Σ w over the optimiser
 /// batch. The "log-probability" of a target is here its row's score (model/adapter.h): every answer must have exactly
 /// one target, at its last row; static weights play no part. Metrics are TRL's: accuracy, margin, and min_reward,

@@ -14,9 +14,10 @@ struct RewardsLoss {
 // At x = β·a − m/2 and y = β·d + m/2: the margin m is asked half of each answer, so that x − y = βΔ − m as everywhere.
 // Thread-safe.
 
-/// −log σ(x) − ½·log σ(−x) − ½·log σ(−y): NCA, Chen et al. 2024, arXiv:2402.05369, algorithm 1 with K = 2.
+/// −log σ(x) − ½·log σ(−x) − ½·log σ(−y): NCA, Chen et al. 2024, arXiv:2402.05369, section 4.1 with K = 2.
 RewardsLoss nca_loss(double x, double y);
-/// −log σ(x) − log σ(−y): BCO for pairs, Jung et al. 2024, arXiv:2404.04656, eq. 8, without its running mean, as TRL.
+/// −log σ(x) − log σ(−y): BCO for pairs, Jung et al. 2024, arXiv:2404.04656, section 4, without its running mean, as
+/// TRL.
 RewardsLoss bco_pair_loss(double x, double y);
 /// ((x − ½)/β)² + ((y + ½)/β)²: SPPO, Wu et al. 2024, arXiv:2405.00675, eq. 4.7 with hard probabilities; the paper's η
 /// is 1/β.

@@ -12,8 +12,8 @@ struct SortedLoss {
 };
 
 /// With δ the difference of the sorted u and the sorted v, rank by rank: −(1−e)·log σ(βδ) − e·log σ(−βδ) (Melnyk et al.
-/// 2024, arXiv:2406.05882, eq. 5, with label smoothing e as TRL). aot (paired): u = log π(c) − log π(r), v the same of
-/// the reference; aot_unpaired: u the log-ratios of the chosen, v those of the rejected. u and v have one length.
+/// 2024, arXiv:2406.05882, section 3, with label smoothing e as TRL). aot (paired): u = log π(c) − log π(r), v the same
+/// of the reference; aot_unpaired: u the log-ratios of the chosen, v those of the rejected. u and v have one length.
 SortedLoss sorted_loss(std::span<const double> u, std::span<const double> v, double beta, double label_smoothing);
 
 }  // namespace afina::dpo

@@ -31,3 +31,23 @@ function(afina_cuda_objects out)
   endforeach()
   set(${out} "${_objects}" PARENT_SCOPE)
 endfunction()
+
+# The runtime of LibTorch's wheel; libtorch_cuda itself only with AFINA_CUDA.
+if(AFINA_CUDA AND NOT TARGET deps_cudart)
+  add_library(deps_cudart INTERFACE)
+  add_library(deps::cudart ALIAS deps_cudart)
+  target_include_directories(deps_cudart SYSTEM INTERFACE "${_runtime}/include")
+  target_link_libraries(deps_cudart INTERFACE "${_runtime}/lib/libcudart.so.13")
+  target_link_options(deps_cudart INTERFACE "-Wl,-rpath,${_runtime}/lib")
+
+  # NVIDIA's libraries (deps/cuda_runtime.txt) are looked up at run time; without them a program links and does not start.
+  set(_torch_lib "${AFINA_DEPS}/python/torch/lib")
+  add_library(deps_torch_cuda INTERFACE)
+  add_library(deps::torch_cuda ALIAS deps_torch_cuda)
+  target_link_libraries(deps_torch_cuda INTERFACE deps::cudart "${_torch_lib}/libc10_cuda.so" "${_torch_lib}/libtorch_cuda.so")
+  target_link_options(deps_torch_cuda INTERFACE "-Wl,--allow-shlib-undefined")
+  file(GLOB _nvidia LIST_DIRECTORIES ON "${AFINA_DEPS}/cuda/nvidia/*/lib")
+  foreach(_folder IN LISTS _nvidia)
+    target_link_options(deps_torch_cuda INTERFACE "-Wl,-rpath,${_folder}" "-Wl,-rpath-link,${_folder}")
+  endforeach()
+endif()

@@ -136,8 +136,9 @@ TEST(LossKernel, NanInARowMakesItsLogProbabilityNan) {
 
 TEST(HeadGradientKernel, IsTheWeightedRowsLessTheirSumTimesTheExpectation) {
   const int64_t n = 3, width = 300;
-  const std::vector<int> first = {0, 2, 2, 3};
-  const std::vector<double> d = {0.5, -2.0, 0.25};
+  // The targets of this chunk begin at the second.
+  const std::vector<int> first = {1, 3, 3, 4};
+  const std::vector<double> d = {NAN, 0.5, -2.0, 0.25};
   const auto w = noise(3 * width, 1), kept = noise(n * width, 2);
   DeviceArray<float> w_(w), kept_(kept), out(kept.size());
   DeviceArray<int> first_(first);
@@ -148,7 +149,7 @@ TEST(HeadGradientKernel, IsTheWeightedRowsLessTheirSumTimesTheExpectation) {
     for (int64_t j = 0; j < width; ++j) {
       double sum = 0, total = 0;
       for (int t = first[static_cast<size_t>(i)]; t < first[static_cast<size_t>(i) + 1]; ++t) {
-        sum += d[static_cast<size_t>(t)] * w[static_cast<size_t>(t * width + j)];
+        sum += d[static_cast<size_t>(t)] * w[static_cast<size_t>((t - 1) * width + j)];
         total += d[static_cast<size_t>(t)];
       }
       want[static_cast<size_t>(i * width + j)] =

@@ -147,9 +147,9 @@ TYPED_TEST(RowKernels, RowsAreCopiedOutAndTheirGradientsAddedBack) {
   const auto in = rounded<T>(noise(5 * 8, 1));
   const std::vector<int> map = {3, 0, 4};
   DeviceArray<T> source(in), out(3 * width), back(std::vector<float>(40, 1.0F));
-  DeviceArray<int> rows(map);
+  DeviceArray<int> rows(map), from(std::vector<int>{0, 1, 2});
   copy_rows(source.data(), 8, rows.data(), out.data(), width, 3, width, nullptr);
-  add_to_rows(out.data(), width, rows.data(), back.data(), 8, 3, width, nullptr);
+  add_to_rows(out.data(), width, from.data(), rows.data(), back.data(), 8, 3, width, nullptr);
   std::vector<float> want(40, 1.0F);
   for (size_t i = 0; i < 3; ++i)
     for (int64_t j = 0; j < width; ++j) {

@@ -14,9 +14,6 @@
 
 namespace afina::model::cuda {
 
-/// Throws InternalError with the runtime's words for this error.
-[[noreturn]] void launch_failed(int error);
-
 namespace {
 
 constexpr int kThreads = 256;

@@ -19,6 +19,9 @@ struct Bf16 {
   uint16_t bits;
 };
 
+/// Throws InternalError with the runtime's words for a cudaError_t.
+[[noreturn]] void launch_failed(int error);
+
 // --- rms_norm.cu ---------------------------------------------------------------------------------------------------
 
 /// Rows of x, y, dx lie x_stride, y_stride, dx_stride apart. rows: row of x (and of dx) that each of the n rows of y
@@ -130,7 +133,8 @@ struct LossStats {
 template <typename T>
 void chunk_loss(const LossChunk<T>& chunk, const LossStats& stats, Stream stream);
 /// d[i] = Σ_t dloss_dlogp[t] * w[t] - (Σ_t dloss_dlogp[t]) * kept[i] over row i's targets t: the gradient of a row's
-/// normalised hidden state. w [targets, width], kept and d [n, width], contiguous.
+/// normalised hidden state. dloss_dlogp is indexed as first_target counts; w holds the rows of targets from
+/// first_target[0] on. w [targets, width], kept and d [n, width], contiguous.
 template <typename T>
 void head_gradient(const int* first_target, const double* dloss_dlogp, const T* w, const T* kept, T* d, int64_t n,
                    int64_t width, Stream stream);
@@ -158,13 +162,14 @@ void axpy(T* y, const T* x, float f, int64_t n, Stream stream);
 /// y[i, j] *= f * (row_factor[i] or 1 where null); contiguous rows.
 template <typename T>
 void scale_rows(T* y, const float* row_factor, float f, int64_t n, int64_t width, Stream stream);
-/// out[i] = in[rows[i]], or out[rows[i]] += in[i] (no row twice): K/V rows of prefixes, and their gradients back.
+/// out[i] = in[rows[i]]: K/V rows of prefixes.
 template <typename T>
 void copy_rows(const T* in, int64_t in_stride, const int* rows, T* out, int64_t out_stride, int64_t n, int64_t width,
                Stream stream);
+/// out[rows[i]] += in[from[i]], no row of out twice: their gradients back.
 template <typename T>
-void add_to_rows(const T* in, int64_t in_stride, const int* rows, T* out, int64_t out_stride, int64_t n, int64_t width,
-                 Stream stream);
+void add_to_rows(const T* in, int64_t in_stride, const int* from, const int* rows, T* out, int64_t out_stride,
+                 int64_t n, int64_t width, Stream stream);
 /// out[i, g, :] = sum over h < share of in[i, g*share + h, :]; head_dim elements a head.
 template <typename T>
 void sum_groups(const T* in, int64_t in_stride, T* out, int64_t out_stride, int64_t n, int64_t groups, int64_t share,

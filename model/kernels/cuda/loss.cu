@@ -153,7 +153,7 @@ __global__ void head(const int* first_target, const double* dloss_dlogp, const T
   for (int64_t j = threadIdx.x; j < width; j += kThreads) {
     float sum = 0;
     for (int64_t t = begin; t < end; ++t)
-      sum += static_cast<float>(dloss_dlogp[t]) * to_float(w[t * width + j]);
+      sum += static_cast<float>(dloss_dlogp[t]) * to_float(w[(t - first_target[0]) * width + j]);
     d[row + j] = from_float<T>(sum - static_cast<float>(total) * to_float(kept[row + j]));
   }
 }

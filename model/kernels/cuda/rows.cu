@@ -45,12 +45,12 @@ __global__ void copy_kernel(const T* in, int64_t in_stride, const int* rows, T* 
 }
 
 template <typename T>
-__global__ void add_kernel(const T* in, int64_t in_stride, const int* rows, T* out, int64_t out_stride, int64_t n,
-                           int64_t width) {
+__global__ void add_kernel(const T* in, int64_t in_stride, const int* from, const int* rows, T* out, int64_t out_stride,
+                           int64_t n, int64_t width) {
   const int64_t i = item(), row = i / width, column = i % width;
   if (row >= n) return;
   T& at = out[rows[row] * out_stride + column];
-  at = from_float<T>(to_float(at) + to_float(in[row * in_stride + column]));
+  at = from_float<T>(to_float(at) + to_float(in[from[row] * in_stride + column]));
 }
 
 template <typename T>
@@ -92,9 +92,9 @@ void copy_rows(const T* in, int64_t in_stride, const int* rows, T* out, int64_t 
   launch(copy_kernel<T>, blocks_for(n * width), stream, in, in_stride, rows, out, out_stride, n, width);
 }
 template <typename T>
-void add_to_rows(const T* in, int64_t in_stride, const int* rows, T* out, int64_t out_stride, int64_t n, int64_t width,
-                 Stream stream) {
-  launch(add_kernel<T>, blocks_for(n * width), stream, in, in_stride, rows, out, out_stride, n, width);
+void add_to_rows(const T* in, int64_t in_stride, const int* from, const int* rows, T* out, int64_t out_stride,
+                 int64_t n, int64_t width, Stream stream) {
+  launch(add_kernel<T>, blocks_for(n * width), stream, in, in_stride, from, rows, out, out_stride, n, width);
 }
 template <typename T>
 void sum_groups(const T* in, int64_t in_stride, T* out, int64_t out_stride, int64_t n, int64_t groups, int64_t share,
@@ -109,12 +109,12 @@ void to_float(const Bf16* in, float* out, int64_t n, Stream stream) {
   launch(convert_kernel<Bf16, float>, blocks_for(n), stream, in, out, n);
 }
 
-#define AFINA_FOR(T)                                                                               \
-  template void add_bias(T*, int64_t, const float*, int64_t, int64_t, Stream);                     \
-  template void axpy(T*, const T*, float, int64_t, Stream);                                        \
-  template void scale_rows(T*, const float*, float, int64_t, int64_t, Stream);                     \
-  template void copy_rows(const T*, int64_t, const int*, T*, int64_t, int64_t, int64_t, Stream);   \
-  template void add_to_rows(const T*, int64_t, const int*, T*, int64_t, int64_t, int64_t, Stream); \
+#define AFINA_FOR(T)                                                                                           \
+  template void add_bias(T*, int64_t, const float*, int64_t, int64_t, Stream);                                 \
+  template void axpy(T*, const T*, float, int64_t, Stream);                                                    \
+  template void scale_rows(T*, const float*, float, int64_t, int64_t, Stream);                                 \
+  template void copy_rows(const T*, int64_t, const int*, T*, int64_t, int64_t, int64_t, Stream);               \
+  template void add_to_rows(const T*, int64_t, const int*, const int*, T*, int64_t, int64_t, int64_t, Stream); \
   template void sum_groups(const T*, int64_t, T*, int64_t, int64_t, int64_t, int64_t, int64_t, Stream);
 AFINA_FOR(float)
 AFINA_FOR(Bf16)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Causal attention over packed segments, with an optional prefix segment that every row of a segment sees whole, and
-// grouped key/value heads. Blocks of query rows against all visible keys (exact softmax), five products a block in
-// backward. No threads here: units are numbered, callers split the range. Results of a segment depend on its rows and
-// its prefix only.
+// grouped key/value heads. A register tile of query rows against the keys that they see (exact softmax), five products
+// in backward. No threads here: units are numbered, callers split the range. Results of a segment depend on its rows
+// and its prefix only.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -38,6 +38,7 @@ struct AttentionGradient {
         *d_v = nullptr;  ///< written, one per *query* head: [N, heads*head_dim]; sum_groups() adds them up
 };
 
+/// Units go head by head over all segments, so that contiguous parts cost the same however lengths are mixed.
 int64_t attention_forward_units(const Attention& a);
 void attention_forward(const Attention& a, int64_t begin, int64_t end);
 

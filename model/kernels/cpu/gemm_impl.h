@@ -141,6 +141,13 @@ void pack_a(const float* a, int64_t a_row, int64_t a_col, int mr, int64_t k, flo
       pack_rows<decltype(rows)::value>(a_row, k, out, [a](int64_t at) { return load(a + at); });
     });
   }
+  if (a_row == 1) {
+    with_rows(mr, [&](auto rows) {
+      constexpr int kRows = decltype(rows)::value;
+      for (; j < k; ++j)
+        std::memcpy(out + j * kRows, a + j * a_col, kRows * sizeof(float));
+    });
+  }
   for (; j < k; ++j)
     for (int i = 0; i < mr; ++i)
       out[j * mr + i] = a[i * a_row + j * a_col];

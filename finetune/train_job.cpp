@@ -6,9 +6,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "dpo/dpo_loss.h"
-#include "dpo/sft_loss.h"
 #include "finetune/file_sink.h"
+#include "finetune/prefetch.h"
+#include "finetune/train_memory.h"
+#include "finetune/train_setup.h"
 #include "model/threads.h"
 #include "text/text_stack.h"
 
@@ -17,118 +18,123 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::unique_ptr<dpo::Objective> make_objective(RunKind kind, const RunConfig& config) {
-  if (kind == RunKind::dpo) return std::make_unique<dpo::DpoLoss>(config.beta);
-  return std::make_unique<dpo::SftLoss>();
-}
-
-std::vector<std::string> module_names(const lora::AdapterSet& adapter) {
-  std::vector<std::string> names;
-  for (const auto module : adapter.modules())
-    names.emplace_back(to_string(module));
-  return names;
-}
-
-lora::LoraConfig lora_config(const RunConfig& config) {
-  lora::LoraConfig out{static_cast<int>(config.r), config.lora_alpha, config.lora_dropout, config.use_rslora,
-                       config.target_modules};
-  out.use_dora = config.use_dora;
-  out.lora_bias = config.lora_bias;
-  const std::string& init = config.init_lora_weights;
-  if (init == "false") out.init_lora_weights = lora::LoraInit::random;
-  if (init == "gaussian") out.init_lora_weights = lora::LoraInit::gaussian;
-  if (init.starts_with("pissa")) out.init_lora_weights = lora::LoraInit::pissa;
-  if (const size_t digits = init.find_first_of("0123456789"); digits != std::string::npos)
-    out.pissa_iterations = std::stoi(init.substr(digits));
-  for (const auto& layer : config.layers_to_transform)
-    out.layers_to_transform.push_back(std::stoi(layer));
-  for (const auto& entry : config.rank_pattern) {
-    const auto [key, r] = pattern_entry("rank_pattern", entry);
-    out.rank_pattern.emplace_back(key, static_cast<int>(r));
-  }
-  for (const auto& entry : config.alpha_pattern)
-    out.alpha_pattern.push_back(pattern_entry("alpha_pattern", entry));
-  return out;
-}
-
-void check_trainable(const lora::AdapterSet& adapter) {
-  if (const std::string why = adapter.untrainable(); !why.empty())
-    throw UsageError(cat("[finetune] adapter must be one that can be trained, but ", why, "."));
+bool begins_with_text(const RowSource& source) {
+  const auto first = source.open()();
+  if (!first) return false;
+  return std::visit([](const auto& row) { return has_text(SourceRows(std::vector{row})); }, *first);
 }
 
 }  // namespace
 
-TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)) {
+TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)), program_bytes_(resident_bytes()) {
   validate(request_.kind, request_.config);
+  objective_ = dpo::make_objective(objective_options(request_.kind, request_.config));
   check_run_folder(request_.out, request_.resume);
-  model::LoadOptions options;
-  if (request_.config.load_in_4bit)
-    options.base_storage =
-        request_.config.bnb_4bit_use_double_quant ? model::BaseStorage::nf4_double : model::BaseStorage::nf4;
-  model_ = model::load_model(request_.model, options);
+  model_ = model::load_model(request_.model, load_options(request_.config));
   load_rows();
+  if (request_.resume) folder_ = std::make_unique<RunFolder>(request_.out, true, OrderedJson());
   make_policy();
   identity_ = {config_hash(request_.kind, request_.config), rows_->data_hash(), model_->identity(), "",
                model::threads()};
-  run_id_ = request_.run_id;
-  if (!request_.resume) return;
-  folder_ = std::make_unique<RunFolder>(request_.out, true, OrderedJson());
-  run_id_ = folder_->record().value("run_id", "");
+  run_id_ = folder_ ? folder_->record().value("run_id", "") : request_.run_id;
 }
 
 TrainJob::~TrainJob() = default;
 
+std::unique_ptr<EncodedTrainingRows> TrainJob::encode(const RowSource& source, bool held_out, const std::string& what) {
+  EncodeRequest encode;
+  encode.kind = request_.kind;
+  encode.config = &request_.config;
+  encode.text = [this] { return &text(); };
+  encode.text_identity = text_identity_;
+  encode.vocab_size = static_cast<int>(model_->config().vocab_size);
+  encode.context = model_->config().row_limit();
+  encode.held_out = held_out;
+  encode.cache = request_.token_cache;
+  bool cached = false;
+  auto rows = std::make_unique<EncodedTrainingRows>(encode_rows(source, encode, &cached));
+  log_info("finetune", what, ": ", rows->report().summary(), cached ? "; ids from the cache" : "");
+  return rows;
+}
+
+const std::string& TrainJob::template_sha256() {
+  if (template_sha256_.empty() && begins_with_text(request_.rows)) text();
+  return template_sha256_;
+}
+
+const text::TextStack& TrainJob::text() {
+  if (!text_) {
+    text_ = text::load_text_stack(request_.model);
+    if (text_->chat_template) template_sha256_ = text_->chat_template->sha256();
+    check_text();
+  }
+  return *text_;
+}
+
+/// Render, tokenise, mask, stop: the round trip of a short chat, before any row is turned into ids.
+void TrainJob::check_text() const {
+  if (text_->chat_template == nullptr) return;  // plain text needs none; rows of messages are refused when encoded
+  for (const std::string& finding : text::check_template(*text_))
+    log_warning("template", finding);
+  if (request_.kind != RunKind::sft || !request_.config.assistant_only_loss) return;
+  const auto first = request_.rows.open()();
+  const auto* row = first ? std::get_if<datasets::SftRow>(&*first) : nullptr;
+  if (row != nullptr && std::holds_alternative<datasets::ChatForm>(row->form) && !text::masks_answers(*text_)) {
+    throw ModelError(cat("[", request_.model.string(),
+                         "] must have a chat template that shows which tokens to train, but a short chat gets none"),
+                     "give a chat_template.jinja with {% generation %} blocks, or assistant_only_loss=false");
+  }
+}
+
 void TrainJob::load_rows() {
-  const bool needs_text = has_text(request_.rows) || (request_.eval_rows && has_text(*request_.eval_rows));
-  std::optional<text::TextStack> text;
-  if (needs_text) text = text::load_text_stack(request_.model);
-  const text::TextStack* stack = text ? &*text : nullptr;
-  if (text && text->chat_template) template_sha256_ = text->chat_template->sha256();
-  const int vocab = static_cast<int>(model_->config().vocab_size);
-  rows_ = std::make_unique<EncodedTrainingRows>(encode_rows(request_.rows, stack, request_.config, vocab));
-  log_info("finetune", "data: ", rows_->report().summary());
-  if (!request_.eval_rows) return;
-  eval_rows_ = std::make_unique<EncodedTrainingRows>(encode_rows(*request_.eval_rows, stack, request_.config, vocab));
-  log_info("finetune", "held out: ", eval_rows_->report().summary());
+  try {
+    text_identity_ = text_identity(request_.model);
+  } catch (const Error&) {
+    // A model without tokenizer: rows of ids need none, and rows of text are refused when they come.
+  }
+  rows_ = encode(request_.rows, false, "data");
+  for (const auto& source : request_.held_out)
+    held_out_.push_back({source.prefix, encode(source.rows, true, "held out (" + source.prefix + ")"), nullptr});
 }
 
 std::unique_ptr<lora::AdapterSet> TrainJob::make_adapter() {
-  const auto shape = lora::shape_of(model_->config());
-  RunConfig& config = request_.config;
-  lora::LoraConfig adapter_config = lora_config(config);
-  if (request_.start_adapter.empty()) {
-    auto fresh = std::make_unique<lora::AdapterSet>(shape, adapter_config);
-    check_trainable(*fresh);
-    fresh->initialise(static_cast<uint64_t>(config.seed));
-    if (fresh->needs_model()) fresh->bind(model_);
-    return fresh;
-  }
+  if (request_.start_adapter.empty()) return fresh_adapter(request_.kind, request_.config, model_);
   const auto start = lora::load_peft(request_.start_adapter, model_);
   start_sha256_ = lora::adapter_sha256(*start);
-  adapter_config = start->config();
-  // Rank, scale and targets belong to the numbers; dropout belongs to this run.
-  adapter_config.lora_dropout = config.lora_dropout;
-  config.r = adapter_config.r;
-  config.lora_alpha = adapter_config.lora_alpha;
-  config.target_modules = module_names(*start);
-  config.use_rslora = adapter_config.use_rslora;
-  config.use_dora = adapter_config.use_dora;
-  config.lora_bias = adapter_config.lora_bias;
-  auto adapter = std::make_unique<lora::AdapterSet>(shape, adapter_config, lora::UnmatchedNames::allow);
-  adapter->flat_parameters().copy_(start->flat_parameters());
-  check_trainable(start->head_part() || start->embedding_part() ? *start : *adapter);
-  if (adapter->needs_model()) adapter->bind(model_);
-  return adapter;
+  return continued_adapter(*start, request_.kind, request_.config, model_);
+}
+
+void TrainJob::plan_memory(const lora::AdapterSet& adapter) {
+  model_->prepare_backward(adapter.first_layer());
+  model_->head().prepare_backward();
+  std::vector<const TrainingRows*> held_out;
+  for (const auto& set : held_out_)
+    held_out.push_back(set.rows.get());
+  MemoryFacts facts;
+  facts.program_bytes = program_bytes_;
+  facts.optimiser_bytes =
+      make_optimiser(request_.config, parameter_blocks(adapter), adapter.parameter_count())->bytes();
+  facts.has_reference = objective_->needs_reference();
+  memory_ = plan_run_memory(request_.config, *model_, adapter, *objective_, *rows_, held_out, facts);
+  if (folder_ && folder_->record().contains("memory_plan")) {
+    // The split of micro-batches decides the last bits of a sum: a resumed run keeps the one it began with.
+    const auto& then = folder_->record()["memory_plan"];
+    memory_.choice.micro_rows = then.value("micro_rows", memory_.choice.micro_rows);
+    memory_.split = then.value("split", memory_.split);
+  }
+  log_info("finetune", describe(memory_));
 }
 
 void TrainJob::make_policy() {
   std::string base = request_.base_model;
   if (base.empty()) base = fs::path(request_.model).lexically_normal().filename().string();
   auto adapter = make_adapter();
+  plan_memory(*adapter);
+  model::TrainingModelOptions options = model_options(request_.config, *objective_);
+  options.recompute = to_engine(memory_.choice.recompute);
+  options.recompute_layers = memory_.choice.recompute_layers;
   const std::string summary =
       cat("Method: ", to_string(request_.kind), " on ", rows_->size(), " rows of ", request_.source, ".");
-  model::TrainingModelOptions options;
-  if (request_.config.loss_sum == LossSum::float32) options.head_sum = model::HeadSum::float32;
   policy_ = std::make_unique<DecoderPolicy>(model_, std::move(adapter), lora::PeftInfo{base, summary}, options);
 }
 
@@ -145,10 +151,9 @@ OrderedJson TrainJob::record() const {
                         {"data_sha256", identity_.data_hash},
                         {"config_sha256", identity_.config_hash},
                         {"threads", identity_.threads}};
-  if (eval_rows_) {
-    record["eval_rows"] = eval_rows_->size();
-    record["eval_data_sha256"] = eval_rows_->data_hash();
-  }
+  for (const auto& set : held_out_)
+    record["held_out"][set.prefix] = {{"rows", set.rows->size()}, {"data_sha256", set.rows->data_hash()}};
+  record["memory_plan"] = to_json(memory_);
   record["config"] = config_json(request_.config);
   return record;
 }
@@ -159,7 +164,7 @@ std::unique_ptr<ReferenceTable> TrainJob::reference_of(const TrainingRows& rows,
   ReferenceRequest request;
   request.rows = &rows;
   request.policy = policy_.get();
-  request.with_adapter = request_.config.reference == ReferencePolicy::start && !request_.start_adapter.empty();
+  request.with_adapter = policy_is_reference() && !request_.start_adapter.empty();
   request.reference_key =
       cat("reference 1\n", identity_.model_hash, "\n", request.with_adapter ? start_sha256_ : std::string("base"), "\n",
           to_string(request_.config.dtype));
@@ -171,6 +176,18 @@ std::unique_ptr<ReferenceTable> TrainJob::reference_of(const TrainingRows& rows,
   reference_counts_.cached += counts.cached;
   write_reference(file, rows, *table);
   return table;
+}
+
+bool TrainJob::policy_is_reference() const {
+  return request_.config.reference == ReferencePolicy::start || request_.start_adapter.empty();
+}
+
+void TrainJob::make_references(const std::stop_token& stop) {
+  if (!objective_->needs_reference()) return;
+  reference_ = reference_of(*rows_, folder_->reference(), stop);
+  identity_.reference_hash = reference_->hash();
+  for (auto& set : held_out_)
+    set.reference = reference_of(*set.rows, folder_->path() / (set.prefix + "reference.jsonl"), stop);
 }
 
 void TrainJob::resume(Trainer& trainer, CheckpointStore& store) {
@@ -193,26 +210,29 @@ void TrainJob::write_adapter() {
 
 TrainReport TrainJob::run(std::stop_token stop) {
   if (!folder_) folder_ = std::make_unique<RunFolder>(request_.out, false, record());
-  const auto objective = make_objective(request_.kind, request_.config);
-  std::unique_ptr<ReferenceTable> reference, eval_reference;
-  if (objective->needs_reference()) {
-    reference = reference_of(*rows_, folder_->reference(), stop);
-    identity_.reference_hash = reference->hash();
-    if (eval_rows_) eval_reference = reference_of(*eval_rows_, folder_->eval_reference(), stop);
-  }
-  ShuffledBatches batches(*rows_, request_.config,
-                          [&](const datasets::PackedBatch& batch) { return objective->divisor_share(batch); });
-  CheckpointStore store(folder_->checkpoints(), request_.config.save_total_limit);
+  make_references(stop);
+  // Split as planned: the loss does not change, the memory does.
+  RunConfig config = request_.config;
+  if (memory_.split) config.tokens_per_micro_batch = memory_.choice.micro_rows;
+  ShuffledBatches in_order(
+      *rows_, config, [this](const datasets::PackedBatch& batch) { return objective_->divisor_share(batch); },
+      objective_->scope());
+  PrefetchedBatches batches(in_order);
+  CheckpointStore store(folder_->checkpoints(), config.save_total_limit);
   sinks_.add(std::make_unique<FileSink>(folder_->path(), *rows_));
   sinks_.add(std::make_unique<TensorBoardSink>(folder_->tensorboard()));
   sinks_.add(std::make_unique<ProgressSink>(std::string(to_string(request_.kind))));
-  Trainer trainer(request_.config, {*policy_, *objective, batches, *rows_, reference.get(),
-                                    EvaluationSet{eval_rows_.get(), eval_reference.get()}, sinks_, store, identity_});
+  std::vector<EvaluationSet> evaluation;
+  for (const auto& set : held_out_)
+    evaluation.push_back({set.rows.get(), set.reference.get(), set.prefix});
+  Trainer trainer(config, {*policy_, *objective_, batches, *rows_, reference_.get(), evaluation, sinks_, store,
+                           identity_, health_facts(request_.kind, config, policy_is_reference())});
   if (request_.resume) resume(trainer, store);
   TrainReport report;
   report.outcome = trainer.run(std::move(stop));
   write_adapter();
   report.reference = reference_counts_;
+  report.memory = memory_;
   report.adapter = folder_->adapter();
   report.adapter_sha256 = lora::adapter_sha256(policy_->adapter());
   return report;

@@ -9,24 +9,33 @@
 #include <string>
 #include <vector>
 
+#include "finetune/config/memory_plan.h"
 #include "finetune/decoder_policy.h"
 #include "finetune/encoded_rows.h"
 #include "finetune/reference.h"
 #include "finetune/run_folder.h"
 #include "finetune/run_sink.h"
 #include "finetune/trainer.h"
+#include "text/text_stack.h"
 
 namespace afina::finetune {
+
+/// Held-out rows; prefix: of their metrics' names, "eval_", "eval_prompt_" or "eval_annotator_".
+struct HeldOutSource {
+  std::string prefix;
+  RowSource rows;
+};
 
 struct TrainRequest {
   RunKind kind = RunKind::sft;
   RunConfig config;
   std::filesystem::path model;
   std::filesystem::path start_adapter;  ///< a PEFT folder; empty = a fresh adapter
-  SourceRows rows;
+  RowSource rows;
   std::string source;  ///< where rows come from, as it is recorded: a file's name or a snapshot's id
-  std::optional<SourceRows> eval_rows;
+  std::vector<HeldOutSource> held_out;
   std::filesystem::path out;
+  std::filesystem::path token_cache;  ///< folder of rows in ids that later runs map; empty: none
   bool resume = false;
   std::string run_id;      ///< of a new run; a resumed one keeps its own
   std::string base_model;  ///< what the adapter's config names as its base; empty = the model file's name
@@ -35,6 +44,7 @@ struct TrainRequest {
 struct TrainReport {
   RunOutcome outcome;
   ReferenceCounts reference;
+  MemoryPlan memory;              ///< predicted; measured is outcome.peak_memory_bytes
   std::filesystem::path adapter;  ///< PEFT folder
   std::string adapter_sha256;
 };
@@ -53,10 +63,11 @@ class TrainJob {
   const RunIdentity& identity() const { return identity_; }
   const std::string& start_adapter_sha256() const { return start_sha256_; }
   /// Of the chat template that rendered the rows; empty where they were in ids.
-  const std::string& template_sha256() const { return template_sha256_; }
+  const std::string& template_sha256();
   const std::filesystem::path& out() const { return request_.out; }
   const EncodedTrainingRows& rows() const { return *rows_; }
-  const EncodedTrainingRows* eval_rows() const { return eval_rows_.get(); }
+  /// The first held-out set; null where none is held out.
+  const EncodedTrainingRows* eval_rows() const { return held_out_.empty() ? nullptr : held_out_.front().rows.get(); }
   const model::Model& model() const { return *model_; }
 
   void add_sink(std::unique_ptr<RunSink> sink) { sinks_.add(std::move(sink)); }
@@ -67,21 +78,39 @@ class TrainJob {
   TrainReport run(std::stop_token stop);
 
  private:
+  struct HeldOut {
+    std::string prefix;
+    std::unique_ptr<EncodedTrainingRows> rows;
+    std::unique_ptr<ReferenceTable> reference;
+  };
   void load_rows();
-  void make_policy();
+  const text::TextStack& text();
+  void check_text() const;
+  std::unique_ptr<EncodedTrainingRows> encode(const RowSource& source, bool held_out, const std::string& what);
   std::unique_ptr<lora::AdapterSet> make_adapter();
+  void plan_memory(const lora::AdapterSet& adapter);
+  void make_policy();
   OrderedJson record() const;
   std::unique_ptr<ReferenceTable> reference_of(const TrainingRows& rows, const std::filesystem::path& file,
                                                std::stop_token stop);
+  void make_references(const std::stop_token& stop);
   void resume(Trainer& trainer, CheckpointStore& store);
   void write_adapter();
+  /// Whether the reference is the policy as it stands at step 0.
+  bool policy_is_reference() const;
 
   TrainRequest request_;
+  int64_t program_bytes_ = 0;
+  std::unique_ptr<dpo::Objective> objective_;
   std::shared_ptr<const model::Model> model_;
-  std::unique_ptr<EncodedTrainingRows> rows_, eval_rows_;
+  std::optional<text::TextStack> text_;
+  std::unique_ptr<EncodedTrainingRows> rows_;
+  std::vector<HeldOut> held_out_;
+  MemoryPlan memory_;
   std::unique_ptr<DecoderPolicy> policy_;
   std::unique_ptr<RunFolder> folder_;
-  std::string run_id_, start_sha256_, template_sha256_;
+  std::unique_ptr<ReferenceTable> reference_;
+  std::string run_id_, start_sha256_, template_sha256_, text_identity_;
   RunIdentity identity_;
   SinkList sinks_;
   ReferenceCache* cache_ = nullptr;

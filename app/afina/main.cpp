@@ -47,8 +47,7 @@ int main(int argc, char** argv) {
   afina::app::add_adapters(app, context);
   afina::app::add_demo(app, context);
   afina::app::add_db(app, context);
-  afina::app::add_sft(app, context);
-  afina::app::add_dpo(app, context);
+  afina::app::add_training(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `afina sft` and `afina dpo` share: arguments, rows from a file or a snapshot, the run's place in the database,
-// and the last lines that name what was written.
+// What the training verbs share: their arguments, and the run's database where there is one.
 #pragma once
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "app/afina/verbs.h"
 #include "finetune/config/run_config.h"
+#include "storage/database.h"
 
 namespace afina::app {
 
-/// Adds the verb of this kind with all its options.
-void add_train_verb(CLI::App& app, Context& context, finetune::RunKind kind, const std::string& description);
+struct TrainArguments {
+  finetune::RunKind kind = finetune::RunKind::sft;
+  std::string model, data, snapshot, eval, start_adapter, out, config, name, base_model;
+  std::vector<std::string> assignments;
+  int threads = 0;
+  bool resume = false, json = false;
+};
+
+/// A database where there is one, and what the run needs of it.
+struct TrainStorage {
+  std::unique_ptr<storage::Database> database;  ///< null: --database none
+  std::string snapshot_id, start_adapter_id;
+};
 
 }  // namespace afina::app

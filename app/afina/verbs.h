@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs of the `afina` command. Each has one file of its name, which adds its subcommand and runs it.
+// The verbs of the `afina` command. Each has one file of its name (those that train share
+// train.cpp), which adds its subcommand and runs it.
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -29,8 +30,8 @@ void add_tokenize(CLI::App& app, Context& context);
 void add_detokenize(CLI::App& app, Context& context);
 void add_render(CLI::App& app, Context& context);
 void add_fertility(CLI::App& app, Context& context);
-void add_sft(CLI::App& app, Context& context);
-void add_dpo(CLI::App& app, Context& context);
+/// sft, dpo, kto, bco, cpo, orpo, reward.
+void add_training(CLI::App& app, Context& context);
 void add_snapshot(CLI::App& app, Context& context);
 void add_runs(CLI::App& app, Context& context);
 void add_adapters(CLI::App& app, Context& context);

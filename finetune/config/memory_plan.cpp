@@ -23,7 +23,7 @@ constexpr std::array<Class, 9> kClasses = {{{"program", &MemoryBytes::program},
                                             {"adapter", &MemoryBytes::adapter},
                                             {"optimiser", &MemoryBytes::optimiser},
                                             {"activations", &MemoryBytes::activations},
-                                            {"head", &MemoryBytes::head},
+                                            {"work", &MemoryBytes::work},
                                             {"reference", &MemoryBytes::reference},
                                             {"evaluation", &MemoryBytes::evaluation},
                                             {"data", &MemoryBytes::data}}};
@@ -61,7 +61,7 @@ class Planner {
     MemoryBytes bytes = q_.fixed;
     const MemoryBytes arena = q_.arena(choice);
     bytes.activations = arena.activations;
-    bytes.head = arena.head;
+    bytes.work = arena.work;
     if (bytes.total() > q_.budget_bytes) return std::nullopt;
     return MemoryPlan{choice, bytes, q_.budget_bytes, choice.micro_rows < q_.micro_rows};
   }
@@ -98,7 +98,7 @@ class Planner {
     MemoryBytes bytes = q_.fixed;
     const MemoryBytes arena = q_.arena(smallest);
     bytes.activations = arena.activations;
-    bytes.head = arena.head;
+    bytes.work = arena.work;
     int64_t fits = 0;
     for (int64_t step = least; step > 0; step /= 2)
       if (fits + step < least && fitting({fits + step, smallest.recompute, smallest.recompute_layers})) fits += step;
@@ -175,6 +175,7 @@ Json to_json(const MemoryPlan& plan) {
   Json out = {{"total", plan.bytes.total()},
               {"budget", plan.budget_bytes},
               {"micro_rows", plan.choice.micro_rows},
+              {"split", plan.split},
               {"recompute", std::string(to_string(plan.choice.recompute))},
               {"recompute_layers", plan.choice.recompute_layers}};
   for (const Class& c : kClasses)

@@ -18,7 +18,7 @@ struct MemoryBytes {
   int64_t adapter = 0;      ///< trained parameters and their gradient
   int64_t optimiser = 0;    ///< its moments
   int64_t activations = 0;  ///< the arena of the largest micro-batch
-  int64_t head = 0;         ///< the loss head: one chunk of logits, a kept row for each target row
+  int64_t work = 0;         ///< buffers that layers and the loss head (a chunk of logits) use in turn
   int64_t reference = 0;    ///< cached log-probabilities of the reference
   int64_t evaluation = 0;   ///< what held-out batches need beyond training's
   int64_t data = 0;         ///< rows in ids, where they are not mapped from a file
@@ -32,7 +32,7 @@ struct MemoryChoice {
   int64_t recompute_layers = 0;  ///< of the lowest layers
 };
 
-/// activations and head (the other classes are left 0) of one micro-batch.
+/// activations and work (the other classes are left 0) of one micro-batch.
 using ArenaBytes = std::function<MemoryBytes(const MemoryChoice&)>;
 
 struct MemoryQuestion {

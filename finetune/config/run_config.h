@@ -226,6 +226,9 @@ void validate(RunKind kind, const RunConfig& config);
 /// One entry of rank_pattern or alpha_pattern. Throws UsageError for another form.
 std::pair<std::string, double> pattern_entry(const std::string& key, const std::string& entry);
 
+/// A line for each key that this kind reads, with its default: for --help.
+std::string config_help_of(RunKind kind);
+
 /// SHA-256 of the keys that decide the numbers: what a resumed run must share with its beginning. How often it logs,
 /// saves and evaluates is left out.
 std::string config_hash(RunKind kind, const RunConfig& config);

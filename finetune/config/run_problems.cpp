@@ -89,6 +89,12 @@ void kind_problems(RunKind kind, const RunConfig& config, std::vector<std::strin
   }
 }
 
+bool belongs(RunKind kind, std::string_view key) {
+  for (const auto& [of_kinds, kinds] : keys_of_kinds())
+    if (key == of_kinds) return kinds.count(kind) != 0;
+  return true;
+}
+
 void list_problems(const RunConfig& config, std::vector<std::string>& out) {
   for (const auto& weight : config.loss_weights) {
     const Json number = Json::parse(weight, nullptr, false);
@@ -147,6 +153,19 @@ std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
   kind_problems(kind, config, out);
   list_problems(config, out);
   evaluation_problems(config, out);
+  return out;
+}
+
+std::string config_help_of(RunKind kind) {
+  const std::string all = config_help(default_config(kind));
+  std::string out;
+  for (size_t begin = 0; begin < all.size();) {
+    const size_t end = all.find('\n', begin) + 1;
+    const std::string line = all.substr(begin, end - begin);
+    const size_t name = line.find_first_not_of(' ');
+    if (belongs(kind, std::string_view(line).substr(name, line.find(' ', name) - name))) out += line;
+    begin = end;
+  }
   return out;
 }
 

@@ -19,7 +19,7 @@ MemoryBytes arena(const MemoryChoice& choice) {
   if (choice.recompute == RecomputeChoice::layer) per_row -= 9000 * choice.recompute_layers;
   MemoryBytes bytes;
   bytes.activations = per_row * choice.micro_rows;
-  bytes.head = 1000 * choice.micro_rows;
+  bytes.work = 1000 * choice.micro_rows;
   return bytes;
 }
 
@@ -103,7 +103,7 @@ TEST(MemoryPlan, RefusesWhatCannotFitWithTheNearestSettingThatDoes) {
 
 TEST(MemoryPlan, IsToldInOneLineLargestFirst) {
   const std::string text = describe(plan_memory(question(50000000 + 110000000)));
-  EXPECT_THAT(text, HasSubstr("memory 0.15 GB of 0.16 GB: activations 0.10 GB, weights 0.05 GB, head"));
+  EXPECT_THAT(text, HasSubstr("memory 0.15 GB of 0.16 GB: activations 0.10 GB, weights 0.05 GB, work"));
   EXPECT_THAT(text, HasSubstr("split to 1024 tokens"));
 }
 

@@ -114,19 +114,33 @@ void Arena::lay_out(const datasets::PackedBatch& batch, const Adapter* adapter, 
   request.recompute = options_.recompute;
   request.recompute_layers = options_.recompute_layers;
   if (adapter != nullptr) describe_adapter(c, *adapter, request);
-  if (request == request_ && block_.defined()) return;
+  if (request == request_ && !layers_.empty()) return;
   plan_ = plan_arena(c, request);
-  if (plan_.floats > floats_) {
-    // Views first: the old block must be gone before the new one is asked for.
-    layers_.clear();
-    work_ = {};
-    head_buffers_ = {};
-    x_final_ND_ = dx_ND_ = block_ = at::Tensor();
-    block_ = decoder_.compute().allocate(plan_.floats);
-    floats_ = plan_.floats;
-  }
+  grow(plan_.floats);
   make_views();
   request_ = std::move(request);
+}
+
+void Arena::grow(int64_t floats) {
+  if (floats <= floats_) return;
+  // Views first: the old block must be gone before the new one is asked for.
+  layers_.clear();
+  work_ = {};
+  head_buffers_ = {};
+  x_final_ND_ = dx_ND_ = block_ = at::Tensor();
+  floats_ = 0;
+  block_ = decoder_.compute().allocate(floats);
+  floats_ = floats;
+}
+
+void Arena::reserve(ArenaRequest largest, const Adapter& adapter) {
+  largest.recompute = options_.recompute;
+  largest.recompute_layers = options_.recompute_layers;
+  largest.head_chunk_rows = std::max(1, options_.head_chunk_rows);
+  describe_adapter(model_.config(), adapter, largest);
+  const int64_t floats = plan_arena(model_.config(), largest).floats;
+  if (floats > floats_) request_ = {};
+  grow(floats);
 }
 
 at::Tensor Arena::run(const datasets::PackedBatch& batch, const Adapter* adapter, const DropoutKey& dropout,

@@ -22,6 +22,8 @@ class Arena {
 
   /// Checks the batch, lays out the block and runs all layers; returns x_out of the last. keep: backward() may follow.
   at::Tensor run(const datasets::PackedBatch& batch, const Adapter* adapter, const DropoutKey& dropout, bool keep);
+  /// Grows the block to what `largest` needs under these options and this adapter.
+  void reserve(ArenaRequest largest, const Adapter& adapter);
   TokenStats head_forward(const at::Tensor& x_ND, const Adapter* adapter, bool keep);
   at::Tensor logits(const at::Tensor& x_ND, std::span<const int> rows, const Adapter* adapter);
   void backward(const Adapter& adapter, std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P);
@@ -33,6 +35,7 @@ class Arena {
  private:
   void lay_out(const datasets::PackedBatch& batch, const Adapter* adapter, bool keep);
   void make_views();
+  void grow(int64_t floats);
   at::Tensor view(const Extent& extent) const;
   at::Tensor flat(const Extent& extent) const;
 

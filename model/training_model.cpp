@@ -49,6 +49,14 @@ void TrainingModel::backward(const datasets::PackedBatch& batch, const Adapter& 
   arena_->backward(adapter, dloss_dlogp, flat_grad_P);
 }
 
+void TrainingModel::reserve(int64_t rows, int64_t target_rows, int64_t positions, const Adapter& adapter) {
+  ArenaRequest largest;
+  largest.rows = rows;
+  largest.target_rows = target_rows;
+  largest.positions = positions;
+  arena_->reserve(std::move(largest), adapter);
+}
+
 int64_t TrainingModel::arena_bytes() const {
   return arena_->bytes();
 }

@@ -77,6 +77,9 @@ class TrainingModel {
   /// layout).
   void backward(const datasets::PackedBatch& batch, const Adapter& adapter, const DropoutKey& dropout,
                 std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P);
+  /// Takes the memory of the largest batch to come at once, instead of growing to it: rows of its packed layout, rows
+  /// with targets, tokens of its longest example. What is larger still grows.
+  void reserve(int64_t rows, int64_t target_rows, int64_t positions, const Adapter& adapter);
   /// Bytes of the activations' block and the rotary tables: constant once the largest batch was seen, and what
   /// plan_arena() says of it (arena_plan.h).
   int64_t arena_bytes() const;

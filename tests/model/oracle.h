@@ -18,9 +18,10 @@ inline at::Tensor dense(const FrozenLinear& linear) {
   return w.to(at::kDouble);
 }
 
-/// Log-probabilities of all targets, [M] double, differentiable in flat (the toy adapter's parameters, double).
-inline at::Tensor oracle_logprobs(const Model& model, const datasets::PackedBatch& batch, const ToyAdapter* adapter,
-                                  const at::Tensor& flat) {
+/// Normed hidden states at the rows of all targets, [M, D] double, differentiable in flat (the toy adapter's
+/// parameters, double).
+inline at::Tensor oracle_hidden(const Model& model, const datasets::PackedBatch& batch, const ToyAdapter* adapter,
+                                const at::Tensor& flat) {
   const ModelConfig& c = model.config();
   const int64_t n = batch.rows(), hd = c.head_dim, share = c.heads / c.kv_heads;
   const auto ints = [](const std::vector<int>& v) { return at::tensor(at::ArrayRef<int>(v)).to(at::kLong); };
@@ -60,11 +61,21 @@ inline at::Tensor oracle_logprobs(const Model& model, const datasets::PackedBatc
     const at::Tensor gate_up = project(l, Site::gate_up, norm(x, model.layer(l).norm2_D));
     x = x + project(l, Site::down, at::silu(gate_up.slice(1, 0, c.ffn)) * gate_up.slice(1, c.ffn));
   }
-  std::vector<int> rows, tokens;
+  std::vector<int> rows;
   for (const auto& t : batch.targets)
-    rows.push_back(t.row), tokens.push_back(t.token);
-  const at::Tensor logits = at::mm(norm(x, model.final_norm()).index_select(0, ints(rows)), dense(model.head()).t());
-  return at::log_softmax(logits, 1).gather(1, ints(tokens).unsqueeze(1)).squeeze(1);
+    rows.push_back(t.row);
+  return norm(x, model.final_norm()).index_select(0, ints(rows));
+}
+
+/// Log-probabilities of all targets, [M] double, differentiable in flat.
+inline at::Tensor oracle_logprobs(const Model& model, const datasets::PackedBatch& batch, const ToyAdapter* adapter,
+                                  const at::Tensor& flat) {
+  std::vector<int> tokens;
+  for (const auto& t : batch.targets)
+    tokens.push_back(t.token);
+  const at::Tensor logits = at::mm(oracle_hidden(model, batch, adapter, flat), dense(model.head()).t());
+  const at::Tensor token_M = at::tensor(at::ArrayRef<int>(tokens)).to(at::kLong);
+  return at::log_softmax(logits, 1).gather(1, token_M.unsqueeze(1)).squeeze(1);
 }
 
 }  // namespace afina::model

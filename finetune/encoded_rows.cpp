@@ -53,7 +53,8 @@ void pair_mismatched(datasets::EncodedRows& rows, const EncodeRequest& request) 
 
 bool borrows_answers(const EncodeRequest& request) {
   const auto& losses = request.config->loss_type;
-  return request.kind == RunKind::kto && (losses.empty() || losses.front() == "kto");
+  return request.kind == RunKind::kto &&
+         (losses.empty() || std::find(losses.begin(), losses.end(), "kto") != losses.end());
 }
 
 datasets::RowStream with_progress(datasets::RowStream rows) {

@@ -27,6 +27,7 @@ class EncodedTrainingRows final : public TrainingRows {
   Json lineage(int64_t row) const override { return rows_.lineage(row); }
   std::string data_hash() const override { return rows_.data_hash(); }
   const datasets::EncodeReport& report() const { return rows_.report(); }
+  const datasets::EncodedRows& encoded() const { return rows_; }
 
  private:
   datasets::EncodedRows rows_;

@@ -93,6 +93,55 @@ TEST(EncodeText, ACompletionTrainsTheLastAnswerOnly) {
   EXPECT_EQ(stack().tokenizer->decode(trained), "Las dos.<|im_end|>\n");
 }
 
+TEST(EncodeText, MessagesWeighTheirOwnTurn) {
+  const Messages talk{{"user", "Hola"}, {"assistant", "¿Sí?"}, {"user", "¿Qué hora es?"}, {"assistant", "Las dos."}};
+  SftRow row = chat_row(talk);
+  const TokenSequence plain = encode_sft(std::vector{row}, &stack(), {}).example(0).sequences[0];
+  std::get<ChatForm>(row.form).weights = {0, 0, 0, 0.5F};
+  const TokenSequence weighed = encode_sft(std::vector{row}, &stack(), {}).example(0).sequences[0];
+  EXPECT_EQ(weighed.ids, plain.ids);
+  std::vector<int> trained;
+  for (size_t t = 0; t < weighed.ids.size(); ++t) {
+    EXPECT_TRUE(weighed.weights[t] == 0.0F || (weighed.weights[t] == 0.5F && plain.weights[t] == 1.0F));
+    if (weighed.weights[t] != 0.0F) trained.push_back(weighed.ids[t]);
+  }
+  EXPECT_EQ(stack().tokenizer->decode(trained), "Las dos.<|im_end|>");
+  std::get<ChatForm>(row.form).weights = {0, 0, 0, 0};
+  EXPECT_THROW(encode_sft(std::vector{row}, &stack(), {}), DataError) << "nothing is left to train";
+  EncodeRowsOptions all;
+  all.assistant_only_loss = false;
+  EXPECT_THROW(encode_sft(std::vector{row}, &stack(), all), DataError) << "weights of turns where all is trained";
+}
+
+TEST(EncodeText, EveryTokenIsTrainedWhereTheRunSaysSo) {
+  EncodeRowsOptions all;
+  all.assistant_only_loss = all.completion_only_loss = false;
+  const SftRow completion{CompletionForm{"Capital: ", "Lima"}, "rows.jsonl:2", {}};
+  const SftRow turns{ChatCompletionForm{{{"user", "Hola"}}, {{"assistant", "Sí."}}}, "rows.jsonl:3", {}};
+  const auto rows =
+      encode_sft(std::vector{chat_row({{"user", "Hola"}, {"assistant", "Sí."}}), completion, turns}, &stack(), all);
+  for (int64_t row = 0; row < rows.size(); ++row)
+    EXPECT_EQ(rows.example(row).targets(), rows.tokens(row) - 1) << "all but the first";
+  EXPECT_LT(encode_sft(std::vector{completion}, &stack(), {}).report().targets, rows.example(1).targets());
+}
+
+TEST(EncodeText, UnpairedRowsAndRankingsRenderAsPairsDo) {
+  const Messages prompt{{"user", "Hola"}};
+  const Messages good{{"assistant", "Buenos días."}}, bad{{"assistant", "No."}};
+  const auto pairs = encode_pairs(std::vector{pair_row({prompt, good, bad})}, &stack(), {});
+  UnpairedRow one;
+  one.form = ChatCompletionForm{prompt, bad};
+  one.where = "rows.jsonl:1";
+  RankingRow ranking;
+  ranking.form = RankingChat{prompt, {good, bad}};
+  ranking.where = "rows.jsonl:1";
+  const auto unpaired = encode_unpaired(std::vector{one}, &stack(), {});
+  const auto ranked = encode_rankings(std::vector{ranking}, &stack(), {});
+  EXPECT_EQ(unpaired.example(0).prefix_ids, pairs.example(0).prefix_ids);
+  EXPECT_EQ(unpaired.example(0).sequences[0].ids, pairs.example(0).sequences[1].ids);
+  EXPECT_EQ(ranked.content_hash(0), pairs.content_hash(0));
+}
+
 TEST(EncodeText, PlainTextEndsWithTheEndTokenOnce) {
   const auto end = stack().tokenizer->eos_id();
   ASSERT_TRUE(end);

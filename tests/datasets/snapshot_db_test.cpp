@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "datasets/encode.h"
@@ -117,6 +119,63 @@ TEST_F(SnapshotDb, HoldsWhatPeopleJudgedWithItsLineage) {
   EXPECT_EQ(form.chosen, (Messages{{"assistant", "buena respuesta"}}));
   EXPECT_EQ(form.rejected, (Messages{{"assistant", "mala respuesta"}}));
   EXPECT_EQ(load_snapshot_sft(database(), made.id, "train").rows.size(), 1U);
+}
+
+TEST_F(SnapshotDb, KeepsTheShareOfTiesAndMakesUnpairedRows) {
+  const Person ana = person("ana"), luis = person("luis");
+  const auto pair = chat(ana, "¿Qué es una ley?");
+  vote(ana, pair, 3);
+  vote(luis, pair, 0);
+  vote(ana, chat(ana, "otra pregunta"), 0, "", storage::Outcome::both_bad);
+  snapshot("one");
+  const auto pairs = load_snapshot_pairs(database(), "one", "train");
+  ASSERT_EQ(pairs.rows.size(), 1U);
+  EXPECT_DOUBLE_EQ(pairs.rows[0].tie, 1.0 / 3);
+  const auto unpaired = load_snapshot_unpaired(database(), "one", "train");
+  ASSERT_EQ(unpaired.rows.size(), 4U) << "two answers of the pair, two that were called bad";
+  EXPECT_DOUBLE_EQ(unpaired.rows[0].label, pairs.rows[0].soft_label);
+  EXPECT_DOUBLE_EQ(unpaired.rows[1].label, 1.0 - pairs.rows[0].soft_label);
+  EXPECT_EQ(unpaired.rows[3].label, 0.0);
+  EXPECT_EQ(std::get<ChatCompletionForm>(unpaired.rows[1].form).completion[0].content, "mala respuesta");
+  EXPECT_NE(unpaired.identity, pairs.identity);
+  EXPECT_EQ(pairs.identity, load_snapshot_pairs(database(), "one", "train").identity);
+}
+
+TEST_F(SnapshotDb, HeldOutSetsAreByPromptAndByAnnotator) {
+  std::vector<Person> people;
+  for (int i = 0; i < 8; ++i)
+    people.push_back(person(cat("annotator ", i)));
+  for (int prompt = 0; prompt < 12; ++prompt) {
+    const auto pair = chat(people[0], cat("pregunta número ", prompt));
+    for (const Person& who : people)
+      vote(who, pair, 2);
+  }
+  SnapshotSpec spec;
+  spec.name = "split";
+  spec.split.eval_prompts = spec.split.eval_annotators = 0.4;
+  create_snapshot(database(), spec);
+  const auto train = load_snapshot_pairs(database(), "split", "train").rows;
+  const auto held_out = load_held_out_pairs(database(), "split");
+  ASSERT_EQ(held_out.size(), 3U);
+  EXPECT_EQ(held_out[0].split, "eval");
+  EXPECT_EQ(held_out[1].split, "eval_prompt");
+  EXPECT_EQ(held_out[2].split, "eval_annotator");
+  const auto prompts = [](const std::vector<PairRow>& rows) {
+    std::set<std::string> out;
+    for (const PairRow& row : rows)
+      out.insert(std::get<PairChat>(row.form).prompt[0].content);
+    return out;
+  };
+  const auto trained = prompts(train);
+  for (const auto& set : held_out) {
+    for (const std::string& prompt : prompts(set.rows.rows))
+      EXPECT_EQ(trained.count(prompt) > 0, set.split == "eval_annotator") << set.split;
+  }
+  EXPECT_EQ(load_held_out_sft(database(), "split").size(), 3U);
+  EXPECT_EQ(load_held_out_unpaired(database(), "split").size(), 3U);
+  snapshot("whole");
+  EXPECT_TRUE(load_held_out_pairs(database(), "whole").empty());
+  EXPECT_THROW(load_held_out_pairs(database(), "none"), NotFound);
 }
 
 TEST_F(SnapshotDb, OnlyTheStandingVoteCounts) {

@@ -3,13 +3,17 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
 #include <numeric>
 #include <set>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "dpo/sft_loss.h"
+#include "finetune/encoded_rows.h"
 #include "finetune/reference.h"
 #include "tests/finetune/toy.h"
+#include "tests/support/golden.h"
 #include "tests/support/temp_folder.h"
 
 namespace afina::finetune::toy {
@@ -116,6 +120,175 @@ TEST(BestFitPacks, HoldEveryRowOnceWithinTheCapacity) {
   }
   EXPECT_EQ(seen.size(), tokens.size());
   EXPECT_LT(static_cast<double>(packs.size()), 1.05 * static_cast<double>(total) / 100 + 3);
+}
+
+TEST(BestFitPacks, AreTrls) {
+  const Json trl = parse_json(read_file(golden_path("trl/rows.json")), "rows.json");
+  const auto capacity = trl["seq_length"].get<int64_t>();
+  std::vector<int64_t> tokens;
+  for (const Json& row : trl["rows"])
+    tokens.push_back(std::min(capacity, static_cast<int64_t>(row.size())));
+  const auto packs = best_fit_packs(tokens, capacity);
+  const Json& expected = trl["bfd"];
+  ASSERT_EQ(packs.size(), expected["seq_lengths"].size());
+  for (size_t i = 0; i < packs.size(); ++i) {
+    std::vector<int> ids;
+    for (const int64_t row : packs[i]) {
+      const auto whole = trl["rows"][static_cast<size_t>(row)].get<std::vector<int>>();
+      ids.insert(ids.end(), whole.begin(), whole.begin() + tokens[static_cast<size_t>(row)]);
+    }
+    EXPECT_EQ(ids, expected["input_ids"][i].get<std::vector<int>>()) << i;
+  }
+}
+
+// Pairs in ids; row i has prompt i / per_prompt.
+EncodedTrainingRows pairs_on_prompts(int n, int per_prompt) {
+  std::vector<datasets::PairRow> rows;
+  for (int i = 0; i < n; ++i) {
+    datasets::PairRow row;
+    const int p = i / per_prompt;
+    row.form = datasets::PairTokens{{1, p % kVocab, p / kVocab, 2, 3, 4}, {5, i % kVocab}, {6, 7, i % 5}};
+    row.where = cat("pairs.jsonl:", i + 1);
+    rows.push_back(std::move(row));
+  }
+  return EncodedTrainingRows(datasets::encode_pairs(rows, nullptr, {}));
+}
+
+int64_t rows_computed(const datasets::OptimiserBatch& batch) {
+  int64_t rows = 0;
+  for (const auto& micro : batch.micro)
+    rows += micro.rows();
+  return rows;
+}
+
+TEST(SharedPrompts, OfAnOptimiserBatchAreComputedOnceAndItsRowsStayTheSame) {
+  const auto rows = pairs_on_prompts(32, 4);
+  RunConfig config = config_of(4, 4);
+  ShuffledBatches grouped(rows, config, share), as_configured(rows, config, share, dpo::Scope::micro_batch);
+  for (int i = 0; i < 2; ++i) {
+    const auto one = grouped.next(), other = as_configured.next();
+    const auto a = rows_of(one), b = rows_of(other);
+    EXPECT_EQ(std::set<int64_t>(a.begin(), a.end()), std::set<int64_t>(b.begin(), b.end()))
+        << "no row changes its optimiser batch";
+    EXPECT_NE(a, b) << "the control: the order within it does change";
+    EXPECT_EQ(one.divisors.main, other.divisors.main);
+    EXPECT_LT(rows_computed(one), rows_computed(other));
+    for (const auto& micro : one.micro)
+      datasets::validate(micro, kVocab);
+  }
+}
+
+TEST(SharedPrompts, OfADataSetStandInOnePack) {
+  const auto rows = pairs_on_prompts(24, 4);
+  std::set<int64_t> seen;
+  const int64_t cluster = 6 + 4 * 5;
+  const auto packs = prompt_packs(rows, 2 * cluster);
+  EXPECT_EQ(packs.size(), 3U);
+  for (const auto& pack : packs) {
+    EXPECT_EQ(pack.size(), 8U);
+    EXPECT_LE(rows.pack(pack).rows(), 2 * cluster);
+    seen.insert(pack.begin(), pack.end());
+  }
+  EXPECT_EQ(seen.size(), 24U);
+  for (const auto& pack : prompt_packs(rows, 17))
+    EXPECT_LE(rows.pack(pack).rows(), 17) << "a prompt with more answers than fit is computed again";
+}
+
+TEST(SharedPrompts, CountOnceWhereMicroBatchesAreSplit) {
+  const auto rows = pairs_on_prompts(8, 4);
+  std::vector<int64_t> all(8);
+  std::iota(all.begin(), all.end(), 0);
+  const auto parts = split_by_tokens(rows, all, 6 + 4 * 5);
+  EXPECT_EQ(parts.size(), 2U);
+  const std::vector<int64_t> mixed{0, 4, 1, 5};
+  EXPECT_EQ(adjacent_prompts(rows, mixed), (std::vector<int64_t>{0, 1, 4, 5}));
+  for (const auto& part : split_by_tokens(rows, mixed, 20))
+    EXPECT_LE(rows.pack(part).rows(), 20);
+}
+
+TEST(SharedPrompts, GiveTheLossAndGradientOfPromptsOfTheirOwn) {
+  const auto rows = pairs_on_prompts(8, 4);
+  const datasets::EncodedRows& encoded = rows.encoded();
+  std::vector<int64_t> all(8);
+  std::iota(all.begin(), all.end(), 0);
+  datasets::BatchPacker apart(datasets::SharePrompts::no);
+  for (const int64_t row : all)
+    apart.add(encoded.example(row), row);
+  std::vector<at::Tensor> gradients;
+  std::vector<double> sums;
+  for (const auto& batch : {rows.pack(all), apart.take()}) {
+    ToyPolicy policy(false);
+    const auto stats = policy.forward(batch, {});
+    at::Tensor gradient_P = at::zeros_like(policy.parameters());
+    policy.backward(batch, {}, std::vector<double>(batch.targets.size(), 0.125), gradient_P);
+    gradients.push_back(gradient_P);
+    sums.push_back(std::accumulate(stats.logp.begin(), stats.logp.end(), 0.0));
+  }
+  EXPECT_NEAR(sums[0], sums[1], 1e-9);
+  EXPECT_TRUE(at::allclose(gradients[0], gradients[1], 1e-5, 1e-6));
+}
+
+TEST(Scope, OfAMicroBatchKeepsItAsConfigured) {
+  const ToyRows rows(12, true);
+  RunConfig config = config_of(4, 1);
+  config.tokens_per_micro_batch = 10;
+  ShuffledBatches split(rows, config, share), whole(rows, config, share, dpo::Scope::micro_batch);
+  EXPECT_GT(split.next().micro.size(), 1U) << "the control";
+  EXPECT_EQ(whole.next().micro.size(), 1U);
+  config.packing = true;
+  EXPECT_THROW(ShuffledBatches(rows, config, share, dpo::Scope::micro_batch), UsageError);
+}
+
+EncodedTrainingRows kto_rows(int n, RunConfig& config) {
+  std::vector<datasets::UnpairedRow> list;
+  for (int i = 0; i < n; ++i) {
+    datasets::UnpairedRow row;
+    row.form = datasets::CompletionTokens{{1, i % kVocab}, {i / kVocab, i % kVocab}};
+    row.where = cat("unpaired.jsonl:", i + 1);
+    list.push_back(std::move(row));
+  }
+  const SourceRows rows = std::move(list);
+  EncodeRequest request;
+  request.kind = RunKind::kto;
+  request.config = &config;
+  return EncodedTrainingRows(encode_rows(list_source(rows, ""), request));
+}
+
+TEST(KtoRows, BorrowTheSameAnswerInEveryEpochAndShareItsMicroBatch) {
+  RunConfig config = config_of(3, 2);
+  const auto rows = kto_rows(11, config);
+  ShuffledBatches batches(rows, config, share, dpo::Scope::micro_batch);
+  EXPECT_EQ(batches.micro_batches_per_epoch(), 4);
+  std::map<int64_t, std::string> borrowed;
+  std::vector<std::vector<int64_t>> orders;
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    orders.emplace_back();
+    while (batches.cursor().epoch == epoch) {
+      const auto batch = batches.next();
+      for (const auto& micro : batch.micro) {
+        std::multiset<std::vector<int>> own, lent;
+        for (const auto& sequence : micro.sequences) {
+          std::vector<int> ids;
+          for (int t = 0; t < sequence.n_targets; ++t)
+            ids.push_back(micro.targets[static_cast<size_t>(sequence.first_target + t)].token);
+          (sequence.side == 0 ? own : lent).insert(ids);
+        }
+        EXPECT_EQ(own, lent) << "the answers of a micro-batch, each on another prompt";
+        for (const auto& example : micro.examples) {
+          orders.back().push_back(example.row);
+          const auto [known, first] = borrowed.emplace(example.row, rows.content_hash(example.row));
+          EXPECT_EQ(known->second, rows.content_hash(example.row));
+        }
+      }
+    }
+    EXPECT_EQ(orders.back().size(), 11U);
+  }
+  EXPECT_NE(orders[0], orders[1]) << "micro-batches are shuffled";
+}
+
+TEST(KtoRows, NeedMicroBatchesOfTwo) {
+  RunConfig config = config_of(1, 1);
+  EXPECT_THROW(kto_rows(4, config), UsageError);
 }
 
 TEST(UnsharedTokens, CountEveryAnswerWithItsPrompt) {

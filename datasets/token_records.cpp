@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/token_records.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -95,6 +99,19 @@ FileHead checked_head(std::span<const std::byte> bytes, const std::filesystem::p
   return head;
 }
 
+// Gives the pages of a record that was read back to the file: a mapped page counts as memory of this process, and a
+// fault maps its neighbours too (16 pages, fault_around_bytes). Another thread in the same pages maps them again.
+void release_pages(std::span<const std::byte> record, std::span<const std::byte> map) {
+  constexpr uintptr_t kFaultAround = 65536;
+  const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<uintptr_t>(map.data());
+  const auto last = (first + map.size() + page - 1) / page * page;
+  const auto begin = std::max(reinterpret_cast<uintptr_t>(record.data()) / kFaultAround * kFaultAround, first);
+  const auto end =
+      (reinterpret_cast<uintptr_t>(record.data()) + record.size() + kFaultAround - 1) / kFaultAround * kFaultAround;
+  ::madvise(reinterpret_cast<void*>(begin), std::min(end, last) - begin, MADV_DONTNEED);
+}
+
 }  // namespace
 
 std::shared_ptr<const TokenRecords> TokenRecords::open(const std::filesystem::path& path,
@@ -144,6 +161,7 @@ TokenRecord TokenRecords::record(int64_t row) const {
     for (const Json& id : parse_json(cursor.text(head.lineage_bytes), where))
       record.preference_ids.push_back(id.get<std::string>());
   }
+  if (map_) release_pages(bytes, map_->bytes());
   return record;
 }
 

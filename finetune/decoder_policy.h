@@ -23,6 +23,7 @@ class DecoderPolicy final : public Policy {
   void save_adapter(const std::filesystem::path& folder) const override;
   std::string parameter_name(int64_t index) const override;
   std::vector<ParameterBlock> blocks() const override;
+  std::string first_bad_layer() const override { return decoder_.first_non_finite_layer(); }
   const lora::AdapterSet& adapter() const { return *adapter_; }
 
  private:

@@ -111,10 +111,11 @@ void add_pair_signals(const datasets::PackedBatch& batch, std::span<const double
   }
 }
 
-void HealthMonitor::say_if(bool holds, Verdict verdict) {
+void HealthMonitor::say_if(bool holds, Verdict verdict, const std::string& of) {
+  const std::string key = cat(verdict.code, " ", of);
   if (!holds) {
-    holding_.erase(verdict.code);
-  } else if (holding_.insert(verdict.code).second) {
+    holding_.erase(key);
+  } else if (holding_.insert(key).second) {
     news_.push_back(std::move(verdict));
   }
 }
@@ -298,10 +299,12 @@ std::vector<Verdict> HealthMonitor::evaluated(const StepRecord& record) {
     const bool overfits = past.held_out.size() == kEvaluations && rises(past.held_out) &&
                           gain > kEvaluationRise * std::abs(past.held_out.front()) &&
                           past.train.back() < past.train.front();
-    say_if(overfits, {record.step, Severity::warning, "overfitting", gain,
-                      cat("Over ", kEvaluations, " evaluations ", name, " rose by ", number(gain), " to ",
-                          number(value), " while the training loss fell to ", number(train), "."),
-                      "Stop earlier (early_stopping_patience, load_best_model_at_end), or train fewer epochs."});
+    say_if(overfits,
+           {record.step, Severity::warning, "overfitting", gain,
+            cat("Over ", kEvaluations, " evaluations ", name, " rose by ", number(gain), " to ", number(value),
+                " while the training loss fell to ", number(train), "."),
+            "Stop earlier (early_stopping_patience, load_best_model_at_end), or train fewer epochs."},
+           name);
   }
   return take();
 }

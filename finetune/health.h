@@ -73,8 +73,9 @@ class HealthMonitor {
   void check_moves(int64_t step);
   void check_lengths(int64_t step);
   PairSignal since_start(PairSignal pair);
-  /// Says it when it begins to hold; forgets it when it no longer does.
-  void say_if(bool holds, Verdict verdict);
+  /// Says it when it begins to hold; forgets it when it no longer does. of: what it is said of, where one code has
+  /// several.
+  void say_if(bool holds, Verdict verdict, const std::string& of = "");
   std::vector<Verdict> take();
 
   HealthFacts facts_;

@@ -35,7 +35,7 @@ class Policy {
   virtual std::string parameter_name(int64_t index) const = 0;
   /// The tensors of parameters() in the order of their places, without gaps; rate factors are left at 1.
   virtual std::vector<ParameterBlock> blocks() const = 0;
-  /// Where the last forward() first met a value that is not finite: "layers.3", "head"; empty where it met none or
+  /// Where the last forward() first met a value that is not finite: "layer 3, attention"; empty where it met none or
   /// cannot tell.
   virtual std::string first_bad_layer() const { return ""; }
 };

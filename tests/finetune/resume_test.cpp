@@ -1,26 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-// The promise: 20 steps = 10 + kill -9 + 10, bit for bit, with dropout and accumulation on. The control: any piece of
-// state left out is seen.
+// The promise: a run that is killed at any step and resumed ends where an unbroken one does, bit for bit, with dropout,
+// accumulation and packing on, whatever its optimiser, objective and schedule keep. The control: any piece of state
+// left out is seen.
 #include <gmock/gmock.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <map>
+#include <random>
 
 #include "base/error.h"
 #include "finetune/file_sink.h"
+#include "tests/finetune/child.h"
 #include "tests/finetune/toy_run.h"
 #include "tests/support/temp_folder.h"
-
-extern char** environ;
 
 namespace afina::finetune::toy {
 namespace {
 
 using ::testing::HasSubstr;
+
+/// A run whose every piece of state matters: dropout, accumulation and packing, one optimiser, objective or schedule
+/// with a state of its own.
+struct RunSetup {
+  const char* name;
+  RunKind kind = RunKind::sft;
+  OptimiserType optim = OptimiserType::adamw_torch;
+  bool plateau = false, stops_early = false;
+};
+const std::vector<RunSetup> kSetups = {{"sft"},
+                                       {"dpo", RunKind::dpo},
+                                       {"bco", RunKind::bco},
+                                       {"adamw_8bit", RunKind::sft, OptimiserType::adamw_8bit},
+                                       {"lion", RunKind::dpo, OptimiserType::lion},
+                                       {"adafactor", RunKind::sft, OptimiserType::adafactor},
+                                       {"sgd", RunKind::sft, OptimiserType::sgd},
+                                       {"muon", RunKind::sft, OptimiserType::muon},
+                                       {"plateau", RunKind::sft, OptimiserType::adamw_torch, true},
+                                       {"stops_early", RunKind::sft, OptimiserType::adamw_torch, false, true}};
+
+const RunSetup& setup_of(const std::string& name) {
+  for (const auto& setup : kSetups)
+    if (setup.name == name) return setup;
+  throw std::runtime_error(cat("no setup ", name));
+}
+
+RunConfig config_of(const RunSetup& setup) {
+  RunConfig config = toy_config();
+  config.optim = setup.optim;
+  config.momentum = setup.optim == OptimiserType::sgd ? 0.9 : 0.0;
+  if (setup.optim == OptimiserType::lion) config.learning_rate = 0.01;
+  config.packing = setup.kind == RunKind::sft;
+  config.max_length = 24;
+  if (setup.plateau) {
+    config.lr_scheduler_type = SchedulerType::reduce_lr_on_plateau;
+    config.lr_scheduler_kwargs = {"patience=1", "factor=0.7", "threshold=0.5"};
+    config.eval_steps = 2;
+  }
+  if (setup.stops_early) {
+    config.eval_steps = 4;
+    config.early_stopping_patience = 3;
+    config.early_stopping_threshold = 100.0;
+  }
+  return config;
+}
 
 struct Finished {
   std::vector<float> parameters;
@@ -34,10 +81,10 @@ std::vector<std::pair<std::string, double>> untimed(const StepRecord& record) {
   return values;
 }
 
-Finished straight_run_once(RunKind kind) {
+Finished straight_run_once(const RunSetup& setup) {
   const TempFolder folder;
   MemorySink sink;
-  ToyRun run(kind, toy_config(), folder.path(), sink);
+  ToyRun run(setup.kind, config_of(setup), folder.path(), sink);
   run.trainer->run({});
   Finished out{run.parameters(), {}};
   for (const auto& record : sink.records)
@@ -45,19 +92,23 @@ Finished straight_run_once(RunKind kind) {
   return out;
 }
 
-const Finished& straight_run(RunKind kind) {
-  static const Finished sft = straight_run_once(RunKind::sft), dpo = straight_run_once(RunKind::dpo);
-  return kind == RunKind::sft ? sft : dpo;
+const Finished& straight_run(const RunSetup& setup) {
+  static std::map<std::string, Finished> done;
+  const auto found = done.find(setup.name);
+  return found != done.end() ? found->second : done.emplace(setup.name, straight_run_once(setup)).first->second;
 }
 
 /// Trains on from the newest checkpoint of folder, in this process.
-Finished resumed_run(RunKind kind, const std::filesystem::path& folder, int64_t expected_step) {
+Finished resumed_run(const RunSetup& setup, const std::filesystem::path& folder, int64_t expected_step) {
   MemorySink sink;
-  ToyRun run(kind, toy_config(), folder, sink);
+  ToyRun run(setup.kind, config_of(setup), folder, sink);
   const auto checkpoint = run.checkpoints.newest_valid();
-  EXPECT_TRUE(checkpoint.has_value());
+  EXPECT_TRUE(checkpoint);
+  if (!checkpoint) return {};
   run.trainer->restore(*checkpoint);
-  EXPECT_EQ(run.trainer->step(), expected_step);
+  if (expected_step >= 0) {
+    EXPECT_EQ(run.trainer->step(), expected_step);
+  }
   run.trainer->run({});
   Finished out{run.parameters(), {}};
   for (const auto& record : sink.records)
@@ -65,31 +116,16 @@ Finished resumed_run(RunKind kind, const std::filesystem::path& folder, int64_t 
   return out;
 }
 
-/// Runs the test `name` of this binary in a process of its own with AFINA_TEST_FOLDER set; returns the wait status.
-int run_child(const char* name, const std::filesystem::path& folder) {
-  ::setenv("AFINA_TEST_FOLDER", folder.c_str(), 1);
-  std::string filter = cat("--gtest_filter=", name);
-  std::string program = "/proc/self/exe", disabled = "--gtest_also_run_disabled_tests";
-  char* arguments[] = {program.data(), filter.data(), disabled.data(), nullptr};
-  pid_t child = -1;
-  if (::posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments, environ) != 0)
-    throw std::runtime_error("spawn");
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
+const RunSetup& child_setup() {
+  return setup_of(std::getenv("AFINA_TEST_SETUP"));
 }
 
-RunKind child_kind() {
-  return std::string(std::getenv("AFINA_TEST_KIND")) == "dpo" ? RunKind::dpo : RunKind::sft;
-}
-
-TEST(Child, DISABLED_KilledAfterStep13) {
+TEST(Child, DISABLED_KilledAfterAStep) {
   MemorySink sink;
   sink.on_record = [](const StepRecord& record) {
-    if (record.step == 13) ::kill(::getpid(), SIGKILL);
+    if (record.step == std::atoll(std::getenv("AFINA_TEST_STEP"))) ::kill(::getpid(), SIGKILL);
   };
-  ToyRun run(child_kind(), toy_config(), std::getenv("AFINA_TEST_FOLDER"), sink);
+  ToyRun run(child_setup().kind, config_of(child_setup()), std::getenv("AFINA_TEST_FOLDER"), sink);
   run.trainer->run({});
 }
 
@@ -97,41 +133,37 @@ TEST(Child, DISABLED_KilledWhileSavingStep15) {
   MemorySink sink;
   int64_t last = 0;
   sink.on_record = [&](const StepRecord& record) { last = record.step; };
-  ToyRun run(child_kind(), toy_config(), std::getenv("AFINA_TEST_FOLDER"), sink);
+  ToyRun run(child_setup().kind, config_of(child_setup()), std::getenv("AFINA_TEST_FOLDER"), sink);
   run.policy.on_save = [&] {
     if (last == 15) ::kill(::getpid(), SIGKILL);
   };
   run.trainer->run({});
 }
 
-class Resume : public ::testing::TestWithParam<RunKind> {
- protected:
-  void SetUp() override { ::setenv("AFINA_TEST_KIND", std::string(to_string(GetParam())).c_str(), 1); }
-};
-INSTANTIATE_TEST_SUITE_P(Trainer, Resume, ::testing::Values(RunKind::sft, RunKind::dpo),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
-
 void expect_tail(const Finished& tail, const Finished& whole) {
   EXPECT_EQ(tail.parameters, whole.parameters);
-  ASSERT_EQ(tail.records.size(), 10U);
-  for (size_t i = 0; i < 10; ++i)
-    EXPECT_EQ(tail.records[i], whole.records[10 + i]) << "step " << 11 + i;
+  ASSERT_LT(tail.records.size(), whole.records.size());
+  const size_t skipped = whole.records.size() - tail.records.size();
+  for (size_t i = 0; i < tail.records.size(); ++i)
+    EXPECT_EQ(tail.records[i], whole.records[skipped + i]) << "record " << skipped + i + 1;
 }
 
-TEST_P(Resume, TwentyStepsAreTenAKillAndTenBitForBit) {
-  const TempFolder folder;
-  const int status = run_child("Child.DISABLED_KilledAfterStep13", folder.path());
-  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
-  expect_tail(resumed_run(GetParam(), folder.path(), 10), straight_run(GetParam()));
-}
+class Resume : public ::testing::TestWithParam<RunSetup> {
+ protected:
+  void SetUp() override { ::setenv("AFINA_TEST_SETUP", GetParam().name, 1); }
+};
+INSTANTIATE_TEST_SUITE_P(Trainer, Resume, ::testing::ValuesIn(kSetups),
+                         [](const auto& info) { return std::string(info.param.name); });
 
-TEST_P(Resume, AKillWhileSavingLeavesTheCheckpointBefore) {
+TEST_P(Resume, AKillAtARandomStepChangesNothingInTheEnd) {
   const TempFolder folder;
-  const int status = run_child("Child.DISABLED_KilledWhileSavingStep15", folder.path());
+  const size_t steps = straight_run(GetParam()).records.size();
+  const size_t step = 6 + std::random_device{}() % (steps - 6);
+  ::setenv("AFINA_TEST_STEP", std::to_string(step).c_str(), 1);
+  const int status = run_child("Child.DISABLED_KilledAfterAStep", folder.path());
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
-  EXPECT_TRUE(std::filesystem::exists(folder.path() / "checkpoints/ckpt-00000015.tmp"));
-  expect_tail(resumed_run(GetParam(), folder.path(), 10), straight_run(GetParam()));
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "checkpoints/ckpt-00000015.tmp"));
+  SCOPED_TRACE(cat("killed after step ", step));
+  expect_tail(resumed_run(GetParam(), folder.path(), -1), straight_run(GetParam()));
 }
 
 TEST_P(Resume, AStopIsResumedBitForBit) {
@@ -141,10 +173,36 @@ TEST_P(Resume, AStopIsResumedBitForBit) {
   sink.on_record = [&](const StepRecord& record) {
     if (record.step == 10) stop.request_stop();
   };
-  RunConfig config = toy_config();
-  ToyRun run(GetParam(), config, folder.path(), sink);
+  ToyRun run(GetParam().kind, config_of(GetParam()), folder.path(), sink);
   EXPECT_THROW(run.trainer->run(stop.get_token()), Cancelled);
   expect_tail(resumed_run(GetParam(), folder.path(), 10), straight_run(GetParam()));
+}
+
+TEST(ResumeSave, AKillWhileSavingLeavesTheCheckpointBefore) {
+  const TempFolder folder;
+  const RunSetup& setup = setup_of("dpo");
+  ::setenv("AFINA_TEST_SETUP", setup.name, 1);
+  const int status = run_child("Child.DISABLED_KilledWhileSavingStep15", folder.path());
+  ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "checkpoints/ckpt-00000015.tmp"));
+  expect_tail(resumed_run(setup, folder.path(), 10), straight_run(setup));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "checkpoints/ckpt-00000015.tmp"));
+}
+
+TEST(ResumeStop, AStopWithinAnEvaluationIsMadeUpForByTheNextAttempt) {
+  // Without it the schedule would not hear of the evaluation of step 10.
+  const TempFolder folder;
+  const RunSetup& setup = setup_of("plateau");
+  std::stop_source stop;
+  MemorySink sink;
+  ToyRun run(setup.kind, config_of(setup), folder.path(), sink);
+  run.policy.on_evaluate = [&] {
+    if (run.trainer->step() == 10) stop.request_stop();
+  };
+  EXPECT_THROW(run.trainer->run(stop.get_token()), Cancelled);
+  EXPECT_EQ(sink.records.back().step, 10);
+  EXPECT_EQ(sink.records.back().find("eval_loss"), nullptr);
+  EXPECT_EQ(resumed_run(setup, folder.path(), 10).parameters, straight_run(setup).parameters);
 }
 
 TEST(ResumeStop, AStopBetweenMicroBatchesDropsTheHalfStep) {
@@ -159,35 +217,50 @@ TEST(ResumeStop, AStopBetweenMicroBatchesDropsTheHalfStep) {
   EXPECT_EQ(run.checkpoints.newest_valid()->step, 0);
 }
 
-struct Piece {
-  const char* name;
-  void (*forget)(TrainState&);
-};
-
 void forget(OptimiserState& state, size_t buffer) {
   std::visit([](auto& values) { std::fill(values.begin(), values.end(), 0); }, state.buffers.at(buffer).values);
 }
 
+struct Piece {
+  const char* name;
+  const char* setup;
+  void (*forget)(TrainState&);
+};
+
 class LeftOut : public ::testing::TestWithParam<Piece> {};
-INSTANTIATE_TEST_SUITE_P(Resume, LeftOut,
-                         ::testing::Values(Piece{"nothing", [](TrainState&) {}},
-                                           Piece{"first_moment", [](TrainState& s) { forget(s.optimiser, 0); }},
-                                           Piece{"second_moment", [](TrainState& s) { forget(s.optimiser, 1); }},
-                                           Piece{"optimiser_step", [](TrainState& s) { s.optimiser.step = 0; }},
-                                           Piece{"place_in_data", [](TrainState& s) { s.cursor = {}; }},
-                                           Piece{"epoch_of_the_order", [](TrainState& s) { s.cursor.epoch = 0; }},
-                                           Piece{"step_of_schedule_and_dropout", [](TrainState& s) { s.step = 9; }},
-                                           Piece{"parameters", [](TrainState& s) { s.parameters[3] = 0.0F; }}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Resume, LeftOut,
+    ::testing::Values(Piece{"nothing", "sft", [](TrainState&) {}},
+                      Piece{"first_moment", "sft", [](TrainState& s) { forget(s.optimiser, 0); }},
+                      Piece{"second_moment", "sft", [](TrainState& s) { forget(s.optimiser, 1); }},
+                      Piece{"optimiser_step", "sft", [](TrainState& s) { s.optimiser.step = 0; }},
+                      Piece{"place_in_data", "sft", [](TrainState& s) { s.cursor = {}; }},
+                      Piece{"epoch_of_the_order", "sft", [](TrainState& s) { s.cursor.epoch = 0; }},
+                      Piece{"step_of_schedule_and_dropout", "sft", [](TrainState& s) { s.step = 9; }},
+                      Piece{"parameters", "sft", [](TrainState& s) { s.parameters[3] = 0.0F; }},
+                      Piece{"momentum_of_lion", "lion", [](TrainState& s) { forget(s.optimiser, 0); }},
+                      Piece{"rows_of_adafactor", "adafactor", [](TrainState& s) { forget(s.optimiser, 0); }},
+                      Piece{"columns_of_adafactor", "adafactor", [](TrainState& s) { forget(s.optimiser, 1); }},
+                      Piece{"step_of_adafactor", "adafactor", [](TrainState& s) { s.optimiser.step = 0; }},
+                      Piece{"momentum_of_sgd", "sgd", [](TrainState& s) { forget(s.optimiser, 0); }},
+                      Piece{"momentum_of_muon", "muon", [](TrainState& s) { forget(s.optimiser, 0); }},
+                      Piece{"mean_of_bco", "bco", [](TrainState& s) { s.objective[0] = 0.0; }},
+                      Piece{"count_of_bco", "bco", [](TrainState& s) { s.objective[1] = 0.0; }},
+                      Piece{"rate_of_the_plateau", "plateau", [](TrainState& s) { s.schedule[0] = 0.05; }},
+                      Piece{"best_of_the_plateau", "plateau", [](TrainState& s) { s.schedule[1] = INFINITY; }},
+                      Piece{"patience_of_the_plateau", "plateau", [](TrainState& s) { s.schedule[2] += 1.0; }},
+                      Piece{"patience_of_the_best_model", "stops_early", [](TrainState& s) { s.best_model[2] = 0.0; }}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST_P(LeftOut, IsSeenInTheResult) {
+  const RunSetup& setup = setup_of(GetParam().setup);
   const TempFolder folder;
   MemorySink sink;
   std::stop_source stop;
   sink.on_record = [&](const StepRecord& record) {
     if (record.step == 10) stop.request_stop();
   };
-  ToyRun run(RunKind::sft, toy_config(), folder.path(), sink);
+  ToyRun run(setup.kind, config_of(setup), folder.path(), sink);
   EXPECT_THROW(run.trainer->run(stop.get_token()), Cancelled);
   const auto checkpoint = run.checkpoints.newest_valid();
   TrainState state = load_train_state(checkpoint->folder, kVocab * kVocab);
@@ -197,15 +270,35 @@ TEST_P(LeftOut, IsSeenInTheResult) {
   store.save(state.step, checkpoint->facts, [&](const auto& target) { save_train_state(target, state); });
   std::vector<float> resumed;
   try {
-    resumed = resumed_run(RunKind::sft, other.path(), state.step).parameters;
+    resumed = resumed_run(setup, other.path(), state.step).parameters;
   } catch (const ModelError&) {
     // Without its second moment Adam may fly off to a loss that is not a number: seen as well.
   }
   if (std::string(GetParam().name) == "nothing") {
-    EXPECT_EQ(resumed, straight_run(RunKind::sft).parameters);
+    EXPECT_EQ(resumed, straight_run(setup).parameters);
   } else {
-    EXPECT_NE(resumed, straight_run(RunKind::sft).parameters);
+    EXPECT_NE(resumed, straight_run(setup).parameters);
   }
+}
+
+TEST(TrainStateFiles, KeepEveryBitOfEveryPiece) {
+  TrainState state{7, {2, 5}, 11, 13, {0.1F, -0.0F, 1e-40F}, {}, {0.1, -3.0}, {1e-5, INFINITY}, {NAN, -1.0}, true};
+  state.optimiser = {6,
+                     {{"momentum", std::vector<float>{0.3F, 1e-45F}},
+                      {"codes", std::vector<uint8_t>{0, 255, 7}},
+                      {"empty", std::vector<float>{}}}};
+  const TempFolder folder;
+  save_train_state(folder.path(), state);
+  const TrainState back = load_train_state(folder.path(), 3);
+  EXPECT_EQ(back.optimiser, state.optimiser);
+  EXPECT_EQ(back.step, 7);
+  EXPECT_EQ(back.cursor, (Cursor{2, 5}));
+  EXPECT_EQ(back.parameters, state.parameters);
+  EXPECT_EQ(back.objective, state.objective);
+  EXPECT_EQ(back.schedule, state.schedule);
+  EXPECT_TRUE(std::isnan(back.best_model.at(0)));
+  EXPECT_TRUE(back.evaluation_due);
+  EXPECT_THROW(load_train_state(folder.path(), 4), ModelError);
 }
 
 TEST(ResumeOther, RunsAreRefused) {

@@ -47,6 +47,7 @@ class ToyPolicy final : public Policy {
     return stats(batch, true, key);
   }
   model::TokenStats evaluate(const datasets::PackedBatch& batch, bool with_adapter) override {
+    if (on_evaluate) on_evaluate();
     return stats(batch, with_adapter, {});
   }
   void backward(const datasets::PackedBatch& batch, const model::DropoutKey& key, std::span<const double> dloss_dlogp,
@@ -71,9 +72,12 @@ class ToyPolicy final : public Policy {
   std::string parameter_name(int64_t index) const override { return cat("table[", index, "]"); }
   std::vector<ParameterBlock> blocks() const override { return {{"table.lora_B", BlockKind::b, 0, kVocab, kVocab}}; }
 
+  std::string first_bad_layer() const override { return bad_layer; }
+
+  std::string bad_layer;
   int poisoned_token = -1;  ///< a batch that holds it has a loss that is not a number
   bool poison_gradient = false;
-  std::function<void()> on_save;
+  std::function<void()> on_save, on_evaluate;
 
  private:
   float* data() { return flat_P_.data_ptr<float>(); }
@@ -114,8 +118,8 @@ class ToyPolicy final : public Policy {
   at::Tensor flat_P_;
 };
 
-/// n rows of 3..9 tokens (SFT: all but the first are targets) or pairs on a prompt of 2..4 tokens; a function of the
-/// seed.
+/// n rows of 3..9 tokens (SFT: all but the first are targets; of BCO every third is a bad answer) or pairs on a prompt
+/// of 2..4 tokens; a function of the seed.
 class ToyRows final : public TrainingRows {
  public:
   ToyRows(int64_t n, bool pairs, uint64_t seed = 1) : pairs_(pairs) {
@@ -191,7 +195,7 @@ class ToyRows final : public TrainingRows {
     batch.sequences.push_back(s);
   }
   void add_row(datasets::PackedBatch& batch, int64_t row) const {
-    batch.examples.push_back({row, static_cast<int>(batch.sequences.size()), 1});
+    batch.examples.push_back({row, static_cast<int>(batch.sequences.size()), 1, row % 3 == 0 ? 0.0 : 1.0});
     const int begin = append(batch, at(row).chosen, 0, 0);
     add_sequence(batch, 0, at(row).chosen, begin, -1);
   }
@@ -225,12 +229,17 @@ class MemorySink final : public RunSink {
     records.push_back(record);
     if (on_record) on_record(record);
   }
-  void flush(int64_t) override {}
+  void verdict(const Verdict& verdict) override { verdicts.push_back(verdict); }
+  void flush(int64_t step) override {
+    if (on_flush) on_flush(step);
+  }
 
   int64_t begun_at = -1, total = -1;
   std::vector<StepRecord> records;
   std::vector<std::pair<int64_t, ExampleLoss>> example_losses;
+  std::vector<Verdict> verdicts;
   std::function<void(const StepRecord&)> on_record;
+  std::function<void(int64_t)> on_flush;
 };
 
 }  // namespace afina::finetune::toy

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "dpo/bco_loss.h"
 #include "dpo/dpo_loss.h"
 #include "dpo/sft_loss.h"
 #include "finetune/trainer.h"
@@ -34,11 +35,15 @@ struct ToyRun {
         checkpoints(folder / "checkpoints", config.save_total_limit) {
     if (kind == RunKind::dpo) {
       objective = std::make_unique<dpo::DpoLoss>(config.beta);
+    } else if (kind == RunKind::bco) {
+      objective = std::make_unique<dpo::BcoLoss>(config.beta);
+    } else {
+      objective = std::make_unique<dpo::SftLoss>();
+    }
+    if (objective->needs_reference()) {
       const bool with_adapter = config.reference == ReferencePolicy::start && !fresh;
       reference = table(rows, with_adapter);
       held_out_reference = table(held_out, with_adapter);
-    } else {
-      objective = std::make_unique<dpo::SftLoss>();
     }
     build(sink);
   }
@@ -48,8 +53,15 @@ struct ToyRun {
         rows, config, [this](const datasets::PackedBatch& batch) { return objective->divisor_share(batch); });
     RunIdentity identity{config_hash(kind, config), rows.data_hash(), "toy", reference ? reference->hash() : "", 1};
     trainer = std::make_unique<Trainer>(
-        config, TrainerParts{policy, *objective, *batches, rows, reference.get(),
-                             {EvaluationSet{&held_out, held_out_reference.get()}}, sink, checkpoints, identity,
+        config, TrainerParts{policy,
+                             *objective,
+                             *batches,
+                             rows,
+                             reference.get(),
+                             {EvaluationSet{&held_out, held_out_reference.get()}},
+                             sink,
+                             checkpoints,
+                             identity,
                              health_facts(kind, config, config.reference == ReferencePolicy::start)});
   }
 

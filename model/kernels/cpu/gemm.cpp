@@ -238,7 +238,7 @@ void transpose_panel_bf16(const uint16_t* packed, int64_t k, int64_t n, int64_t 
   for (int64_t o = k0; o < k0 + count; o += kPanel) {
     const uint16_t* from = packed + o / kPanel * Bf16::panel(k) + first * kPanel;
     uint16_t* out = to + (o - k0) * kPanel;
-    const int64_t outputs = std::min(kPanel + int64_t{0}, k0 + count - o);
+    const int64_t outputs = std::min<int64_t>(kPanel, n - o);
     if (columns == kPanel && outputs == kPanel) {
       isa.transpose_bf16(from, out);
       continue;

@@ -126,10 +126,10 @@ void pack_a_bf16(const float* a, int64_t a_row, int mr, int64_t k, float* out) {
 template <int MR>
 void tile_rows_bf16(const TileBf16& t) {
   for (int column = 0; column < t.n_columns; column += kTileColumns) {
-    prefetch_rows<MR>(t.c + column, t.ldc);
+    prefetch_rows<MR, kVectors>(t.c + column, t.ldc);
     RegVec acc[MR][kVectors] = {};
     multiply_pairs<MR>(acc, t.pairs, t.a, t.b + 2 * column);
-    store_rows<MR>(acc, t.c + column, t.ldc, t.n_columns - column, t.accumulate);
+    store_rows<MR, kVectors>(acc, t.c + column, t.ldc, t.n_columns - column, t.accumulate);
   }
 }
 

@@ -17,20 +17,20 @@ constexpr int kTileRows = kLanes == 16 ? 14 : 6;
 constexpr int kTileColumns = kVectors * kLanes;
 
 /// Lines of C come from far away: asked for before the sum is made, they are there when it is stored.
-template <int MR>
+template <int MR, int NV>
 inline void prefetch_rows(const float* c, int64_t ldc) {
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i)
-    for (int v = 0; v < kVectors; ++v)
+    for (int v = 0; v < NV; ++v)
       __builtin_prefetch(c + i * ldc + v * kLanes, 1);
 }
 
-template <int MR>
-inline void store_rows(RegVec (&acc)[MR][kVectors], float* c, int64_t ldc, int n_columns, bool accumulate) {
+template <int MR, int NV>
+inline void store_rows(RegVec (&acc)[MR][NV], float* c, int64_t ldc, int n_columns, bool accumulate) {
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i) {
     float* row = c + i * ldc;
-    for (int v = 0; v < kVectors; ++v) {
+    for (int v = 0; v < NV; ++v) {
       float* out = row + v * kLanes;
       const int left = n_columns - v * kLanes;
       if (left >= kLanes) {
@@ -42,29 +42,38 @@ inline void store_rows(RegVec (&acc)[MR][kVectors], float* c, int64_t ldc, int n
   }
 }
 
-template <int MR>
+/// NV vectors of columns: one where no more are wanted, as in products of rank 16.
+template <int MR, int NV>
 inline void tile_columns(const Tile& t, const float* b, float* c, int n_columns) {
-  prefetch_rows<MR>(c, t.ldc);
-  RegVec acc[MR][kVectors] = {};
+  prefetch_rows<MR, NV>(c, t.ldc);
+  RegVec acc[MR][NV] = {};
   const float* a = t.a;
   for (int64_t k = 0; k < t.k; ++k) {
-    const RegVec b0 = load(b), b1 = load(b + kLanes);
+    RegVec columns[NV];
+    for (int v = 0; v < NV; ++v)
+      columns[v] = load(b + v * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < MR; ++i) {
       const RegVec ai = splat(a[i]);
-      acc[i][0] += ai * b0;
-      acc[i][1] += ai * b1;
+      for (int v = 0; v < NV; ++v)
+        acc[i][v] += ai * columns[v];
     }
     a += MR;
     b += kPanel;
   }
-  store_rows<MR>(acc, c, t.ldc, n_columns, t.accumulate);
+  store_rows<MR, NV>(acc, c, t.ldc, n_columns, t.accumulate);
 }
 
 template <int MR>
 void tile_rows(const Tile& t) {
-  for (int column = 0; column < t.n_columns; column += kTileColumns)
-    tile_columns<MR>(t, t.b + column, t.c + column, t.n_columns - column);
+  for (int column = 0; column < t.n_columns; column += kTileColumns) {
+    const int left = t.n_columns - column;
+    if (left > kLanes) {
+      tile_columns<MR, kVectors>(t, t.b + column, t.c + column, left);
+    } else {
+      tile_columns<MR, 1>(t, t.b + column, t.c + column, left);
+    }
+  }
 }
 
 /// f with the number of rows as a constant.

@@ -117,9 +117,9 @@ void insert_members(Transaction& t, const std::string& snapshot_id, const std::v
       "chosen_rewrite_id, rejected_generation_id, soft_label, tie, margin, weight, prompt_sha256, content_sha256) "
       "SELECT $1::uuid, (r->>'position')::bigint, r->>'kind', r->>'split', (r->>'pair')::uuid, "
       "nullif(r->>'chosen_generation', '')::uuid, nullif(r->>'chosen_rewrite', '')::uuid, "
-      "nullif(r->>'rejected_generation', '')::uuid, (r->>'soft_label')::double precision, (r->>'tie')::double "
-      "precision, "
-      "(r->>'margin')::double precision, (r->>'weight')::double precision, r->>'prompt_sha256', r->>'content_sha256' "
+      "nullif(r->>'rejected_generation', '')::uuid, (r->>'soft_label')::double precision, "
+      "coalesce((r->>'tie')::double precision, 0), (r->>'margin')::double precision, (r->>'weight')::double precision, "
+      "r->>'prompt_sha256', r->>'content_sha256' "
       "FROM jsonb_array_elements($2::jsonb) AS r",
       params);
   t.exec(

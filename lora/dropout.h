@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dropout masks that are a function of a counter: nothing is stored between forward and backward, and a resumed run
-// drops the same inputs. splitmix64 (Steele, Lea, Flood 2014) over the element's index, keyed by run, step, micro-batch
-// and place.
+// drops the same inputs (model/counter_random.h), keyed by run, step, micro-batch and place.
 #pragma once
 #include <cstdint>
 #include <span>

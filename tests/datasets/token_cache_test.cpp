@@ -2,7 +2,9 @@
 // Ids that were made once: the same rows from the map as from memory, and no damaged, foreign or hostile file believed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -236,6 +238,25 @@ TEST(TokenCache, AFailedBuildLeavesNothingAndAFullFolderCostsOnlyTheCache) {
   bool hit = true;
   EXPECT_EQ(cached_rows(folder.path() / "file" / "tokens", key(), building(2), &hit).size(), 2);
   EXPECT_FALSE(hit);
+}
+
+TEST(TokenCache, ADiskThatFillsUpLeavesNoFileAndTheRowsInMemory) {
+  const TempFolder folder;
+  // A limit on the size of files stands for the disk.
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit small { .rlim_cur = 4096, .rlim_max = before.rlim_max };
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  bool hit = true;
+  const auto rows = cached_rows(folder.path(), key(), building(200), &hit);
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_FALSE(hit);
+  EXPECT_EQ(rows.size(), 200);
+  EXPECT_EQ(rows.example(199).weight, 200.0);
+  EXPECT_TRUE(fs::is_empty(folder.path()));
+  EXPECT_EQ(cached_rows(folder.path(), key(), building(200)).data_hash(), rows.data_hash());
 }
 
 TEST(TokenCache, TrimmingRemovesWhatWasUsedLongestAgo) {

@@ -150,6 +150,11 @@ std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
     out.push_back("packing must be on for a packing_strategy, but is off");
   if (config.packing_strategy != PackingStrategy::bfd && config.long_rows != LongRows::cut)
     out.push_back("long_rows must be cut (the default) where packing_strategy splits rows");
+  const bool by_micro_batch = kind == RunKind::kto || kind == RunKind::bco ||
+                              std::any_of(config.loss_type.begin(), config.loss_type.end(),
+                                          [](const std::string& type) { return type.starts_with("aot"); });
+  if (config.packing && by_micro_batch)
+    out.push_back("packing must be off for kto, bco and aot: their loss depends on which rows share a micro-batch");
   kind_problems(kind, config, out);
   list_problems(config, out);
   evaluation_problems(config, out);

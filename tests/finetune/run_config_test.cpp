@@ -168,6 +168,19 @@ TEST(RunConfig, AKeyOfAnotherKindIsAMistake) {
   }
 }
 
+TEST(RunConfig, PackingIsRefusedWhereTheLossIsAboutTheMicroBatch) {
+  for (const auto kind : {RunKind::kto, RunKind::bco}) {
+    RunConfig config = default_config(kind);
+    config.packing = true;
+    EXPECT_THAT(problems(kind, config), ElementsAre(HasSubstr("packing must be off")));
+  }
+  RunConfig config = default_config(RunKind::dpo);
+  config.packing = true;
+  EXPECT_THAT(problems(RunKind::dpo, config), SizeIs(0));
+  config.loss_type = {"aot_unpaired"};
+  EXPECT_THAT(problems(RunKind::dpo, config), ElementsAre(HasSubstr("packing must be off")));
+}
+
 TEST(RunConfig, TakesThePeersSpellingsOfLossesAndSchedules) {
   const TempFolder folder;
   write_file_atomic(folder.path() / "run.json", R"({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, 0.5],

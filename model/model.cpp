@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "formats/gguf.h"
 #include "formats/safetensors_set.h"
+#include "model/cuda/place.h"
 #include "model/model_builder.h"
 
 namespace afina::model {
@@ -125,18 +126,30 @@ int64_t Model::weight_bytes() const {
   return total;
 }
 
+namespace {
+
+std::shared_ptr<const Model> placed(std::shared_ptr<const Model> model, const LoadOptions& options) {
+  if (options.device.is_cpu()) return model;
+  const FrozenLinear& first = model->linear(0, Site::qkv);
+  const bool nf4 = first.bytes() < first.in_features() * first.out_features();  // less than a byte a weight
+  const CudaStorage dense = options.arithmetic == Arithmetic::bfloat16 ? CudaStorage::bf16 : CudaStorage::f32;
+  return to_cuda(*model, options.device, nf4 ? CudaStorage::nf4 : dense);
+}
+
+}  // namespace
+
 std::shared_ptr<const Model> load_model(const fs::path& path, const LoadOptions& options) {
   std::error_code code;
-  if (fs::is_directory(path, code)) return load_folder(path, options);
+  if (fs::is_directory(path, code)) return placed(load_folder(path, options), options);
   if (!fs::exists(path, code))
     throw NotFound(
         cat("[model] path must name a GGUF file or a Hugging Face folder, but '", path.string(), "' is not there."));
-  return load_gguf(path, options);
+  return placed(load_gguf(path, options), options);
 }
 
 std::shared_ptr<const Model> random_model(const ModelConfig& config, uint64_t seed, const LoadOptions& options) {
   validate(config, "model.random");
-  return build_model(config, *random_source(seed), options, {});
+  return placed(build_model(config, *random_source(seed), options, {}), options);
 }
 
 }  // namespace afina::model

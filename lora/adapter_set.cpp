@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "lora/dropout.h"
 #include "lora/score_part.h"
+#include "model/thin_products.h"
 
 namespace afina::lora {
 namespace {
@@ -22,6 +23,45 @@ at::Tensor a_of(const at::Tensor& flat, const ModuleSlot& slot) {
 
 at::Tensor b_of(const at::Tensor& flat, const ModuleSlot& slot) {
   return matrix_view(flat, slot.b_begin, slot.out, slot.r);
+}
+
+// The products of one module or site: our kernels, or ATen's for few rows and for tensors that are not on the CPU.
+
+/// xa = x aᵀ
+void project(const at::Tensor& x_NI, const at::Tensor& a_SI, at::Tensor& xa_NS) {
+  if (model::thin_products_pay(x_NI)) return model::thin_project(x_NI, a_SI, xa_NS);
+  at::mm_out(xa_NS, x_NI, a_SI.t());
+}
+
+/// y += scale * xa bᵀ
+void expand(const at::Tensor& xa_NR, const at::Tensor& b_OR, double scale, at::Tensor& y_NO) {
+  if (model::thin_products_pay(xa_NR)) return model::thin_expand(xa_NR, b_OR, scale, y_NO);
+  y_NO.addmm_(xa_NR, b_OR.t(), 1, scale);
+}
+
+/// g = scale * dy b
+void contract(const at::Tensor& dy_NO, const at::Tensor& b_OR, double scale, at::Tensor& g_NR) {
+  if (model::thin_products_pay(dy_NO)) return model::thin_contract(dy_NO, b_OR, scale, g_NR);
+  at::mm_out(g_NR, dy_NO, b_OR);
+  g_NR.mul_(scale);
+}
+
+/// dx += g a
+void spread(const at::Tensor& g_NS, const at::Tensor& a_SI, at::Tensor& dx_NI) {
+  if (model::thin_products_pay(g_NS)) return model::thin_spread(g_NS, a_SI, dx_NI);
+  dx_NI.addmm_(g_NS, a_SI);
+}
+
+/// da += gᵀ x
+void add_gradient_a(const at::Tensor& g_NS, const at::Tensor& x_NI, at::Tensor& da_SI) {
+  if (model::thin_products_pay(x_NI)) return model::thin_gradient_a(g_NS, x_NI, da_SI);
+  da_SI.addmm_(g_NS.t(), x_NI);
+}
+
+/// db += scale * dyᵀ xa
+void add_gradient_b(const at::Tensor& dy_NO, const at::Tensor& xa_NR, double scale, at::Tensor& db_OR) {
+  if (model::thin_products_pay(dy_NO)) return model::thin_gradient_b(dy_NO, xa_NR, scale, db_OR);
+  db_OR.addmm_(dy_NO.t(), xa_NR, 1, scale);
 }
 
 at::Tensor dropped(const at::Tensor& x_NI, double p, uint64_t stream) {
@@ -169,7 +209,7 @@ void AdapterSet::add_low_rank(const SiteSlots& slots, const at::Tensor& xa_NS, c
     at::Tensor y = y_NO.narrow(1, offset, slot.out);
     const at::Tensor xa = xa_NS.narrow(1, slot.saved_begin, slot.r);
     if (!config_.use_dora) {
-      y.addmm_(xa, b_of(flat, slot).t(), 1, sign * slot.scale);
+      expand(xa, b_of(flat, slot), sign * slot.scale, y);
       if (slot.bias_begin >= 0) y.add_(flat.narrow(0, slot.bias_begin, slot.out), sign * slot.scale);
       continue;
     }
@@ -190,10 +230,10 @@ void AdapterSet::add_forward(int layer, model::Site at_site, const at::Tensor& x
       const auto x_dropped_NI =
           dropped(x_NI, config_.lora_dropout, dropout_stream(dropout, layer, static_cast<int>(slot.module)));
       auto out = xa_NS.narrow(1, slot.saved_begin, slot.r);
-      at::mm_out(out, x_dropped_NI, a_view(slot).t());
+      project(x_dropped_NI, a_view(slot), out);
     }
   } else {
-    at::mm_out(xa_NS, x_NI, site_a(flat_P_, slots).t());
+    project(x_NI, site_a(flat_P_, slots), xa_NS);
   }
   add_low_rank(slots, xa_NS, flat_P_, 1, base_NO, y_NO);
   if (start_P_.defined()) add_low_rank(slots, at::mm(x_NI, site_a(start_P_, slots).t()), start_P_, -1, nullptr, y_NO);
@@ -224,24 +264,23 @@ void AdapterSet::backward(int layer, model::Site at_site, const at::Tensor& x_NI
       dy = dy * slots.factor_O.narrow(0, offset, slot.out);
     }
     auto g = g_NS.narrow(1, slot.saved_begin, slot.r);
-    at::mm_out(g, dy, b_view(slot));
-    g.mul_(slot.scale);
+    contract(dy, b_view(slot), slot.scale, g);
     auto grad_b = b_of(flat_grad_P, slot);
-    grad_b.addmm_(dy.t(), xa, 1, slot.scale);
+    add_gradient_b(dy, xa, slot.scale, grad_b);
     if (start_P_.defined() && dx_NI != nullptr)
       dx_NI->addmm_(at::mm(dy, b_of(start_P_, slot)), a_of(start_P_, slot), 1, -slot.scale);
   }
   if (!drops(dropout)) {
     auto grad_a = site_a(flat_grad_P, slots);
-    grad_a.addmm_(g_NS.t(), x_NI);
-    if (dx_NI != nullptr) dx_NI->addmm_(g_NS, site_a(flat_P_, slots));
+    add_gradient_a(g_NS, x_NI, grad_a);
+    if (dx_NI != nullptr) spread(g_NS, site_a(flat_P_, slots), *dx_NI);
     return;
   }
   for (const auto& slot : slots.modules) {
     const uint64_t stream = dropout_stream(dropout, layer, static_cast<int>(slot.module));
     const auto g = g_NS.narrow(1, slot.saved_begin, slot.r);
     auto grad_a = a_of(flat_grad_P, slot);
-    grad_a.addmm_(g.t(), dropped(x_NI, config_.lora_dropout, stream));
+    add_gradient_a(g, dropped(x_NI, config_.lora_dropout, stream), grad_a);
     if (dx_NI != nullptr) dx_NI->add_(dropped(at::mm(g, a_view(slot)), config_.lora_dropout, stream));
   }
 }

@@ -111,6 +111,20 @@ void add_pair_signals(const datasets::PackedBatch& batch, std::span<const double
   }
 }
 
+std::string health_summary(const std::vector<Verdict>& verdicts) {
+  std::string list;
+  int64_t errors = 0, warnings = 0;
+  for (const auto& verdict : verdicts) {
+    errors += verdict.severity == Severity::error ? 1 : 0;
+    warnings += verdict.severity == Severity::warning ? 1 : 0;
+    if (verdict.severity != Severity::note)
+      list += cat(list.empty() ? "" : ", ", verdict.code, " (step ", verdict.step, ")");
+  }
+  if (list.empty()) return "nothing to report";
+  return cat(errors, errors == 1 ? " error, " : " errors, ", warnings,
+             warnings == 1 ? " warning: " : " warnings: ", list);
+}
+
 void HealthMonitor::say_if(bool holds, Verdict verdict, const std::string& of) {
   const std::string key = cat(verdict.code, " ", of);
   if (!holds) {

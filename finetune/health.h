@@ -42,6 +42,10 @@ struct PairSignal {
 void add_pair_signals(const datasets::PackedBatch& batch, std::span<const double> logp,
                       const dpo::ReferenceLogps* reference, std::vector<PairSignal>& out);
 
+/// One line for a run's end: "1 error, 2 warnings: first_loss (step 1), reward_length (step 40), …"; "nothing to
+/// report" where there is none.
+std::string health_summary(const std::vector<Verdict>& verdicts);
+
 /// Fed in order of steps by the training thread; not thread-safe. Codes of verdicts: first_loss, learning_rate_zero,
 /// gradient_spike, loss_exploding, accuracy_below_chance, chosen_falling, rejected_side_only, reward_length,
 /// same_answers, rows_without_signal, overfitting. A run that is resumed begins with fresh windows. Keeps at most

@@ -19,13 +19,13 @@ void decode(const DynamicCode& code, const uint8_t* bytes, float scale, int64_t 
     out[i] = code[bytes[i]] * scale;
 }
 
-float encode(const DynamicCode& code, const float* values, int64_t n, uint8_t* bytes) {
+float encode(const CodeTable& table, const float* values, int64_t n, uint8_t* bytes) {
   float scale = 0.0F;
   for (int64_t i = 0; i < n; ++i)
     scale = std::max(scale, std::abs(values[i]));
   const float inverse = scale > 0.0F ? 1.0F / scale : 0.0F;
   for (int64_t i = 0; i < n; ++i)
-    bytes[i] = nearest_code(code, std::clamp(values[i] * inverse, -1.0F, 1.0F));
+    bytes[i] = table.nearest(std::clamp(values[i] * inverse, -1.0F, 1.0F));
   return scale;
 }
 
@@ -50,16 +50,28 @@ DynamicCode dynamic_code(bool is_signed) {
   return code;
 }
 
-uint8_t nearest_code(const DynamicCode& code, float x) {
-  const auto above = std::lower_bound(code.begin(), code.end(), x);
-  if (above == code.begin()) return 0;
-  if (above == code.end()) return 255;
-  const auto below = above - 1;
-  return static_cast<uint8_t>((std::abs(x - *below) <= std::abs(x - *above) ? below : above) - code.begin());
+CodeTable::CodeTable(bool is_signed) : code_(dynamic_code(is_signed)), first_(size_t{1} << (32 - kDropped)) {
+  limit_.fill(INFINITY);
+  for (size_t i = 0; i + 1 < code_.size(); ++i) {
+    const auto is_nearer = [&](float x) { return std::abs(x - code_[i]) <= std::abs(x - code_[i + 1]); };
+    float limit = (code_[i] + code_[i + 1]) / 2.0F;
+    while (!is_nearer(limit))
+      limit = std::nextafter(limit, -INFINITY);
+    while (is_nearer(std::nextafter(limit, INFINITY)))
+      limit = std::nextafter(limit, INFINITY);
+    limit_[i] = limit;
+  }
+  for (size_t key = 0; key < first_.size(); ++key) {
+    const uint32_t bits = static_cast<uint32_t>(key) << kDropped;
+    const bool negative = (bits >> 31) != 0;
+    const auto smallest = std::bit_cast<float>(negative ? bits | ((1U << kDropped) - 1) : bits);
+    if (std::isnan(smallest)) continue;
+    first_[key] = static_cast<uint8_t>(std::lower_bound(limit_.begin(), limit_.end() - 1, smallest) - limit_.begin());
+  }
 }
 
 AdamW8bit::AdamW8bit(std::span<const ParameterBlock> blocks, int64_t parameters, AdamWOptions options)
-    : BufferedOptimiser(parameters), options_(options), signed_(dynamic_code(true)), unsigned_(dynamic_code(false)) {
+    : BufferedOptimiser(parameters), options_(options), signed_(true), unsigned_(false) {
   int64_t bytes = 0, scales = 0, wide = 0;
   for (const auto& block : blocks) {
     if (block.size() < kSmallestOfBytes) {
@@ -109,8 +121,8 @@ void AdamW8bit::update(const Piece& piece, const Numbers& n, double learning_rat
   if (packed) {
     m_code = codes(first_code_) + piece.state_begin;
     v_code = codes(second_code_) + piece.state_begin;
-    decode(signed_, m_code, floats(first_scale_)[piece.scale], piece.size, m);
-    decode(unsigned_, v_code, floats(second_scale_)[piece.scale], piece.size, v);
+    decode(signed_.code(), m_code, floats(first_scale_)[piece.scale], piece.size, m);
+    decode(unsigned_.code(), v_code, floats(second_scale_)[piece.scale], piece.size, v);
   }
   const auto decay = static_cast<float>(1.0 - learning_rate * options_.weight_decay);
   const auto minus_rate = static_cast<float>(-(learning_rate / n.correction1));

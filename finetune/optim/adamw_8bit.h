@@ -4,6 +4,8 @@
 // fp32.
 #pragma once
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -16,8 +18,27 @@ namespace afina::finetune {
 /// 1.
 using DynamicCode = std::array<float, 256>;
 DynamicCode dynamic_code(bool is_signed);
-/// The nearest code of x, the lower one of two that are equally near. x is finite or NaN (code 0).
-uint8_t nearest_code(const DynamicCode& code, float x);
+
+/// Rounds to the nearest code by a table over a number's sign, exponent and first six bits of fraction, which leaves at
+/// most a few codes to try: a search of all 256 would take most of a step.
+class CodeTable {
+ public:
+  explicit CodeTable(bool is_signed);
+  const DynamicCode& code() const { return code_; }
+  /// The lower one of two that are equally near; 0 for NaN.
+  uint8_t nearest(float x) const {
+    size_t at = first_[std::bit_cast<uint32_t>(x) >> kDropped];
+    while (x > limit_[at])
+      ++at;
+    return static_cast<uint8_t>(at);
+  }
+
+ private:
+  static constexpr int kDropped = 17;
+  DynamicCode code_;
+  std::array<float, 256> limit_;  // the largest number that is nearest to each code; of the last one infinity
+  std::vector<uint8_t> first_;    // the code of the smallest number with these leading bits
+};
 
 /// State: "exp_avg_8bit", "exp_avg_sq_8bit" (bytes), their scales "exp_avg_absmax", "exp_avg_sq_absmax", and "exp_avg",
 /// "exp_avg_sq" of the small tensors.
@@ -38,7 +59,7 @@ class AdamW8bit final : public BufferedOptimiser {
   void update(const Piece& piece, const Numbers& n, double learning_rate, float* p, const float* g);
 
   AdamWOptions options_;
-  DynamicCode signed_, unsigned_;
+  CodeTable signed_, unsigned_;
   std::vector<Piece> pieces_;
   size_t first_code_ = 0, second_code_ = 0, first_scale_ = 0, second_scale_ = 0, first_ = 0, second_ = 0;
 };

@@ -192,6 +192,12 @@ TEST_F(Health, HeldOutLossThatRisesWhileTrainingLossFallsIsOverfitting) {
   EXPECT_THAT(last.sentence, HasSubstr("eval_loss"));
 }
 
+TEST(HealthSummary, CountsAndNamesWhatWasSaid) {
+  EXPECT_EQ(health_summary({}), "nothing to report");
+  EXPECT_EQ(health_summary({{1, Severity::error, "first_loss"}, {9, Severity::warning, "gradient_spike"}}),
+            "1 error, 1 warning: first_loss (step 1), gradient_spike (step 9)");
+}
+
 TEST(HealthFacts, TheIdentityHoldsForPlainSigmoidOnItsOwnReferenceOnly) {
   RunConfig config;
   EXPECT_DOUBLE_EQ(health_facts(RunKind::dpo, config, true).first_loss, std::numbers::ln2);

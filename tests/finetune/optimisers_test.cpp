@@ -174,16 +174,30 @@ TEST(AdamW8bit, ItsCodesAreTheDynamicMaps) {
   }
 }
 
-TEST(AdamW8bit, TheNearestCodeIsTheNearest) {
-  const DynamicCode code = dynamic_code(true);
-  for (double x = -1.2; x < 1.2; x += 0.00137) {
-    const auto value = static_cast<float>(x);
-    double smallest = 10.0;
-    for (const float c : code)
-      smallest = std::min(smallest, std::abs(static_cast<double>(value) - c));
-    EXPECT_NEAR(std::abs(value - code[nearest_code(code, value)]), smallest, 1e-7) << x;
+/// By a look at all 256.
+uint8_t nearest_of_all(const DynamicCode& code, float x) {
+  size_t best = 0;
+  for (size_t i = 1; i < code.size(); ++i)
+    if (std::abs(x - code[i]) < std::abs(x - code[best])) best = i;
+  return static_cast<uint8_t>(best);
+}
+
+TEST(AdamW8bit, TheTableFindsTheNearestOfAllCodes) {
+  for (const bool is_signed : {true, false}) {
+    const CodeTable table(is_signed);
+    std::vector<float> values = {0.0F, -0.0F, 1.0F, -1.0F, 1e-30F, -1e-30F, 1e-42F, 2.0F};
+    for (int i = 0; i < 20'000; ++i)
+      values.push_back(
+          static_cast<float>((i % 2 == 0 ? 1.0 : -1.0) * std::pow(10.0, -8.0 * ((i * 7919) % 20'000) / 20'000.0)));
+    for (size_t i = 0; i + 1 < 256; ++i) {
+      const float middle = (table.code()[i] + table.code()[i + 1]) / 2.0F;
+      values.insert(values.end(),
+                    {table.code()[i], middle, std::nextafter(middle, -2.0F), std::nextafter(middle, 2.0F)});
+    }
+    for (const float x : values)
+      ASSERT_EQ(table.nearest(x), nearest_of_all(table.code(), x)) << x;
+    EXPECT_EQ(table.nearest(std::numeric_limits<float>::quiet_NaN()), 0);
   }
-  EXPECT_EQ(code[nearest_code(code, 0.0F)], 0.0F);
 }
 
 TEST(AdamW8bit, KeepsAQuarterOfAdamWsState) {

@@ -18,6 +18,7 @@
 #include "bench/bench_report.h"
 #include "bench/gpu_lora.h"
 #include "bench/gpu_models.h"
+#include "formats/nf4.h"
 #include "model/cuda/attention.h"
 #include "model/cuda/frozen_cuda.h"
 #include "model/kernels/cuda/kernels.h"
@@ -91,6 +92,34 @@ void primitives() {
       seconds_of(20, [&] { model::cuda::attention_backward(plan, c, flash, qkv, o, lse, d_o, d_qkv); });
   line("G0", "attention 4x2048, 32/8 heads, forward, conversions included", number(flops / forward / 1e12, "TF/s"));
   line("G0", "the same, backward", number(2.5 * flops / backward / 1e12, "TF/s"));
+}
+
+template <typename Values>
+at::Tensor uploaded(const Values& values) {
+  return at::tensor(at::ArrayRef<float>(values.data(), values.size())).to(kGpu);
+}
+
+void dequantise() {
+  const int64_t n = int64_t{4096} * 28672;
+  const auto bytes = at::TensorOptions().dtype(at::kByte).device(kGpu);
+  const at::Tensor packed = at::randint(0, 256, {n / 2}, bytes), codes = at::randint(0, 256, {n / 64}, bytes);
+  const at::Tensor nested = at::rand({n / 64 / 256}, bytes.dtype(at::kFloat));
+  const at::Tensor code = uploaded(formats::nf4_code()), map = uploaded(formats::nf4_dynamic_map());
+  at::Tensor out = at::empty({n}, bytes.dtype(at::kBFloat16));
+  model::cuda::Nf4Part part;
+  part.packed = packed.const_data_ptr<uint8_t>();
+  part.elements = n;
+  part.code = code.const_data_ptr<float>();
+  part.absmax_codes = codes.const_data_ptr<uint8_t>();
+  part.nested_code = map.const_data_ptr<float>();
+  part.nested_absmax = nested.const_data_ptr<float>();
+  part.round = model::cuda::Nf4Round::bfloat16;
+  const double s = seconds_of(20, [&] {
+    model::cuda::nf4_dequantize(part, reinterpret_cast<model::cuda::Bf16*>(out.data_ptr()),
+                                c10::cuda::getCurrentCUDAStream().stream());
+  });
+  line("G0", "NF4 to bf16, double quantisation, bytes read and written",
+       number(static_cast<double>(n) * (2 + 0.5 + 1.0 / 64) / s / 1e9, "GB/s"));
 }
 
 // --- G1 to G6 ------------------------------------------------------------------------------------------------------
@@ -234,7 +263,7 @@ int run(const std::set<std::string>& wanted) {
     throw UsageError("[bench.gpu] must run on a machine with an NVIDIA GPU, but none answers.");
   const auto want = [&](const char* row) { return wanted.empty() || wanted.count(row) > 0; };
   std::printf("| row | work | measured |\n|---|---|---|\n");
-  if (want("G0")) primitives();
+  if (want("G0")) primitives(), dequantise();
   if (want("G1")) sft("G1", bench::llama_8b(), CudaStorage::bf16, "8B bf16 LoRA", {1, 4, 8});
   if (want("G2")) sft("G2", bench::llama_8b(), CudaStorage::nf4, "8B NF4 QLoRA", {1, 4, 8});
   if (want("G3")) sft("G3", bench::llama_70b(), CudaStorage::nf4, "70B NF4 QLoRA", {1, 2});

@@ -31,7 +31,7 @@ struct LoadOptions {
   BaseStorage base_storage = BaseStorage::as_stored;
   Nf4Arithmetic nf4_arithmetic = Nf4Arithmetic::fp32;
   Arithmetic arithmetic = Arithmetic::float32;
-  Transposed transposed = Transposed::on_the_fly;  ///< of backward's products; kept costs the weights' memory twice
+  Transposed transposed = Transposed::kept;  ///< for backward: kept, twice the memory; on_the_fly, 3-4 % of a step
   /// Where the weights lie and the work is done. A GPU (builds with AFINA_CUDA, else ModelError) holds projections as
   /// NF4 where they are NF4 on the host, else in the type of `arithmetic`; see cuda/place.h. Loading passes through the
   /// host's memory.

@@ -10,9 +10,9 @@
 namespace afina::model::kernels {
 namespace {
 
-constexpr int64_t kBlockRows = 280;         // rows of A packed together: 0.7 MB with the depth below, in L2
-constexpr int64_t kBlockPairs = 320;        // depth of a packed block in units of one row (fp32: two) of 128 bytes
-constexpr int64_t kMadeBytes = 512 * 1024;  // panels made at one time by one thread
+constexpr int64_t kBlockRows = 280;          // rows of A packed together: 0.7 MB with the depth below, in L2
+constexpr int64_t kBlockPairs = 320;         // depth of a packed block in units of one row (fp32: two) of 128 bytes
+constexpr int64_t kMadeBytes = 1536 * 1024;  // panels made at one time by one thread
 
 int64_t divide_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;

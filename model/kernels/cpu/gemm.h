@@ -78,7 +78,7 @@ inline void gemm_bf16(const GemmBf16& g, const KernelTable& isa = table()) {
 template <typename Element>
 using MakePanel = std::function<void(int64_t panel, int64_t k0, int64_t count, Element* to)>;
 /// Panels [first, last) of a product whose right-hand side is made block by block while it is used (g.b is ignored):
-/// the same bits as over stored panels. Uses thread-local buffers of at most 1.4 MB.
+/// the same bits as over stored panels. Uses thread-local buffers of at most 2.4 MB.
 void gemm_made(const Gemm& g, const MakePanel<float>& make, int64_t first, int64_t last,
                const KernelTable& isa = table());
 void gemm_made_bf16(const GemmBf16& g, const MakePanel<uint16_t>& make, int64_t first, int64_t last,

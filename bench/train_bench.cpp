@@ -13,7 +13,7 @@
 #include "bench/bench_report.h"
 #include "bench/step_bound.h"
 #include "datasets/batch/packing.h"
-#include "dpo/dpo_loss.h"
+#include "dpo/preference_loss.h"
 #include "dpo/sft_loss.h"
 #include "lora/adapter_set.h"
 #include "model/model.h"
@@ -147,7 +147,7 @@ void run(const std::string& path, int steps) {
   std::printf("%s, other load %.2f cores, fused multiply-adds at most %.0f GFLOP/s\n",
               bench::machine_line(model::threads()).c_str(), bench::other_load(0.5), bench::fma_peak_gflops());
   dpo::SftLoss sft;
-  dpo::DpoLoss dpo(0.1);
+  dpo::PreferenceLoss dpo({.beta = 0.1});
   std::vector<Row> rows;
   rows.push_back({"SFT 4 x 512", sft_batch(4, 512), &sft, 2048, "tok"});
   rows.push_back({"SFT 1 x 512", sft_batch(1, 512), &sft, 512, "tok"});

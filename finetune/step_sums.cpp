@@ -20,6 +20,8 @@ void StepSums::add(const datasets::PackedBatch& batch, const model::TokenStats& 
   has_entropy = has_entropy || !stats.entropy.empty();
   for (const auto& [name, sum] : result.metric_sums)
     metric_sums[name] += sum;
+  for (const auto& [name, weight] : result.metric_weights)
+    metric_weights[name] += weight;
   metric_weight += result.metric_weight;
   for (size_t i = 0; i < batch.examples.size(); ++i)
     examples.push_back({batch.examples[i].row, result.example_losses[i]});
@@ -32,7 +34,9 @@ void StepSums::append_means(const std::string& prefix, StepRecord& record) const
     if (has_entropy) record.values.emplace_back(prefix + metric::kEntropy, entropy / static_cast<double>(targets));
   }
   for (const auto& [name, sum] : metric_sums) {
-    if (metric_weight > 0.0) record.values.emplace_back(prefix + name, sum / metric_weight);
+    const auto own = metric_weights.find(name);
+    const double weight = own != metric_weights.end() ? own->second : metric_weight;
+    if (weight > 0.0) record.values.emplace_back(prefix + name, sum / weight);
   }
 }
 

@@ -21,6 +21,7 @@ struct StepSums {
   bool has_entropy = false;
   std::map<std::string, double> metric_sums;
   double metric_weight = 0.0;
+  std::map<std::string, double> metric_weights;  ///< of metrics with a weight of their own
   std::vector<ExampleLoss> examples;
 
   void add(const datasets::PackedBatch& batch, const model::TokenStats& stats, const dpo::ObjectiveResult& result);

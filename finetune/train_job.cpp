@@ -29,6 +29,7 @@ bool begins_with_text(const RowSource& source) {
 TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)), program_bytes_(resident_bytes()) {
   validate(request_.kind, request_.config);
   objective_ = dpo::make_objective(objective_options(request_.kind, request_.config));
+  schedule_options(request_.config);  // refuses unknown settings before any work
   check_run_folder(request_.out, request_.resume);
   model_ = model::load_model(request_.model, load_options(request_.config));
   load_rows();
@@ -182,6 +183,12 @@ bool TrainJob::policy_is_reference() const {
   return request_.config.reference == ReferencePolicy::start || request_.start_adapter.empty();
 }
 
+bool TrainJob::begins_at_reference() const {
+  const bool random = request_.start_adapter.empty() && request_.config.init_lora_weights == "false";
+  const bool dropped = !request_.start_adapter.empty() && request_.config.lora_dropout > 0.0;
+  return policy_is_reference() && !random && !dropped;
+}
+
 void TrainJob::make_references(const std::stop_token& stop) {
   if (!objective_->needs_reference()) return;
   reference_ = reference_of(*rows_, folder_->reference(), stop);
@@ -226,7 +233,7 @@ TrainReport TrainJob::run(std::stop_token stop) {
   for (const auto& set : held_out_)
     evaluation.push_back({set.rows.get(), set.reference.get(), set.prefix});
   Trainer trainer(config, {*policy_, *objective_, batches, *rows_, reference_.get(), evaluation, sinks_, store,
-                           identity_, health_facts(request_.kind, config, policy_is_reference())});
+                           identity_, health_facts(request_.kind, config, begins_at_reference())});
   if (request_.resume) resume(trainer, store);
   TrainReport report;
   report.outcome = trainer.run(std::move(stop));

@@ -98,6 +98,8 @@ class TrainJob {
   void write_adapter();
   /// Whether the reference is the policy as it stands at step 0.
   bool policy_is_reference() const;
+  /// Whether the first step's log-ratios are all 0, as the health of a run expects then.
+  bool begins_at_reference() const;
 
   TrainRequest request_;
   int64_t program_bytes_ = 0;

@@ -112,9 +112,12 @@ void list_problems(const RunConfig& config, std::vector<std::string>& out) {
 }
 
 void evaluation_problems(const RunConfig& config, std::vector<std::string>& out) {
-  const bool chooses = config.load_best_model_at_end || config.early_stopping_patience > 0;
+  const bool chooses = config.load_best_model_at_end || config.early_stopping_patience > 0 ||
+                       config.lr_scheduler_type == SchedulerType::reduce_lr_on_plateau;
   if (chooses && config.eval_steps <= 0)
-    out.push_back("eval_steps must be at least 1 with early_stopping_patience or load_best_model_at_end, but got 0");
+    out.push_back(
+        "eval_steps must be at least 1 with early_stopping_patience, load_best_model_at_end or reduce_lr_on_plateau, "
+        "but got 0");
   if (config.load_best_model_at_end && config.save_steps > 0 &&
       config.save_steps % std::max<int64_t>(1, config.eval_steps) != 0)
     out.push_back(cat("save_steps must be a multiple of eval_steps (", config.eval_steps,

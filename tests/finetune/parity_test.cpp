@@ -58,8 +58,11 @@ TrainRequest golden_request(RunKind kind, const Json& file, SchedulerType schedu
   request.kind = kind;
   request.model = smollm2_gguf();
   request.start_adapter = golden_path("smollm2/adapter");
-  request.rows = kind == RunKind::sft ? sft_rows(file) : dpo_rows(file);
-  request.eval_rows = request.rows;
+  const auto rows = std::make_shared<const SourceRows>(kind == RunKind::sft ? SourceRows(sft_rows(file))
+                                                                            : SourceRows(dpo_rows(file)));
+  request.rows = list_source(*rows, "");
+  request.rows.open = [rows, open = request.rows.open] { return open(); };
+  request.held_out = {{"eval_", request.rows}};
   request.source = "golden";
   request.out = out;
   request.run_id = "golden";
@@ -73,7 +76,7 @@ TrainRequest golden_request(RunKind kind, const Json& file, SchedulerType schedu
   config.lr_scheduler_type = schedule;
   config.per_device_train_batch_size = 4;
   config.shuffle = false;
-  config.reference = ReferencePolicy::base;
+  if (kind == RunKind::dpo) config.reference = ReferencePolicy::base;
   config.save_steps = 0;
   return request;
 }
@@ -158,7 +161,7 @@ TEST(Parity, ExactSumsAreNotThePeersCrossEntropy) {
   request.config.loss_sum = LossSum::float64;
   request.config.max_steps = 1;
   request.config.warmup_steps = 0;
-  request.eval_rows.reset();
+  request.held_out.clear();
   TrainJob(std::move(request)).run({});
   const double difference = metrics_of(folder.path() / "run").at(0)["loss"].get<double>() - file["loss"].get<double>();
   EXPECT_GT(difference, 5e-5);
@@ -198,7 +201,7 @@ FirstStep first_step(RunKind kind, const std::function<void(TrainRequest&)>& cha
   request.config.max_steps = 1;
   request.config.warmup_steps = 0;
   request.config.adam_epsilon = 1.0;
-  request.eval_rows.reset();
+  request.held_out.clear();
   change(request);
   TrainJob job(std::move(request));
   const TrainReport report = job.run({});
@@ -256,7 +259,7 @@ TEST(Parity, ARealRunStoppedAndResumedIsBitForBitTheSame) {
     out.config.gradient_accumulation_steps = 2;
     out.config.lora_dropout = 0.2;
     out.config.save_steps = 1;
-    out.eval_rows.reset();
+    out.held_out.clear();
     out.resume = resume;
     return out;
   };

@@ -148,9 +148,8 @@ TEST(RunConfig, AllProblemsAreToldAtOnce) {
   EXPECT_THAT(problems(RunKind::sft, config), SizeIs(4));
   const std::string message = message_of([&] { validate(RunKind::sft, config); });
   EXPECT_THAT(message, HasSubstr("4 problems"));
-  EXPECT_THAT(
-      message,
-      HasSubstr("eval_steps must be at least 1 with early_stopping_patience or load_best_model_at_end, but got 0"));
+  EXPECT_THAT(message, HasSubstr("eval_steps must be at least 1 with early_stopping_patience, load_best_model_at_end "
+                                 "or reduce_lr_on_plateau"));
 }
 
 TEST(RunConfig, DefaultsOfEveryKindCanRun) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "dpo/bco_loss.h"
-#include "dpo/dpo_loss.h"
+#include "dpo/preference_loss.h"
 #include "dpo/sft_loss.h"
 #include "finetune/trainer.h"
 #include "tests/finetune/toy.h"
@@ -34,7 +34,7 @@ struct ToyRun {
         policy(fresh, config.lora_dropout),
         checkpoints(folder / "checkpoints", config.save_total_limit) {
     if (kind == RunKind::dpo) {
-      objective = std::make_unique<dpo::DpoLoss>(config.beta);
+      objective = std::make_unique<dpo::PreferenceLoss>(dpo::PreferenceOptions{.beta = config.beta});
     } else if (kind == RunKind::bco) {
       objective = std::make_unique<dpo::BcoLoss>(config.beta);
     } else {

@@ -85,7 +85,7 @@ TEST(PeftConfig, RefusesBadFilesNamingTheKey) {
       {R"({"peft_type": "LORA", "lora_dropout": 1})", "lora_dropout"},
       {R"({"peft_type": "LORA", "fan_in_fan_out": true})", "fan_in_fan_out"},
       {R"({"peft_type": "LORA", "bias": "all"})", "bias"},
-      {R"({"peft_type": "LORA", "task_type": "SEQ_CLS"})", "task_type"},
+      {R"({"peft_type": "LORA", "task_type": "TOKEN_CLS"})", "task_type"},
       {R"({"peft_type": "LORA", "use_dora": "yes"})", "use_dora"},
       {R"({"peft_type": "LORA", "use_dora": true, "lora_bias": true})", "lora_bias"},
       {R"({"peft_type": "LORA", "target_modules": 4})", "target_modules"},

@@ -360,7 +360,7 @@ TEST(FrozenLinear, BothStoragesAgreeForwardBackwardAndInLookUps) {
 }
 
 TEST(FrozenLinear, BackwardNeedsItsLayoutFirst) {
-  const auto packed = make_frozen_f32(at::ones({4, 4}), GemmBackend::packed);
+  const auto packed = make_frozen_f32(at::ones({4, 4}), GemmBackend::packed, Transposed::kept);
   const at::Tensor dy = at::ones({2, 4});
   at::Tensor dx = at::ones({2, 4});
   EXPECT_THROW(packed->backward_input(dy, dx, 0), InternalError);

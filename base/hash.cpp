@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hash.h"
 
+#include <openssl/evp.h>
 #include <sodium.h>
 
 #include <fstream>
@@ -10,13 +11,22 @@
 
 namespace afina {
 
+// OpenSSL's, which uses the processor's SHA instructions: 1.7 GB/s where libsodium's portable code makes 0.3. A run's
+// first step waits for the digest of its weights.
 struct Sha256::State {
-  crypto_hash_sha256_state inner;
+  State() : inner(EVP_MD_CTX_new()) {
+    if (inner == nullptr || EVP_DigestInit_ex(inner, EVP_sha256(), nullptr) != 1) {
+      EVP_MD_CTX_free(inner);
+      throw InternalError("[base.hash] SHA-256 must start, but does not.");
+    }
+  }
+  ~State() { EVP_MD_CTX_free(inner); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  EVP_MD_CTX* inner;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) {
-  crypto_hash_sha256_init(&state_->inner);
-}
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
 
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
@@ -27,12 +37,12 @@ void Sha256::update(std::string_view bytes) {
 }
 
 void Sha256::update(const void* data, size_t size_bytes) {
-  crypto_hash_sha256_update(&state_->inner, static_cast<const unsigned char*>(data), size_bytes);
+  AFINA_CHECK(EVP_DigestUpdate(state_->inner, data, size_bytes) == 1, "SHA-256 takes bytes");
 }
 
 std::array<uint8_t, 32> Sha256::finish() {
   std::array<uint8_t, 32> digest{};
-  crypto_hash_sha256_final(&state_->inner, digest.data());
+  AFINA_CHECK(EVP_DigestFinal_ex(state_->inner, digest.data(), nullptr) == 1, "SHA-256 ends once");
   return digest;
 }
 

@@ -192,7 +192,7 @@ StepBound step_bound(const model::Model& model, const datasets::PackedBatch& bat
 }
 
 double fma_peak_gflops() {
-  constexpr int64_t kTurns = 2000000;
+  constexpr int64_t kTurns = 20000000;
   const bool wide = model::kernels::has(model::kernels::Isa::avx512);
   const int threads = at::get_num_threads();
   std::vector<float> sinks(static_cast<size_t>(threads));

@@ -44,7 +44,7 @@ def run_afina(work, name, steps):
     out = work / "run"
     shutil.rmtree(out, ignore_errors=True)
     settings = {"max_steps": steps, "per_device_train_batch_size": batch, "shuffle": "false", "lr_scheduler_type": "constant", "weight_decay": 0, "save_steps": 0,
-                "learning_rate": 2e-4 if kind == "sft" else 1e-5, "dtype": "bfloat16" if dtype == "bf16" else "float32"}
+                "loss_sum": "float64", "learning_rate": 2e-4 if kind == "sft" else 1e-5, "dtype": "bfloat16" if dtype == "bf16" else "float32"}
     if storage == "nf4":
         settings |= {"load_in_4bit": "true"}
     command = [str(AFINA), "--database", "none", kind, "--model", str(work / "hf"), "--data", str(work / f"{data}.jsonl"), "--start-adapter", str(work / "adapter"),

@@ -2,6 +2,7 @@
 #include "finetune/train_job.h"
 
 #include <algorithm>
+#include <future>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -32,6 +33,8 @@ TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)), program
   schedule_options(request_.config);  // refuses unknown settings before any work
   check_run_folder(request_.out, request_.resume);
   model_ = model::load_model(request_.model, load_options(request_.config));
+  // Reading all weights once more takes a while; rows, adapter and plan are made meanwhile. Joined in any case.
+  const auto digest = std::async(std::launch::async, [model = model_] { model->identity(); });
   load_rows();
   if (request_.resume) folder_ = std::make_unique<RunFolder>(request_.out, true, OrderedJson());
   make_policy();

@@ -116,6 +116,9 @@ MemoryPlan plan_run_memory(const RunConfig& config, const model::Model& model, c
   question.fixed.weights = model.weight_bytes();
   question.fixed.adapter = 8 * adapter.parameter_count();
   question.fixed.optimiser = facts.optimiser_bytes;
+  // The state is copied out of the loop and serialised, the adapter once more in its own file.
+  question.fixed.checkpoint =
+      2 * (4 * adapter.parameter_count() + facts.optimiser_bytes) + 8 * adapter.parameter_count();
   question.fixed.data = facts.data_bytes;
   if (facts.has_reference) question.fixed.reference = 2 * static_cast<int64_t>(sizeof(double)) * rows.size();
   MemoryPlan plan = plan_memory(question);

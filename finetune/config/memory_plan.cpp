@@ -18,15 +18,16 @@ struct Class {
   const char* name;
   int64_t MemoryBytes::*bytes;
 };
-constexpr std::array<Class, 9> kClasses = {{{"program", &MemoryBytes::program},
-                                            {"weights", &MemoryBytes::weights},
-                                            {"adapter", &MemoryBytes::adapter},
-                                            {"optimiser", &MemoryBytes::optimiser},
-                                            {"activations", &MemoryBytes::activations},
-                                            {"work", &MemoryBytes::work},
-                                            {"reference", &MemoryBytes::reference},
-                                            {"evaluation", &MemoryBytes::evaluation},
-                                            {"data", &MemoryBytes::data}}};
+constexpr std::array<Class, 10> kClasses = {{{"program", &MemoryBytes::program},
+                                             {"weights", &MemoryBytes::weights},
+                                             {"adapter", &MemoryBytes::adapter},
+                                             {"optimiser", &MemoryBytes::optimiser},
+                                             {"activations", &MemoryBytes::activations},
+                                             {"work", &MemoryBytes::work},
+                                             {"reference", &MemoryBytes::reference},
+                                             {"evaluation", &MemoryBytes::evaluation},
+                                             {"checkpoint", &MemoryBytes::checkpoint},
+                                             {"data", &MemoryBytes::data}}};
 
 std::string gigabytes(int64_t bytes) {
   std::array<char, 32> out{};

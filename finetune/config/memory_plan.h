@@ -21,6 +21,7 @@ struct MemoryBytes {
   int64_t work = 0;         ///< buffers that layers and the loss head (a chunk of logits) use in turn
   int64_t reference = 0;    ///< cached log-probabilities of the reference
   int64_t evaluation = 0;   ///< what held-out batches need beyond training's
+  int64_t checkpoint = 0;   ///< copies of the trained state while it is written
   int64_t data = 0;         ///< rows in ids, where they are not mapped from a file
   int64_t total() const;
 };

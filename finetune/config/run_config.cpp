@@ -92,6 +92,7 @@ const std::set<std::string>& keys_without_numbers() {
                                              "metric_for_best_model",
                                              "recompute",
                                              "max_memory_gb",
+                                             "keep_transposed_weights",
                                              "tokenized_cache"};
   return keys;
 }

@@ -1,6 +1,6 @@
 """Afina's trainer beside TRL + PEFT in one run: same rows in ids, same first adapter, same order, same settings.
 
-usage: train_peers.py [ROW…] [--steps N] [--rounds N] [--json FILE]   (through ./dev bench train --peers)
+usage: train_peers.py [ROW…] [--steps N] [--rounds N] [--json FILE] [--tuned-only]   (through ./dev bench train --peers)
 
 Every measurement is a process of its own, in turns: Afina, the peer's defaults, the peer's best settings found, Afina.
 Losses are compared before any speed is shown. Seconds a step: the median over all steps but the first of steps in
@@ -149,6 +149,10 @@ def main():
         value = arguments[at + 1]
         del arguments[at : at + 2]
         return value
+    if "--tuned-only" in arguments:
+        arguments.remove("--tuned-only")
+        for name, row in ROWS.items():
+            ROWS[name] = row[:-1] + ([p for p in row[-1] if p[0] == "tuned"],)
     steps, rounds, report = int(option("--steps", 5)), int(option("--rounds", 1)), option("--json", None)
     rows = arguments or list(ROWS)
     unknown = [r for r in rows if r not in ROWS]

@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "finetune/config/memory_plan.h"
 #include "finetune/config/metric_names.h"
 #include "finetune/optim/gradient_norm.h"
-#include "finetune/peak_memory.h"
 
 namespace afina::finetune {
 namespace {
@@ -311,7 +311,7 @@ RunOutcome Trainer::run(std::stop_token stop) {
   if (config_.load_best_model_at_end) load_best();
   return {
       step_,        examples_seen_, num_tokens_,         watch.seconds(),     std::move(record), step_ < total_steps_,
-      best_.step(), best_.value(),  peak_memory_bytes(), optimiser_->bytes(), verdicts_};
+      best_.step(), best_.value(),  peak_resident_bytes(), optimiser_->bytes(), verdicts_};
 }
 
 }  // namespace afina::finetune

@@ -73,7 +73,7 @@ TEST(ScoreHead, IsSavedAsPeftSavesASequenceClassifierAndReadBackWhole) {
 }
 
 TEST(ScoreHead, IsReadFromAnAdapterThatPeftSavedAndWrittenBackByteForByte) {
-  // tests/golden/objectives/reward_adapter.py made it; read back by PEFT, what is written here gives the same score.
+  // tests/golden/objectives/reward_adapter.py made it.
   const DecoderShape shape{.layers = 2, .hidden = 16, .q_size = 16, .kv_size = 8, .ffn = 24};
   const TempFolder temp;
   const auto adapter = load_peft(golden_path("objectives/reward_adapter"), shape);

@@ -1,7 +1,8 @@
-"""Training itself: 100 steps in bf16 within the spread of two of the peers' own seeds, and 20 in fp32 equal to theirs.
+"""Training itself: 20 steps in fp32 equal to the peers', and 100 in bf16 nearer to fp32 than the peers' own bf16.
 
 Real dialogues in rows of 64 tokens, four a step, LoRA r=16 on all seven projections, AdamW. The peer is model + PEFT +
-torch.optim.AdamW in a loop (bf16: weights, activations and adapters' inputs in bfloat16, as `dtype=torch.bfloat16`).
+torch.optim.AdamW in a loop (bf16: weights, activations and adapters' inputs in bfloat16, as `dtype=torch.bfloat16`). Afina rounds the
+inputs of products only, so two seeds of the peer, which share its rounding, are nearer to each other than to Afina.
 """
 import json
 import pathlib
@@ -20,11 +21,10 @@ torch.set_num_threads(2)
 BATCH, LENGTH, RATE = 4, 64, 2e-4
 
 
-def adapters(hf, out):
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        base = AutoModelForCausalLM.from_pretrained(hf, dtype=torch.float32)
-        get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=MODULES, task_type="CAUSAL_LM")).save_pretrained(out / f"adapter{seed}")
+def adapter(hf, out):
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(hf, dtype=torch.float32)
+    get_peft_model(base, LoraConfig(r=16, lora_alpha=32, target_modules=MODULES, task_type="CAUSAL_LM")).save_pretrained(out / "adapter0")
 
 
 def peer(hf, adapter, rows, dtype, steps):
@@ -56,20 +56,19 @@ def main():
         work = pathlib.Path(folder)
         hf = work / "hf"
         run("quantize", "--model", SMOLLM2, "--type", "f32", "--out", hf)
-        adapters(hf, work)
+        adapter(hf, work)
         tok = AutoTokenizer.from_pretrained(hf)
         ids = [i for _ in range(2) for c in dialogues() for i in tok.apply_chat_template(c, tokenize=True, return_dict=False)]
         rows = [ids[i : i + LENGTH] for i in range(0, 100 * BATCH * LENGTH, LENGTH)]
         data = work / "rows.jsonl"
         data.write_text("".join(json.dumps({"input_ids": r, "labels": r}) + "\n" for r in rows))
-        theirs, mine = peer(hf, work / "adapter0", rows, torch.float32, 20), ours(hf, work / "adapter0", data, work / "run32", "float32", 20)
-        gap = ((mine - theirs).abs() / theirs).max().item()
+        theirs, mine = peer(hf, work / "adapter0", rows, torch.float32, 100), ours(hf, work / "adapter0", data, work / "run32", "float32", 20)
+        gap = ((mine - theirs[:20]).abs() / theirs[:20]).max().item()
         check("20 steps in fp32 have the peer's losses", gap <= 1e-4, f"relative, at most {gap:.1e}")
-        seeds = [peer(hf, work / f"adapter{s}", rows, torch.bfloat16, 100) for s in (0, 1)]
-        mine = ours(hf, work / "adapter0", data, work / "run16", "bfloat16", 100)
-        spread, off = (seeds[0] - seeds[1]).abs(), (mine - seeds[0]).abs()
-        check("100 steps in bf16 stay within the spread of two of the peer's seeds", off.mean() <= spread.mean() and off.max() <= spread.max(),
-              f"mean {off.mean():.4f} of {spread.mean():.4f}, most {off.max():.4f} of {spread.max():.4f} nats; last ten {mine[-10:].mean():.4f}, peer {seeds[0][-10:].mean():.4f} and {seeds[1][-10:].mean():.4f}")
+        rounded = (peer(hf, work / "adapter0", rows, torch.bfloat16, 100) - theirs).abs()
+        mine = (ours(hf, work / "adapter0", data, work / "run16", "bfloat16", 100) - theirs).abs()
+        check("100 steps in bf16 stay nearer to fp32 than the peer's own bf16", mine.mean() <= rounded.mean() and mine.max() <= rounded.max(),
+              f"mean {mine.mean():.5f} of {rounded.mean():.5f}, most {mine.max():.5f} of {rounded.max():.5f} nats")
     finish()
 
 

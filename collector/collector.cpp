@@ -46,7 +46,11 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
       act_rate_(limiter(config_.acts_per_minute)),
       message_rate_(limiter(config_.messages_per_minute)),
       runner_(std::make_unique<TurnRunner>(config_.max_turns)),
-      server_(server_options(config_)) {
+      services_{config_, database_, random_, consents_, upstreams_},
+      server_(server_options(config_)),
+      routes_(
+          server_, [this](const Request& request) { return authenticate(request); },
+          [this](const Actor& actor, const RouteSpec& spec, const Request& request) { admit(actor, spec, request); }) {
   for (const UpstreamConfig& upstream : config_.upstreams)
     upstreams_.push_back(std::make_unique<Upstream>(upstream));
   // Without limits (tests, a demo of one's own) the address limit goes too.
@@ -57,6 +61,12 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
   add_people();
   add_conversations();
   add_votes();
+  add_account_routes(routes_, services_);
+  add_task_routes(routes_, services_);
+  add_event_routes(routes_, services_);
+  add_transfer_routes(routes_, services_);
+  add_quality_routes(routes_, services_);
+  add_proxy_routes(routes_, services_);
 }
 
 Collector::~Collector() {
@@ -83,10 +93,11 @@ http::RouteOptions Collector::options(size_t max_body_bytes, const std::string& 
 
 void Collector::person_route(const std::string& method, const std::string& pattern, PersonHandler handler,
                              size_t max_body_bytes) {
-  server_.route(method, pattern, with_codes([this, handler](const Request& request, Response& response) {
-                  (this->*handler)(require_visitor(request), request, response);
-                }),
-                options(max_body_bytes));
+  RouteSpec spec{.method = method, .pattern = pattern, .access = kPeople, .scope = "chat"};
+  spec.max_body_bytes = max_body_bytes;
+  routes_.add(spec, [this, handler](const Actor& actor, const Request& request, Response& response) {
+    (this->*handler)(actor.person(), request, response);
+  });
 }
 
 }  // namespace afina::collector

@@ -12,6 +12,8 @@
 #include "collector/consent_texts.h"
 #include "collector/live_turn.h"
 #include "collector/pairing.h"
+#include "collector/route_table.h"
+#include "collector/services.h"
 #include "collector/upstream.h"
 #include "collector/wire.h"
 #include "http/rate_limiter.h"
@@ -37,6 +39,8 @@ class Collector {
   void stop();
   int port() const { return server_.port(); }
   std::string address() const { return server_.address(); }
+  /// Every route with who may use it.
+  const std::vector<RouteSpec>& routes() const { return routes_.specs(); }
 
  private:
   using Request = http::Request;
@@ -56,7 +60,8 @@ class Collector {
   std::string session_token(const Request& request) const;
   void set_session(Response& response, const std::string& token) const;
   std::optional<storage::Visitor> find_visitor(const Request& request);
-  storage::Visitor require_visitor(const Request& request);
+  Actor authenticate(const Request& request);
+  void admit(const Actor& actor, const RouteSpec& spec, const Request& request);
   std::string cookie_name() const;
 
   void consent(const Request& request, Response& response);
@@ -90,7 +95,9 @@ class Collector {
   std::vector<std::unique_ptr<Upstream>> upstreams_;
   std::unique_ptr<http::RateLimiter> act_rate_, message_rate_;  // null: no limit
   std::unique_ptr<TurnRunner> runner_;
-  http::Server server_;  // last: its threads use all of the above
+  Services services_;
+  http::Server server_;  // its threads use all of the above
+  RouteTable routes_;    // handlers refer to it; no request runs once the server is gone
 };
 
 }  // namespace afina::collector

@@ -46,14 +46,19 @@ std::optional<storage::Visitor> Collector::find_visitor(const Request& request) 
   return database_.read([&](storage::Transaction& t) { return storage::find_visitor_by_session(t, token); });
 }
 
-storage::Visitor Collector::require_visitor(const Request& request) {
-  auto visitor = find_visitor(request);
-  if (!visitor) throw refusal(401, "consent_required", "[session] must begin with a consent, but there is none.");
-  take(act_rate_.get(), visitor->id);
+Actor Collector::authenticate(const Request& request) {
+  Actor actor;
+  actor.visitor = find_visitor(request);
+  if (actor.visitor) actor.who = Who::visitor;
+  return actor;
+}
+
+void Collector::admit(const Actor& actor, const RouteSpec&, const Request& request) {
+  if (!actor.visitor) return;
+  take(act_rate_.get(), actor.visitor->id);
   if (request.method == "POST" && (request.path.ends_with("/messages") || request.path.ends_with("/retry"))) {
-    take(message_rate_.get(), visitor->id);
+    take(message_rate_.get(), actor.visitor->id);
   }
-  return *std::move(visitor);
 }
 
 }  // namespace afina::collector

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who calls a route, and who may. Deny by default: a route names everybody who may use it. Read anew for every request,
+// so that a role taken away is gone with the next one.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/accounts/accounts.h"
+#include "storage/people.h"
+
+namespace afina::collector {
+
+/// Kinds of callers, as bits.
+enum class Who : unsigned {
+  anyone = 1,   ///< no session
+  visitor = 2,  ///< gave consent, has no account
+  annotator = 4,
+  reviewer = 8,
+  engineer = 16,
+  admin = 32,
+  auditor = 64
+};
+std::string_view to_string(Who who);
+Who who_of(storage::Role role);
+
+/// A set of callers.
+class Access {
+ public:
+  constexpr Access(std::initializer_list<Who> who) {
+    for (const Who one : who)
+      bits_ |= static_cast<unsigned>(one);
+  }
+  constexpr bool allows(Who who) const { return (bits_ & static_cast<unsigned>(who)) != 0; }
+
+ private:
+  unsigned bits_ = 0;
+};
+inline constexpr Access kEverybody{Who::anyone,   Who::visitor, Who::annotator, Who::reviewer,
+                                   Who::engineer, Who::admin,   Who::auditor};
+/// Whoever may write, chat and judge: their consent is on record (see Actor::person).
+inline constexpr Access kPeople{Who::visitor, Who::annotator, Who::reviewer, Who::engineer, Who::admin};
+inline constexpr Access kMembers{Who::annotator, Who::reviewer, Who::engineer, Who::admin};
+inline constexpr Access kReviewers{Who::reviewer, Who::engineer, Who::admin};
+inline constexpr Access kEngineers{Who::engineer, Who::admin};
+inline constexpr Access kAdmins{Who::admin};
+/// Adds the auditor to those who may read.
+inline constexpr Access kReviewersAndAuditors{Who::reviewer, Who::engineer, Who::admin, Who::auditor};
+inline constexpr Access kEngineersAndAuditors{Who::engineer, Who::admin, Who::auditor};
+
+/// Who makes this request.
+struct Actor {
+  Who who = Who::anyone;
+  std::optional<storage::Visitor> visitor;  ///< whose consent covers what they write; absent where none was given
+  std::optional<storage::Account> account;
+  std::string workspace_id = storage::kPublicWorkspace;
+  bool by_token = false;            ///< an API token, not a browser
+  std::vector<std::string> scopes;  ///< of that token
+
+  /// Throws HttpError 401 consent_required where there is none.
+  const storage::Visitor& person() const;
+  /// Throws HttpError 401 login_required for people without an account.
+  const storage::Account& member() const;
+  /// For audit rows: "account:NAME", "visitor:ID" or "anyone".
+  std::string audit_name() const;
+};
+
+}  // namespace afina::collector

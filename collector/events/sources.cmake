@@ -1,0 +1,1 @@
+set(_events events/routes.cpp)

@@ -1,0 +1,1 @@
+set(_proxy proxy/routes.cpp)

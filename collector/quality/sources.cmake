@@ -1,0 +1,1 @@
+set(_quality quality/routes.cpp)

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one list of routes: method, path, who may, scope, body cap, rate class. What is not in it is not answered; a test
+// calls every entry as every kind of caller.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "collector/access.h"
+#include "http/server.h"
+
+namespace afina::collector {
+
+struct RouteSpec {
+  std::string method, pattern;
+  Access access = {};  ///< nobody
+  std::string scope;   ///< an API token must carry it; "" refuses tokens
+  size_t max_body_bytes = 8 * 1024;
+  std::string rate_class = "address";
+  bool json_only = true;
+  http::ErrorForm error_form = http::ErrorForm::afina;
+  std::string summary;  ///< one sentence, for the OpenAPI document
+};
+
+using ActorHandler = std::function<void(const Actor&, const http::Request&, http::Response&)>;
+/// Reads session, token and role of a request; throws HttpError where a credential is given and bad.
+using Authenticator = std::function<Actor(const http::Request&)>;
+/// Called before the handler with the caller known: limits by person, cross-site checks.
+using Admission = std::function<void(const Actor&, const RouteSpec&, const http::Request&)>;
+
+/// Filled before the server starts. The server outlives it; so does what handlers refer to.
+class RouteTable {
+ public:
+  RouteTable(http::Server& server, Authenticator authenticate, Admission admit)
+      : server_(server), authenticate_(std::move(authenticate)), admit_(std::move(admit)) {}
+  /// Errors of the handler leave with a code (wire.h). 401 consent_required where a visitor would do and nobody is
+  /// known, 401 login_required where an account is needed, 403 forbidden for the wrong role, 403 wrong_scope for a
+  /// token without the scope.
+  void add(RouteSpec spec, ActorHandler handler);
+  const std::vector<RouteSpec>& specs() const { return specs_; }
+
+ private:
+  http::Server& server_;
+  Authenticator authenticate_;
+  Admission admit_;
+  std::vector<RouteSpec> specs_;
+};
+
+}  // namespace afina::collector

@@ -1,0 +1,21 @@
+# What the program carries of the page.
+set(_site_files
+  site/index.html
+  site/withdraw.html
+  site/style.css
+  site/icon.svg
+  site/js/api.js
+  site/js/app.js
+  site/js/consent.js
+  site/js/dom.js
+  site/js/i18n.js
+  site/js/markdown.js
+  site/js/outbox.js
+  site/js/turn.js
+  site/js/withdraw.js
+  site/locales/en.json
+  site/locales/es.json
+  site/locales/pt.json
+  site/consent/en.json
+  site/consent/es.json
+  site/consent/pt.json)

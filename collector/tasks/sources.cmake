@@ -1,0 +1,1 @@
+set(_tasks tasks/routes.cpp)

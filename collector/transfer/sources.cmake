@@ -1,0 +1,1 @@
+set(_transfer transfer/routes.cpp)

@@ -1,0 +1,1 @@
+set(_accounts accounts/accounts.cpp)

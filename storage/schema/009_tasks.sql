@@ -1,0 +1,1 @@
+-- Projects of tasks for annotators: items, leases, drafts, submissions, adjudication.

@@ -1,0 +1,1 @@
+-- Estimates about annotators and models, as they were published.

@@ -1,0 +1,1 @@
+-- Files that brought conversations and judgements in.

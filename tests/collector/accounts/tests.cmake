@@ -1,0 +1,1 @@
+# Tests of accounts; sources are relative to tests/collector/.

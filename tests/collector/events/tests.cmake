@@ -1,0 +1,1 @@
+# Tests of events; sources are relative to tests/collector/.

@@ -1,0 +1,1 @@
+# Tests of proxy; sources are relative to tests/collector/.

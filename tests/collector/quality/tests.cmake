@@ -1,0 +1,1 @@
+# Tests of quality; sources are relative to tests/collector/.

@@ -1,0 +1,1 @@
+# Tests of site; sources are relative to tests/collector/.

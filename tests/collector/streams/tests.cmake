@@ -1,0 +1,1 @@
+# Tests of streams; sources are relative to tests/collector/.

@@ -1,0 +1,1 @@
+# Tests of tasks; sources are relative to tests/collector/.

@@ -1,0 +1,1 @@
+# Tests of judgements; sources are relative to tests/storage/.

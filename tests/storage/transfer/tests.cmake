@@ -1,0 +1,1 @@
+# Tests of transfer; sources are relative to tests/storage/.

@@ -1,1 +1,1 @@
-set(_judgements)
+set(_judgements judgements/answer_notes.cpp judgements/details.cpp)

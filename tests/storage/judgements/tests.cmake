@@ -1,1 +1,2 @@
-# Tests of judgements; sources are relative to tests/storage/.
+afina_test(storage_judgements_test LABEL db DEPS afina_storage
+  SOURCES judgements/details_test.cpp judgements/answer_notes_test.cpp)

@@ -93,6 +93,31 @@ class InlineQueue final : public httplib::TaskQueue {
   void shutdown() override {}
 };
 
+/// A body's pieces, sent in portions of kPortion.
+class CollectingWriter final : public BodyWriter {
+ public:
+  CollectingWriter(httplib::DataSink& sink, std::stop_source stop) : sink_(sink), stop_(std::move(stop)) {}
+  bool write(std::string_view bytes) override {
+    portion_.append(bytes);
+    return portion_.size() < kPortion ? !broken_ && !stop_.stop_requested() : flush();
+  }
+  std::stop_token stop_token() const override { return stop_.get_token(); }
+  bool flush() {
+    broken_ =
+        broken_ || stop_.stop_requested() || (!portion_.empty() && !sink_.write(portion_.data(), portion_.size()));
+    portion_.clear();
+    if (broken_) stop_.request_stop();
+    return !broken_;
+  }
+
+ private:
+  static constexpr size_t kPortion = 64 * 1024;
+  httplib::DataSink& sink_;
+  std::stop_source stop_;
+  std::string portion_;
+  bool broken_ = false;
+};
+
 /// What the library's callbacks need of the request this thread serves; they get no context of their own.
 struct Current {
   Connection* connection = nullptr;
@@ -134,6 +159,9 @@ class Engine::Library final : public httplib::Server {
   }
   void answer(const httplib::Request& request, httplib::Response& response);
   void set_stream(const httplib::Request& request, httplib::Response& response, Response&& ours);
+  void set_body(const httplib::Request& request, httplib::Response& response, Response&& ours);
+  void set_provider(const httplib::Request& request, httplib::Response& response, const std::string& type,
+                    httplib::ContentProviderWithoutLength provider);
 
   Config config_;
   Watcher& watcher_;
@@ -174,6 +202,8 @@ void Engine::Library::answer(const httplib::Request& request, httplib::Response&
     response.headers.emplace(name, value);
   if (answer.streamer) {
     set_stream(request, response, std::move(answer));
+  } else if (answer.body_writer) {
+    set_body(request, response, std::move(answer));
   } else {
     response.body = std::move(answer.body);
   }
@@ -195,11 +225,28 @@ void Engine::Library::set_stream(const httplib::Request& request, httplib::Respo
     sink.done();
     return true;
   };
+  set_provider(request, response, "text/event-stream", provider);
+}
+
+void Engine::Library::set_body(const httplib::Request& request, httplib::Response& response, Response&& ours) {
+  const std::string type = ours.headers.get("Content-Type");
+  response.headers.erase("Content-Type");
+  set_provider(request, response, type, [write = std::move(ours.body_writer)](size_t, httplib::DataSink& sink) {
+    CollectingWriter writer(sink, t_current->exchange->stop);
+    write(writer);
+    if (!writer.flush()) return false;
+    sink.done();
+    return true;
+  });
+}
+
+void Engine::Library::set_provider(const httplib::Request& request, httplib::Response& response,
+                                   const std::string& type, httplib::ContentProviderWithoutLength provider) {
   if (request.version == "HTTP/1.1") {
-    response.set_chunked_content_provider("text/event-stream", provider);
+    response.set_chunked_content_provider(type, std::move(provider));
   } else {
     t_current->keep = false;
-    response.set_content_provider("text/event-stream", provider);
+    response.set_content_provider(type, std::move(provider));
   }
 }
 

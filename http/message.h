@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a handler sees and says: plain values, no sockets and no HTTP library. Bodies are whole (read under a cap and a
-// deadline before the handler runs); the only thing that streams is a response of server-sent events.
+// What a handler sees and says: plain values, no sockets and no HTTP library. Bodies of requests are whole (read under
+// a cap and a deadline before the handler runs); responses may stream, as server-sent events or as a body of unknown
+// length.
 #pragma once
 #include <functional>
 #include <map>
@@ -69,11 +70,26 @@ class SseWriter {
   virtual std::stop_token stop_token() const = 0;
 };
 
+/// Writes a body of unknown length to one client, from one thread. Small pieces are collected into larger ones.
+class BodyWriter {
+ public:
+  BodyWriter() = default;
+  BodyWriter(const BodyWriter&) = delete;
+  BodyWriter& operator=(const BodyWriter&) = delete;
+  virtual ~BodyWriter() = default;
+  /// Bounded in time: a client that takes nothing for the server's write_deadline, or reads slower than 32 KiB/s on the
+  /// whole, counts as gone. False once the client is gone: then stop.
+  virtual bool write(std::string_view bytes) = 0;
+  /// Tripped when the client has left (noticed within about a second) or the server cuts off what has not ended.
+  virtual std::stop_token stop_token() const = 0;
+};
+
 struct Response {
   int status = 200;
   Headers headers;  ///< Content-Type among them
   std::string body;
-  std::function<void(SseWriter&)> streamer;  ///< set by stream()
+  std::function<void(SseWriter&)> streamer;      ///< set by stream()
+  std::function<void(BodyWriter&)> body_writer;  ///< set by stream_body()
 
   /// status and `application/json` body.
   void set_json(const Json& value, int new_status = 200);
@@ -84,6 +100,13 @@ struct Response {
   /// were sent, so what it captures must own itself. It may throw: an `{"error":…}` event is sent, then the stream
   /// closes.
   void stream(std::function<void(SseWriter&)> write) { streamer = std::move(write); }
+  /// Answers with a body of that type whose length nobody knows before (chunked for HTTP/1.1). `write` runs after the
+  /// handler has returned and the headers were sent, under the server's max_bodies (503 above it). Where it throws, the
+  /// connection is cut without the last chunk, so that no client takes the part for the whole.
+  void stream_body(std::string content_type, std::function<void(BodyWriter&)> write) {
+    headers.set("Content-Type", std::move(content_type));
+    body_writer = std::move(write);
+  }
 };
 
 using Handler = std::function<void(const Request&, Response&)>;

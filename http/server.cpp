@@ -61,9 +61,11 @@ class Server::Impl {
   void check_rate(const Request& request, const Route& route);
   void run_handler(Request& request, const RouteMatch& match, Response& response);
   void guard_stream(const Request& request, const Route& route, Response& response);
+  void guard_body(const Request& request, Response& response);
+  std::shared_ptr<void> take_slot(std::atomic<int>& taken, int most, const char* what);
   void add_security_headers(const Request& request, const Route* route, Response& response) const;
 
-  std::atomic<int> streams_{0};
+  std::atomic<int> streams_{0}, bodies_{0};
   std::atomic<bool> draining_{false};
   std::unique_ptr<Watcher> watcher_;
   std::unique_ptr<Engine> engine_;
@@ -86,7 +88,8 @@ void Server::Impl::start() {
                      .dispatch = [this](Request& request, Response& response) { dispatch(request, response); }},
       *watcher_);
   port_ = engine_->bind(options_.host, options_.port);
-  pool_ = std::make_unique<WorkerPool>(options_.workers + options_.max_streams, options_.max_queue);
+  pool_ =
+      std::make_unique<WorkerPool>(options_.workers + options_.max_streams + options_.max_bodies, options_.max_queue);
   loop_ = std::make_unique<ConnectionLoop>(
       LoopLimits{connection_cap(options_.max_connections), options_.max_head_bytes, options_.max_buffered_bytes,
                  options_.head_deadline, options_.body_deadline, options_.idle_deadline},
@@ -231,16 +234,35 @@ void Server::Impl::run_handler(Request& request, const RouteMatch& match, Respon
   request.params = match.params;
   route.handler(request, response);
   if (response.streamer) guard_stream(request, route, response);
+  if (response.body_writer) guard_body(request, response);
+}
+
+// The slot is freed with the writer that holds it, also where that never runs (HEAD, a client that left).
+std::shared_ptr<void> Server::Impl::take_slot(std::atomic<int>& taken, int most, const char* what) {
+  const int before = taken.fetch_add(1);
+  std::shared_ptr<void> slot(nullptr, [&taken](void*) { taken.fetch_sub(1); });
+  if (draining_ || before >= most) {
+    throw HttpError(ErrorKind::conflict, 503, cat("[", what, "] must be fewer at one time, but all are taken."),
+                    "overloaded", 1);
+  }
+  return slot;
+}
+
+void Server::Impl::guard_body(const Request& request, Response& response) {
+  response.body_writer = [write = std::move(response.body_writer),
+                          slot = take_slot(bodies_, options_.max_bodies, "downloads"),
+                          id = request.request_id](BodyWriter& writer) {
+    try {
+      write(writer);
+    } catch (const std::exception& error) {
+      log_error("http", "request ", id, " broke off in its body: ", error.what());
+      throw;
+    }
+  };
 }
 
 void Server::Impl::guard_stream(const Request& request, const Route& route, Response& response) {
-  // The slot is freed with the streamer itself, also where it never runs (HEAD, a client that left).
-  const int taken = streams_.fetch_add(1);
-  const std::shared_ptr<void> slot(nullptr, [this](void*) { streams_.fetch_sub(1); });
-  if (draining_ || taken >= options_.max_streams) {
-    throw HttpError(ErrorKind::conflict, 503, "[streams] must be fewer at one time, but all are taken.", "overloaded",
-                    1);
-  }
+  const std::shared_ptr<void> slot = take_slot(streams_, options_.max_streams, "streams");
   const ErrorForm form = route.options.error_form;
   response.streamer = [write = std::move(response.streamer), slot, form, id = request.request_id](SseWriter& writer) {
     try {

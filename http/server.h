@@ -24,6 +24,7 @@ struct ServerOptions {
   std::vector<std::string> trusted_proxies;  ///< peer addresses whose X-Forwarded-For is believed
   int workers = 32;                          ///< requests handled at one time, streams not counted
   int max_streams = 32;                      ///< server-sent event responses at one time; above: 503
+  int max_bodies = 8;                        ///< bodies of unknown length at one time; above: 503
   int max_queue = 128;                       ///< whole requests waiting for a worker; above: 503
   int max_connections = 1024;                ///< open sockets; above: 503 and close
   size_t max_head_bytes = 16 * 1024;

@@ -285,6 +285,7 @@ TEST_F(ServerProbes, BusyWorkersShedTheRestWith503) {
   ServerOptions options = quick_options();
   options.workers = 1;
   options.max_streams = 1;
+  options.max_bodies = 0;
   options.max_queue = 1;
   start(options);
   std::vector<RawSocket> busy;
@@ -313,6 +314,7 @@ TEST_F(ServerProbes, AReaderThatStopsReadingIsCutOff) {
   ServerOptions options = quick_options();
   options.workers = 1;
   options.max_streams = 0;
+  options.max_bodies = 0;
   start(options);
   RawSocket stuck(server_->port());
   stuck.say(get("/big"));

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "http/address_guard.h"
 #include "http/retry.h"
 
 namespace afina::http {
@@ -79,6 +80,9 @@ void configure(httplib::Client& client, const ClientOptions& options, const std:
   client.set_decompress(false);
   client.enable_server_certificate_verification(true);
   if (!options.ca_file.empty()) client.set_ca_cert_path(options.ca_file);
+  if (!options.pinned_addresses.empty()) {
+    client.set_hostname_addr_map({{parse_target(options.base_url).host, options.pinned_addresses.front()}});
+  }
   // A stop that came while the connection was made found no socket to shut: it is seen here.
   client.set_header_writer([stop](httplib::Stream& stream, httplib::Headers& headers) -> ssize_t {
     return stop.stop_requested() ? -1 : httplib::detail::write_headers(stream, headers);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "http/message.h"
 #include "http/sse.h"
@@ -22,7 +23,9 @@ struct ClientOptions {
   size_t max_response_bytes = size_t{16} << 20;
   int max_retries = 2;                           ///< after 408, 409, 429, >= 500 and failed connections
   std::chrono::milliseconds first_backoff{500};  ///< doubled up to 8 s, with jitter; retry-after wins, up to 120 s
-  std::string ca_file;                           ///< certificates to trust instead of the system's, for tests and sites
+  /// Where not empty: connected to instead of what the host's name resolves to (http/address_guard.h).
+  std::vector<std::string> pinned_addresses;
+  std::string ca_file;  ///< certificates to trust instead of the system's, for tests and sites
 };
 
 /// What went wrong with an upstream. down: cannot connect or cut off (502); slow: a deadline passed (504); nonsense:

@@ -60,6 +60,21 @@ add_library(deps::cli11 ALIAS deps_cli11)
 find_package(CLI11 REQUIRED)
 target_link_libraries(deps_cli11 INTERFACE CLI11::CLI11)
 
+# Arrow and Parquet: the C++ libraries and headers of the Python package, whose Python part is never used. As needed, so
+# that only programs that write Parquet load them.
+if(AFINA_PARQUET)
+  set(_arrow "${AFINA_DEPS}/python/pyarrow")
+  if(NOT EXISTS "${_arrow}/libparquet.so.2600")
+    message(FATAL_ERROR "[cmake] must find ${_arrow}/libparquet.so.2600. Hint: run ./dev setup, or configure with -DAFINA_PARQUET=OFF")
+  endif()
+  add_library(deps_parquet INTERFACE)
+  add_library(deps::parquet ALIAS deps_parquet)
+  target_include_directories(deps_parquet SYSTEM INTERFACE "${_arrow}/include")
+  target_link_options(deps_parquet INTERFACE "-Wl,-rpath,${_arrow}" "-Wl,-rpath-link,${_arrow}")
+  target_link_libraries(deps_parquet INTERFACE "-Wl,--push-state,--as-needed" "${_arrow}/libparquet.so.2600"
+                        "${_arrow}/libarrow.so.2600" "-Wl,--pop-state")
+endif()
+
 if(AFINA_TESTS)
   find_package(GTest REQUIRED)
   add_library(deps_gtest INTERFACE)

@@ -9,8 +9,22 @@ mkdir -p "$cache" "$deps"
 
 . "$root/deps/archives.sh"
 stamp() { cat "$root"/deps/wheels.txt "$root"/deps/sources.txt "$root"/deps/fetch.sh "$root"/deps/archives.sh | sha256sum | cut -d' ' -f1; }
+scripts_stamp() { cat "$root"/deps/sources.txt "$root"/deps/fetch.sh "$root"/deps/archives.sh | sha256sum | cut -d' ' -f1; }
+wanted_wheels() { grep -vE '^\s*(#|$)' "$root/deps/wheels.txt" | sort; }
+finish() { wanted_wheels >"$deps/.wheels"; scripts_stamp >"$deps/.scripts"; stamp >"$deps/.stamp"; say "[setup] dependencies are ready in .deps/"; }
 
 [ -f "$deps/.stamp" ] && [ "$(cat "$deps/.stamp")" = "$(stamp)" ] && exit 0
+
+# Where only wheels were added since, those alone are unpacked: half a gigabyte of LibTorch stays as it is.
+if [ -f "$deps/.wheels" ] && [ "$(cat "$deps/.scripts" 2>/dev/null)" = "$(scripts_stamp)" ] &&
+   [ -z "$(comm -23 "$deps/.wheels" <(wanted_wheels))" ]; then
+  added=$(mktemp); comm -13 "$deps/.wheels" <(wanted_wheels) >"$added"
+  [ ! -s "$added" ] || fetch_all "$added" wheel | while read -r name file; do
+    say "[setup] unpacking $name"
+    python3 -m zipfile -e "$file" "$deps/python"
+  done
+  rm -f "$added"; finish; exit 0
+fi
 
 wheels=$(fetch_all "$root/deps/wheels.txt" wheel)
 sources=$(fetch_all "$root/deps/sources.txt" source)
@@ -37,5 +51,4 @@ done <<<"$sources"
 rm -rf "$deps/python" "$deps/llama.cpp" "$deps/imgui"
 mv "$work/python" "$work/llama.cpp" "$work/imgui" "$deps/"
 rm -rf "$work"
-stamp >"$deps/.stamp"
-say "[setup] dependencies are ready in .deps/"
+finish

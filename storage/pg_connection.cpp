@@ -35,6 +35,20 @@ bool starts_with(const std::string& text, const char* head) {
   return text.rfind(head, 0) == 0;
 }
 
+class PqxxRows final : public RawRows {
+ public:
+  explicit PqxxRows(pqxx::result rows) : rows_(std::move(rows)), size_(static_cast<size_t>(rows_.size())) {}
+  size_t size() const override { return size_; }
+  std::string_view cell(size_t row, size_t column) const override {
+    const auto field = rows_[static_cast<pqxx::result::size_type>(row)][static_cast<pqxx::row::size_type>(column)];
+    return field.is_null() ? std::string_view() : std::string_view(field.c_str(), field.size());
+  }
+
+ private:
+  pqxx::result rows_;
+  size_t size_;
+};
+
 }  // namespace
 
 void throw_sqlstate(const std::string& sqlstate, const std::string& message, std::string_view sql) {
@@ -162,6 +176,11 @@ Result PgConnection::exec(std::string_view sql, const Params& params) {
     const size_t rows = static_cast<size_t>(result.size());
     return Result(std::move(columns), std::move(cells), rows, static_cast<size_t>(result.affected_rows()));
   });
+}
+
+std::unique_ptr<RawRows> PgConnection::fetch(const std::string& sql) {
+  return guarded(sql,
+                 [&]() -> std::unique_ptr<RawRows> { return std::make_unique<PqxxRows>(impl_->session.exec(sql)); });
 }
 
 void PgConnection::script(const std::string& sql) {

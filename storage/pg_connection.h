@@ -10,6 +10,15 @@
 
 namespace afina::storage {
 
+/// Rows as the server sent them, without a copy of each cell.
+class RawRows {
+ public:
+  virtual ~RawRows() = default;
+  virtual size_t size() const = 0;
+  /// Null cells have data() == nullptr. Valid as long as this object. No range checks.
+  virtual std::string_view cell(size_t row, size_t column) const = 0;
+};
+
 class PgConnection {
  public:
   /// Throws StorageError; retryable where the server is starting, stopping or not there.
@@ -21,6 +30,8 @@ class PgConnection {
   Result exec(std::string_view sql, const Params& params = {});
   /// Any number of statements without parameters, unprepared: BEGIN, SET, migrations.
   void script(const std::string& sql);
+  /// One statement without parameters, unprepared: FETCH of a cursor.
+  std::unique_ptr<RawRows> fetch(const std::string& sql);
   /// True once the server is gone: nothing works any more.
   bool broken() const { return broken_; }
   /// True where a statement failed since the last BEGIN or ROLLBACK: PostgreSQL would answer COMMIT with a silent

@@ -1,1 +1,1 @@
-set(_tasks)
+set(_tasks tasks/types.cpp)

@@ -4,12 +4,10 @@ CREATE TABLE import_source (
   id uuid PRIMARY KEY,
   workspace_id uuid NOT NULL REFERENCES workspace,
   name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 200),
-  visitor_id uuid NOT NULL REFERENCES visitor,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT import_source_name_key UNIQUE (workspace_id, name)
 );
-COMMENT ON TABLE import_source IS 'Where files come from, as the importer names it. Ids of everything in them are made from it and their external ids, so that a row that comes twice is one row';
-COMMENT ON COLUMN import_source.visitor_id IS 'Owns its conversations; its consent events state the declared licences';
+COMMENT ON TABLE import_source IS 'Where files come from, as the importer names it. Ids of everything in them are made from it, their external ids and their texts, so that a row that comes twice is one row';
 
 CREATE TABLE import (
   id uuid PRIMARY KEY,
@@ -20,7 +18,7 @@ CREATE TABLE import (
   bytes bigint NOT NULL CHECK (bytes >= 0),
   licence text NOT NULL CHECK (octet_length(licence) BETWEEN 1 AND 200),
   declaration text NOT NULL CHECK (octet_length(declaration) BETWEEN 1 AND 4000),
-  consent_event_id uuid NOT NULL REFERENCES consent_event,
+  visitor_id uuid NOT NULL REFERENCES visitor,
   actor text NOT NULL CHECK (octet_length(actor) BETWEEN 1 AND 300),
   state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'finished')),
   conversations bigint NOT NULL DEFAULT 0 CHECK (conversations >= 0),
@@ -33,6 +31,7 @@ CREATE TABLE import (
   CHECK ((state = 'finished') = (finished_at IS NOT NULL))
 );
 CREATE INDEX import_workspace ON import (workspace_id, id);
+COMMENT ON COLUMN import.visitor_id IS 'Owns its conversations; the consent text states the declared licence, and the receipt code takes the file back';
 COMMENT ON COLUMN import.sha256 IS 'Of the file';
 COMMENT ON COLUMN import.state IS 'running: it was cut off; the same file given again goes on';
 COMMENT ON COLUMN import.conversations IS 'New ones: rows that were there before are not counted';

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/transfer/pair_stream.h"
+
+#include "storage/transaction.h"
+#include "storage/transfer/export_sql.h"
+
+namespace afina::storage {
+namespace {
+
+std::string pairs_sql() {
+  return cat(
+      "SELECT pair.id, pair.conversation_id, c.locale, c.source, a.id, a.model, a.adapter_id, a.text, b.id, b.model, "
+      "b.adapter_id, b.text, ",
+      packed_prompt("pair.conversation_id", "pair.turn"),
+      ", pair.turn, (SELECT count(*) FROM pair s WHERE s.conversation_id = pair.conversation_id AND s.turn = "
+      "pair.turn) FROM pair JOIN conversation c ON c.id = pair.conversation_id",
+      consented("c.visitor_id", "owner"),
+      "JOIN generation a ON a.id = pair.generation_a_id JOIN generation b ON b.id = pair.generation_b_id WHERE",
+      kOpenConversation,
+      "AND ($4::uuid IS NULL OR pair.id IN (SELECT i.pair_id FROM item i WHERE i.project_id = $4::uuid)) "
+      "AND ($5::timestamptz IS NULL OR EXISTS (SELECT FROM preference p WHERE p.pair_id = pair.id AND "
+      "p.created_at >= $5::timestamptz)) ORDER BY pair.id");
+}
+
+// Details of all acts, grouped once: most acts have none, and a lookup for each would cost more than the vote.
+std::string details(const std::string& table, const std::string& entry, const std::string& order) {
+  return cat(" LEFT JOIN (SELECT act_id, string_agg(", entry, ", '' ORDER BY ", order, ") AS packed FROM ", table,
+             " GROUP BY act_id) ", table, " ON ", table, ".act_id = p.id");
+}
+
+std::string votes_sql() {
+  return cat(
+      "SELECT p.pair_id, p.id, p.exposure_id, p.annotator_id, p.outcome, p.grade, p.confidence, p.reason, "
+      "p.ms_to_decide, "
+      "p.supersedes_id, p.source, p.created_at, array_to_string(judge_consent.purposes, ' '), l.language, "
+      "aspect_rating.packed, answer_flag.packed, span_note.packed, p.blind, e.a_on_left, e.leak_a, e.leak_b "
+      "FROM preference p JOIN exposure e ON e.id = p.exposure_id",
+      consented("p.visitor_id", "judge"), "LEFT JOIN reason_language l ON l.act_id = p.id",
+      details("aspect_rating", packed_entry("generation_id || '/' || aspect || '/' || value", "''"),
+              "generation_id, aspect"),
+      details("answer_flag", packed_entry("generation_id || '/' || kind", "note"), "generation_id, kind"),
+      details("span_note", packed_entry("generation_id || '/' || kind || '/' || start_at || '/' || end_at", "note"),
+              "ordinal"),
+      // Workspace and locale are the pair's: votes of other pairs are passed over in the merge.
+      " WHERE ($2::uuid IS NULL OR true) AND ($3::text IS NULL OR true) AND ($4::uuid IS NULL OR EXISTS (SELECT FROM "
+      "submission s WHERE s.preference_id = p.id AND s.project_id = $4::uuid)) "
+      "AND ($5::timestamptz IS NULL OR p.created_at >= $5::timestamptz) ORDER BY p.pair_id, p.created_at, p.id");
+}
+
+std::string rewrites_sql() {
+  return cat(
+      "SELECT r.pair_id, r.id, r.exposure_id, r.act_id, r.annotator_id, r.text FROM standing_rewrite r",
+      consented("r.visitor_id", "writer"),
+      "WHERE ($2::uuid IS NULL OR true) AND ($3::text IS NULL OR true) AND ($4::uuid IS NULL OR EXISTS (SELECT FROM "
+      "submission s WHERE s.rewrite_id = r.id AND s.project_id = $4::uuid)) "
+      "AND ($5::timestamptz IS NULL OR r.created_at >= $5::timestamptz) ORDER BY r.pair_id, r.id");
+}
+
+}  // namespace
+
+PairStream::PairStream(Transaction& t, const ExportFilter& filter)
+    : pairs_(t, "export_pairs", pairs_sql(), export_params(filter), 256),
+      vote_rows_(t, "export_votes", votes_sql(), export_params(filter)),
+      rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter)),
+      more_votes_(vote_rows_.next()),
+      more_rewrites_(rewrite_rows_.next()) {}
+
+bool PairStream::next() {
+  while (pairs_.next()) {
+    read_pair();
+    read_votes();
+    read_rewrites();
+    if (!votes_.empty() || !rewrites_.empty()) return true;
+  }
+  return false;
+}
+
+void PairStream::read_pair() {
+  const Cursor& row = pairs_;
+  pair_ = {.id = row.text(0),
+           .conversation_id = row.text(1),
+           .locale = row.text(2),
+           .source = row.text(3),
+           .a_id = row.text(4),
+           .a_model = row.text(5),
+           .a_adapter_id = row.text(6),
+           .a_text = row.text(7),
+           .b_id = row.text(8),
+           .b_model = row.text(9),
+           .b_adapter_id = row.text(10),
+           .b_text = row.text(11),
+           .prompt = row.text(12),
+           .turn = row.whole(13),
+           .siblings = row.whole(14)};
+}
+
+// UUIDs sort in the server as their text does here: lower-case digits of equal length.
+void PairStream::read_votes() {
+  votes_.clear();
+  for (; more_votes_ && vote_rows_.text(0) <= pair_.id; more_votes_ = vote_rows_.next()) {
+    if (vote_rows_.text(0) != pair_.id) continue;
+    const Cursor& row = vote_rows_;
+    ExportVote& vote = votes_.emplace_back();
+    size_t column = 1;
+    for (std::string* field :
+         {&vote.id, &vote.exposure_id, &vote.annotator_id, &vote.outcome, &vote.grade, &vote.confidence, &vote.reason,
+          &vote.ms_to_decide, &vote.supersedes_id, &vote.source, &vote.created_at, &vote.purposes,
+          &vote.reason_language, &vote.aspects, &vote.flags, &vote.spans}) {
+      field->assign(row.text(column++));
+    }
+    vote.blind = row.truth(17);
+    vote.a_on_left = row.truth(18);
+    vote.leak_a = row.truth(19);
+    vote.leak_b = row.truth(20);
+  }
+  for (const ExportVote& later : votes_) {
+    if (later.supersedes_id.empty()) continue;
+    for (ExportVote& earlier : votes_)
+      earlier.superseded |= earlier.id == later.supersedes_id;
+  }
+}
+
+void PairStream::read_rewrites() {
+  rewrites_.clear();
+  for (; more_rewrites_ && rewrite_rows_.text(0) <= pair_.id; more_rewrites_ = rewrite_rows_.next()) {
+    if (rewrite_rows_.text(0) != pair_.id) continue;
+    const auto cell = [&](size_t column) { return std::string(rewrite_rows_.text(column)); };
+    rewrites_.push_back({cell(1), cell(2), cell(3), cell(4), cell(5)});
+  }
+}
+
+}  // namespace afina::storage

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every pair with what people said about it, one at a time: three cursors in the order of the pairs' ids, merged here.
+// A pair's texts leave the server once, however many people judged it. Memory is one batch a cursor and one pair.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/cursor.h"
+#include "storage/transfer/export_filter.h"
+
+namespace afina::storage {
+
+/// One judgement, in the database's own words. Lists are PackedText.
+struct ExportVote {
+  std::string id, exposure_id, annotator_id, outcome, grade, confidence, reason, ms_to_decide, supersedes_id, source;
+  std::string created_at;       ///< as PostgreSQL writes it, UTC
+  std::string purposes;         ///< what the person allows now, blanks between
+  std::string reason_language;  ///< may be empty
+  std::string aspects;          ///< tag GENERATION/ASPECT/VALUE, no text
+  std::string flags;            ///< tag GENERATION/KIND, text the note
+  std::string spans;            ///< tag GENERATION/KIND/START/END, text the note
+  bool blind = true, a_on_left = true;
+  bool leak_a = false, leak_b = false;  ///< the answer seemed to name its maker
+  bool superseded = false;
+};
+
+struct ExportRewrite {
+  std::string id, exposure_id, act_id, annotator_id, text;
+};
+
+/// Views into the current batch: valid until next().
+struct ExportPair {
+  std::string_view id, conversation_id, locale, source;
+  std::string_view a_id, a_model, a_adapter_id, a_text, b_id, b_model, b_adapter_id, b_text;
+  std::string_view prompt;  ///< PackedText; tag s, u or a for the role
+  int64_t turn = 0;
+  int64_t siblings = 1;  ///< pairs of the same turn: K(K−1)/2 where a ranking made them
+};
+
+class PairStream {
+ public:
+  /// Inside a REPEATABLE READ transaction, which must outlive it: then all three see one moment.
+  PairStream(Transaction& t, const ExportFilter& filter);
+  /// The next pair that has a judgement or a rewrite. False at the end.
+  bool next();
+  const ExportPair& pair() const { return pair_; }
+  /// Oldest first; superseded and retracted ones too.
+  const std::vector<ExportVote>& votes() const { return votes_; }
+  /// Standing ones.
+  const std::vector<ExportRewrite>& rewrites() const { return rewrites_; }
+
+ private:
+  void read_pair();
+  void read_votes();
+  void read_rewrites();
+
+  Cursor pairs_, vote_rows_, rewrite_rows_;
+  bool more_votes_, more_rewrites_;
+  ExportPair pair_;
+  std::vector<ExportVote> votes_;
+  std::vector<ExportRewrite> rewrites_;
+};
+
+}  // namespace afina::storage

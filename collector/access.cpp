@@ -3,6 +3,7 @@
 
 #include "base/cat.h"
 #include "collector/wire.h"
+#include "storage/audit.h"
 
 namespace afina::collector {
 
@@ -55,6 +56,12 @@ const storage::Account& Actor::member() const {
 std::string Actor::audit_name() const {
   if (account) return cat("account:", account->name);
   return visitor ? cat("visitor:", visitor->id) : "anyone";
+}
+
+void note(storage::Transaction& t, const Actor& actor, const http::Request& request, const std::string& action,
+          const std::string& object, Json detail) {
+  detail["request"] = request.request_id;
+  storage::append_audit(t, actor.audit_name(), action, object, detail);
 }
 
 }  // namespace afina::collector

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "http/message.h"
 #include "storage/accounts/accounts.h"
 #include "storage/people.h"
 
@@ -57,6 +58,9 @@ struct Actor {
   std::string workspace_id = storage::kPublicWorkspace;
   bool by_token = false;            ///< an API token, not a browser
   std::vector<std::string> scopes;  ///< of that token
+  std::string session_id;           ///< of an account's browser session
+  std::string csrf_token;           ///< of that session: the header X-CSRF-Token must repeat it
+  std::string rate_class;           ///< of a token: "normal" or "bulk"
 
   /// Throws HttpError 401 consent_required where there is none.
   const storage::Visitor& person() const;
@@ -65,5 +69,9 @@ struct Actor {
   /// For audit rows: "account:NAME", "visitor:ID" or "anyone".
   std::string audit_name() const;
 };
+
+/// append_audit with the caller, and the request's id in the detail. In the transaction of the act itself.
+void note(storage::Transaction& t, const Actor& actor, const http::Request& request, const std::string& action,
+          const std::string& object, Json detail = Json::object());
 
 }  // namespace afina::collector

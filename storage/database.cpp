@@ -5,9 +5,11 @@
 #include <functional>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "base/home.h"
 #include "base/log.h"
+#include "base/uuid.h"
 #include "storage/database_url.h"
 #include "storage/keeper_link.h"
 #include "storage/migrations.h"
@@ -24,6 +26,29 @@ std::string session_sql(const DatabaseOptions& options) {
           "; SET lock_timeout = ", options.lock_timeout.count(), "; SET idle_in_transaction_session_timeout = 60000");
   if (options.role == kWebRole || options.role == kTrainerRole) sql += cat("; SET ROLE ", options.role);
   return sql;
+}
+
+std::string& thread_workspace() {
+  thread_local std::string workspace;
+  return workspace;
+}
+
+// Ids are made of hexadecimal digits and dashes: nothing to escape.
+std::string workspace_sql(const std::string& workspace) {
+  if (workspace.empty()) return "";
+  if (workspace != kEveryWorkspace && !is_uuid(workspace)) {
+    throw InternalError(cat("[storage] a workspace must be named by its id, but got '", workspace.substr(0, 80), "'."));
+  }
+  return cat("; SET LOCAL app.workspace = '", workspace, "'");
+}
+
+// Whether this login may act as that role.
+bool may_take(PgConnection& connection, const std::string& role) {
+  return connection
+             .exec("SELECT count(*) AS n FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')",
+                   Params().text(role))
+             .one()
+             .integer("n") == 1;
 }
 
 std::string begin_sql(const TransactionOptions& options) {
@@ -64,6 +89,17 @@ bool is_serialisation_failure(const StorageError& error) {
 
 }  // namespace
 
+WorkspaceScope::WorkspaceScope(std::string workspace)
+    : before_(std::exchange(thread_workspace(), std::move(workspace))) {}
+
+WorkspaceScope::~WorkspaceScope() {
+  thread_workspace() = std::move(before_);
+}
+
+const std::string& WorkspaceScope::current() {
+  return thread_workspace();
+}
+
 DatabaseTarget database_target(const std::optional<std::string>& database_option) {
   std::optional<std::string> url = database_option;
   const char* variable = std::getenv("DATABASE_URL");
@@ -102,7 +138,14 @@ std::unique_ptr<Database> Database::open(const DatabaseTarget& target, const Dat
   ConnectionPool::Options pool;
   pool.max_connections = options.max_connections;
   pool.wait = options.pool_wait;
-  pool.session_sql = session_sql(options);
+  DatabaseOptions session = options;
+  if (!options.role.empty() && !options.role_required && !may_take(first, options.role)) {
+    log_warning("storage", "this login may not act as ", options.role,
+                ": its own rights hold, and row-level security may not. Hint: GRANT ", options.role, " TO …");
+    session.role.clear();
+  }
+  d.workspace_ = options.workspace;
+  pool.session_sql = session_sql(session);
   d.pool_ = std::make_unique<ConnectionPool>(url_of, pool);
   if (options.announce) {
     log_info("storage", d.describe(), d.data_folder_.empty() ? "" : cat(", files in ", d.data_folder_.string()));
@@ -121,6 +164,8 @@ std::string Database::url() const {
 }
 
 void Database::run(Body body, const TransactionOptions& options) {
+  const std::string& ambient = thread_workspace().empty() ? workspace_ : thread_workspace();
+  const std::string begin = begin_sql(options) + workspace_sql(options.workspace.empty() ? ambient : options.workspace);
   int clashes = 0;
   bool lost_before = false;
   for (;;) {
@@ -128,7 +173,7 @@ void Database::run(Body body, const TransactionOptions& options) {
     Transaction transaction(*lease);
     bool committing = false;
     try {
-      lease->script(begin_sql(options));
+      lease->script(begin);
       body.call(body.fn, transaction);
       AFINA_CHECK(!lease->failed(), "a transaction whose statement failed must end with that error");
       committing = true;

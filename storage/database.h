@@ -24,6 +24,25 @@ class Transaction;
 inline constexpr const char* kWebRole = "afina_web";
 inline constexpr const char* kTrainerRole = "afina_trainer";
 
+/// For TransactionOptions::workspace: acts that belong to no single workspace, such as looking up a session, a
+/// withdrawal by receipt code, and background work.
+inline constexpr const char* kEveryWorkspace = "*";
+
+/// While it lives, transactions of this thread that name no workspace act in this one. The collector sets it for each
+/// request; a thread that goes on with a request's work sets it again.
+class WorkspaceScope {
+ public:
+  explicit WorkspaceScope(std::string workspace);
+  ~WorkspaceScope();
+  WorkspaceScope(const WorkspaceScope&) = delete;
+  WorkspaceScope& operator=(const WorkspaceScope&) = delete;
+  /// Of this thread now; "" where there is none.
+  static const std::string& current();
+
+ private:
+  std::string before_;
+};
+
 /// Where the data is.
 struct DatabaseTarget {
   enum class Kind { url, home, none };
@@ -41,9 +60,13 @@ struct DatabaseOptions {
   std::chrono::milliseconds pool_wait{1500};  ///< for a free connection; then StorageError, retryable
   std::chrono::milliseconds statement_timeout{30'000};
   std::chrono::milliseconds lock_timeout{5'000};
-  bool migrate = true;   ///< bring the schema up to date; false: refuse an old one too
-  std::string role;      ///< SET ROLE of every connection: kWebRole, kTrainerRole; empty: whoever the URL names
-  bool announce = true;  ///< one log line: which database and where its files are
+  bool migrate = true;        ///< bring the schema up to date; false: refuse an old one too
+  std::string role;           ///< SET ROLE of every connection: kWebRole, kTrainerRole; empty: whoever the URL names
+  bool role_required = true;  ///< false: where that role cannot be taken, a warning and whoever the URL names
+  /// Of transactions that name no workspace, in threads without a WorkspaceScope. Empty: under kWebRole they see no row
+  /// that belongs to a workspace.
+  std::string workspace;
+  bool announce = true;                             ///< one log line: which database and where its files are
   std::chrono::milliseconds keeper_linger{30'000};  ///< private cluster: it stops so long after its last client
   /// Private cluster: the command that runs the keeper, to which "--home H --linger-ms N" is added. Empty: `afina db
   /// keep` of the `afina` beside the running program.
@@ -60,6 +83,9 @@ struct TransactionOptions {
   /// a commit throws StorageError at once.
   bool repeatable = true;
   int max_tries = 8;  ///< on 40001 and 40P01
+  /// SET LOCAL app.workspace, which row-level security (schema 013) asks for: an id or kEveryWorkspace. Empty: that of
+  /// the thread's WorkspaceScope, else DatabaseOptions::workspace.
+  std::string workspace;
 };
 
 /// An open database. Thread-safe; outlives every transaction. Moves are not needed: hold it by unique_ptr.
@@ -110,7 +136,8 @@ class Database {
   Database() = default;
   void run(Body body, const TransactionOptions& options);
 
-  std::string url_;  ///< of an explicit target
+  std::string url_;        ///< of an explicit target
+  std::string workspace_;  ///< DatabaseOptions::workspace
   std::filesystem::path data_folder_;
   std::filesystem::path home_;
   int schema_version_ = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Accounts, workspaces and memberships: who may do what where. Secrets are stored as hashes only.
+// Accounts, workspaces and memberships: who may do what where. What they sign in with is in sessions.h, tokens.h and
+// invitations.h. Functions that change something are safe to repeat with the same ids.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,18 @@ enum class Role { annotator, reviewer, engineer, admin, auditor };
 std::string_view to_string(Role value);
 bool from_string(std::string_view word, Role& out);
 
+struct Workspace {
+  std::string id = new_uuid();
+  std::string name;  ///< unique
+  Time created_at{};
+};
+/// The workspace of that name, made where there is none.
+Workspace ensure_workspace(Transaction& t, const std::string& name);
+/// By id. Throws NotFound.
+Workspace get_workspace(Transaction& t, const std::string& workspace_id);
+/// Oldest first.
+std::vector<Workspace> workspaces(Transaction& t);
+
 struct Account {
   std::string id = new_uuid();
   std::string name;          ///< sign-in name, a pseudonym, unique
@@ -27,8 +41,54 @@ struct Account {
   bool active = true;
   Time created_at{};
 };
-
 /// Throws NotFound.
 Account get_account(Transaction& t, const std::string& account_id);
+std::optional<Account> find_account_by_name(Transaction& t, const std::string& name);
+/// Whose judgements those are, or nothing for a person without an account.
+std::optional<Account> find_account_by_annotator(Transaction& t, const std::string& annotator_id);
+
+/// An account as a member of one workspace.
+struct Member {
+  Account account;
+  std::string workspace_id, workspace_name;
+  Role role = Role::annotator;
+  bool active = true;      ///< of both the account and its place here
+  std::string project_id;  ///< the project the invitation was for; empty: every project
+  Time since{};
+};
+/// In the order in which they joined, `limit` of them after the account `after` ("" for the first).
+std::vector<Member> members(Transaction& t, const std::string& workspace_id, int64_t limit = 1000,
+                            const std::string& after = "");
+/// Active or not; nothing where they are no member.
+std::optional<Member> find_member(Transaction& t, const std::string& workspace_id, const std::string& account_id);
+/// The workspaces of an account, the first joined first; active places only.
+std::vector<Member> memberships(Transaction& t, const std::string& account_id);
+
+struct NewAccount {
+  std::string id = new_uuid();
+  std::string annotator_id = new_uuid();
+  std::string name;           ///< 1 to 200 bytes
+  std::string password_hash;  ///< base/password.h
+};
+/// The account and its annotator (kind annotator, the same name). Throws Conflict where the name is taken by either.
+Account create_account(Transaction& t, const NewAccount& account);
+/// A place in a workspace; nothing changes where there is one.
+void add_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
+                const std::string& project_id = "");
+/// Ends the member's sessions there, where anything changed. Throws NotFound where they are no member.
+void change_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
+                   bool active);
+/// For the operator: nobody can use the account any more, or can again. Ends its sessions. Throws NotFound.
+void set_account_active(Transaction& t, const std::string& name, bool active);
+/// The consent under which this account writes from now on.
+void set_account_visitor(Transaction& t, const std::string& account_id, const std::string& visitor_id);
+/// For the sign-in: "" where nobody can sign in with that name.
+std::string password_hash_of(Transaction& t, const std::string& account_id);
+/// Ends every session of the account but `except_session` ("" for none of them).
+void set_password_hash(Transaction& t, const std::string& account_id, const std::string& hash,
+                       const std::string& except_session = "");
+/// The same passphrase under new costs: no session ends.
+void renew_password_hash(Transaction& t, const std::string& account_id, const std::string& old_hash,
+                         const std::string& hash);
 
 }  // namespace afina::storage

@@ -1,1 +1,1 @@
-set(_accounts accounts/accounts.cpp)
+set(_accounts accounts/accounts.cpp accounts/invitations.cpp accounts/sessions.cpp accounts/tokens.cpp)

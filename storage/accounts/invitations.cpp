@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/accounts/invitations.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "storage/accounts/rows.h"
+
+namespace afina::storage {
+namespace {
+
+Invitation read_invitation(const Row& row) {
+  Invitation i;
+  i.id = row.text("id");
+  i.workspace_id = row.text("workspace_id");
+  i.project_id = row.text("project_id");
+  i.name = row.text("name");
+  i.note = row.text("note");
+  i.created_by_name = row.text("created_by_name");
+  i.role = word<Role>(row, "role");
+  i.max_uses = static_cast<int>(row.integer("max_uses"));
+  i.uses = static_cast<int>(row.integer("uses"));
+  i.created_at = row.time("created_at");
+  i.expires_at = row.time("expires_at");
+  i.revoked_at = row.maybe_time("revoked_at");
+  return i;
+}
+
+}  // namespace
+
+void create_invitation(Transaction& t, const NewInvitation& invitation) {
+  t.exec(
+      "INSERT INTO invite (id, token_sha256, workspace_id, role, project_id, name, note, max_uses, created_by, "
+      "expires_at) VALUES ($1::uuid, $2, $3::uuid, $4, $5::uuid, $6, $7, $8::integer, $9::uuid, "
+      "now() + $10::bigint * interval '1 hour') ON CONFLICT (id) DO NOTHING",
+      Params()
+          .text(invitation.id)
+          .text(sha256_hex(invitation.token))
+          .text(invitation.workspace_id)
+          .text(to_string(invitation.role))
+          .text_or_null(invitation.project_id)
+          .text(invitation.name)
+          .text(invitation.note)
+          .integer(int64_t{invitation.max_uses})
+          .text_or_null(invitation.created_by)
+          .integer(int64_t{invitation.hours}));
+}
+
+Invitation use_invitation(Transaction& t, const std::string& token) {
+  // One statement: of two that use the last place at one time, the second waits for the first and finds none.
+  const Result rows = t.exec(
+      "UPDATE invite SET uses = uses + 1 WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > now() "
+      "AND uses < max_uses RETURNING *, '' AS created_by_name",
+      Params().text(sha256_hex(token)));
+  if (rows.empty()) throw NotFound("[storage.accounts] an invitation must be open, but this one is not.");
+  return read_invitation(rows.one());
+}
+
+std::vector<Invitation> invitations(Transaction& t, const std::string& workspace_id, int64_t limit,
+                                    const std::string& before) {
+  if (!before.empty()) require_uuid(before, "an invitation");
+  const Result rows = t.exec(
+      "SELECT i.*, a.name AS created_by_name FROM invite i LEFT JOIN account a ON a.id = i.created_by "
+      "WHERE i.workspace_id = $1::uuid AND ($2::uuid IS NULL OR i.id < $2::uuid) ORDER BY i.id DESC LIMIT $3::bigint",
+      Params().text(workspace_id).text_or_null(before).integer(limit));
+  std::vector<Invitation> out;
+  for (size_t i = 0; i < rows.size(); ++i)
+    out.push_back(read_invitation(rows[i]));
+  return out;
+}
+
+void revoke_invitation(Transaction& t, const std::string& workspace_id, const std::string& invitation_id) {
+  require_uuid(invitation_id, "an invitation");
+  const Result done = t.exec(
+      "UPDATE invite SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1::uuid AND workspace_id = $2::uuid",
+      Params().text(invitation_id).text(workspace_id));
+  if (done.affected() == 0) throw_not_found(invitation_id, "an invitation");
+}
+
+}  // namespace afina::storage

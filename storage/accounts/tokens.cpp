@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/accounts/tokens.h"
+
+#include "base/cat.h"
+#include "base/hash.h"
+#include "base/password.h"
+#include "storage/accounts/rows.h"
+
+namespace afina::storage {
+namespace {
+
+constexpr size_t kSecretDigits = 64;
+
+}  // namespace
+
+std::string token_text(const NewToken& token) {
+  return cat(kTokenPrefix, token.id, "_", token.secret);
+}
+
+void create_token(Transaction& t, const NewToken& token) {
+  t.exec(
+      "INSERT INTO api_token (id, secret_sha256, account_id, workspace_id, name, scopes, rate_class, expires_at) "
+      "VALUES ($1::uuid, $2, $3::uuid, $4::uuid, $5, $6::text[], $7, now() + $8::bigint * interval '1 day') "
+      "ON CONFLICT (id) DO NOTHING",
+      Params()
+          .text(token.id)
+          .text(sha256_hex(token.secret))
+          .text(token.account_id)
+          .text(token.workspace_id)
+          .text(token.name)
+          .texts(token.scopes)
+          .text(token.rate_class)
+          .integer(int64_t{token.days}));
+}
+
+std::optional<TokenOwner> find_token(Transaction& t, std::string_view text) {
+  constexpr size_t kIdDigits = 36;
+  if (!text.starts_with(kTokenPrefix)) return std::nullopt;
+  text.remove_prefix(kTokenPrefix.size());
+  if (text.size() != kIdDigits + 1 + kSecretDigits || text[kIdDigits] != '_') return std::nullopt;
+  const std::string_view id = text.substr(0, kIdDigits);
+  if (!is_uuid(id)) return std::nullopt;
+  const Result rows =
+      t.exec(cat("SELECT k.id AS token_id, k.secret_sha256, k.rate_class, to_json(k.scopes) AS scopes, "
+                 "coalesce(k.last_used_at < now() - interval '1 minute', true) AS stale, ",
+                 kMemberColumns,
+                 " FROM api_token k JOIN account a ON a.id = k.account_id "
+                 "JOIN membership m ON m.workspace_id = k.workspace_id AND m.account_id = k.account_id "
+                 "JOIN workspace w ON w.id = k.workspace_id WHERE k.id = $1::uuid AND k.revoked_at IS NULL "
+                 "AND k.expires_at > now() AND a.status = 'active' AND m.status = 'active'"),
+             Params().text(id));
+  if (rows.empty()) return std::nullopt;
+  const Row row = rows.one();
+  if (!same_secret(row.text("secret_sha256"), sha256_hex(text.substr(kIdDigits + 1)))) return std::nullopt;
+  return TokenOwner{row.text("token_id"), row.text("rate_class"), row.texts("scopes"), read_member(row),
+                    row.boolean("stale")};
+}
+
+void touch_token(Transaction& t, const std::string& token_id) {
+  t.exec("UPDATE api_token SET last_used_at = now() WHERE id = $1::uuid", Params().text(token_id));
+}
+
+std::vector<TokenRow> tokens(Transaction& t, const std::string& workspace_id, const std::string& account_id,
+                             int64_t limit, const std::string& before) {
+  if (!before.empty()) require_uuid(before, "a token");
+  const Result rows = t.exec(
+      "SELECT k.id, k.name, a.name AS account_name, k.rate_class, to_json(k.scopes) AS scopes, k.created_at, "
+      "k.expires_at, k.last_used_at, k.revoked_at FROM api_token k JOIN account a ON a.id = k.account_id "
+      "WHERE k.workspace_id = $1::uuid AND ($2::uuid IS NULL OR k.account_id = $2::uuid) "
+      "AND ($3::uuid IS NULL OR k.id < $3::uuid) ORDER BY k.id DESC LIMIT $4::bigint",
+      Params().text(workspace_id).text_or_null(account_id).text_or_null(before).integer(limit));
+  std::vector<TokenRow> out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row row = rows[i];
+    out.push_back({row.text("id"), row.text("name"), row.text("account_name"), row.text("rate_class"),
+                   row.texts("scopes"), row.time("created_at"), row.time("expires_at"), row.maybe_time("last_used_at"),
+                   row.maybe_time("revoked_at")});
+  }
+  return out;
+}
+
+void revoke_token(Transaction& t, const std::string& workspace_id, const std::string& account_id,
+                  const std::string& token_id) {
+  require_uuid(token_id, "a token");
+  const Result done = t.exec(
+      "UPDATE api_token SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1::uuid AND workspace_id = $2::uuid "
+      "AND ($3::uuid IS NULL OR account_id = $3::uuid)",
+      Params().text(token_id).text(workspace_id).text_or_null(account_id));
+  if (done.affected() == 0) throw_not_found(token_id, "a token");
+}
+
+}  // namespace afina::storage

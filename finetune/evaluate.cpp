@@ -40,9 +40,9 @@ std::vector<std::pair<std::string, double>> evaluate_rows(Policy& policy, dpo::O
   StepSums sums;
   for_each_batch(set, objective, config, [&](const datasets::PackedBatch& batch) {
     if (stop.stop_requested()) return false;
-    const model::TokenStats stats = policy.evaluate(batch, true);
     std::optional<dpo::ReferenceLogps> reference;
     if (objective.needs_reference()) reference = set.reference->of(batch);
+    const model::TokenStats stats = policy.evaluate(batch, true);
     std::vector<double> unused(batch.targets.size());
     sums.add(batch, stats,
              objective.evaluate({.batch = batch,

@@ -19,7 +19,7 @@ namespace afina::finetune {
 /// "eval_annotator_".
 struct EvaluationSet {
   const TrainingRows* rows = nullptr;
-  const ReferenceTable* reference = nullptr;
+  ReferenceTable* reference = nullptr;
   std::string prefix = metric::kEvalPrefix;
 };
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reference log-probabilities of DPO: the policy at step 0 (or the bare base), computed once before training, each row
-// alone in canonical layout so that a value never depends on its neighbours, cached by content and kept in the run
-// folder.
+// Reference log-probabilities of DPO: the policy at step 0 (or the bare base), each row alone in canonical layout so
+// that a value never depends on its neighbours. Computed when a row is first met, or all before the first step;
+// cached by content and kept in the run folder.
 #pragma once
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -15,20 +18,6 @@
 #include "finetune/policy.h"
 
 namespace afina::finetune {
-
-/// Values of one data set: for each row, one summed log-probability (nats) for each of its sequences.
-class ReferenceTable {
- public:
-  explicit ReferenceTable(std::vector<std::vector<double>> logps) : logps_(std::move(logps)) {}
-  /// In the order of batch.sequences. Throws InternalError for a row that the table lacks.
-  dpo::ReferenceLogps of(const datasets::PackedBatch& batch) const;
-  const std::vector<std::vector<double>>& rows() const { return logps_; }
-  /// SHA-256 of the values' bits.
-  std::string hash() const;
-
- private:
-  std::vector<std::vector<double>> logps_;
-};
 
 /// Values that earlier runs computed, by key. The database's and tests' implementations are plugged in by the program.
 class ReferenceCache {
@@ -47,7 +36,7 @@ struct ReferenceRequest {
   bool with_adapter = false;  ///< false: bare base; true: frozen values of the starting adapter
   std::string reference_key;  ///< names base weights, starting adapter and arithmetic; part of every cache key
   ReferenceCache* cache = nullptr;
-  std::stop_token stop;
+  std::filesystem::path file;  ///< one JSON line a row: {"row", "content", "logps"}, in any order; empty: none
 };
 
 struct ReferenceCounts {
@@ -55,13 +44,37 @@ struct ReferenceCounts {
   int64_t cached = 0;
 };
 
-/// Throws Cancelled on a stop (values so far stay in the cache) and ModelError naming the row of a value that is not
-/// finite.
-ReferenceTable compute_reference(const ReferenceRequest& request, ReferenceCounts* counts = nullptr);
+/// Values of one data set: for each row, one summed log-probability (nats) for each of its sequences. What the request
+/// points to outlives it. Not thread-safe.
+class ReferenceTable {
+ public:
+  /// Takes the values that request.file holds; an unfinished last line, left by a killed run, is cut off. Throws
+  /// DataError where the file is of other rows.
+  explicit ReferenceTable(ReferenceRequest request);
+  /// In the order of batch.sequences; rows that have no value yet get one, from the cache or from the policy with its
+  /// parameters of step 0, whatever they are now. Not between forward() and backward() of the policy. Throws ModelError
+  /// naming the row of a value that is not finite, StorageError where the file cannot be written.
+  dpo::ReferenceLogps of(const datasets::PackedBatch& batch);
+  /// Gives every row its value. Throws Cancelled on a stop (values so far are kept).
+  void compute_all(const std::stop_token& stop);
+  /// The value of each sequence of a row; empty where it has none yet.
+  const std::vector<double>& row(int64_t row) const { return logps_.at(static_cast<size_t>(row)); }
+  /// SHA-256 that names the values: of the key and the rows.
+  std::string identity() const;
+  /// Of this process; values of the file are in neither.
+  const ReferenceCounts& counts() const { return counts_; }
 
-/// One JSON line a row: {"row", "content", "logps"}; doubles are written so that they read back bit for bit.
-void write_reference(const std::filesystem::path& path, const TrainingRows& rows, const ReferenceTable& table);
-/// Throws NotFound, or DataError where the file is of other rows.
-ReferenceTable read_reference(const std::filesystem::path& path, const TrainingRows& rows);
+ private:
+  void read_file();
+  const std::vector<double>& value(int64_t row);
+  std::vector<double> compute(int64_t row);
+  void keep(int64_t row);
+
+  ReferenceRequest request_;
+  std::vector<std::vector<double>> logps_;
+  std::vector<float> start_P_;  ///< parameters of step 0, where the reference is the starting adapter
+  std::ofstream out_;
+  ReferenceCounts counts_;
+};
 
 }  // namespace afina::finetune

@@ -119,6 +119,7 @@ void TrainJob::plan_memory(const lora::AdapterSet& adapter) {
   facts.optimiser_bytes =
       make_optimiser(request_.config, parameter_blocks(adapter), adapter.parameter_count())->bytes();
   facts.has_reference = objective_->needs_reference();
+  facts.reference_has_adapter = facts.has_reference && reference_has_adapter();
   memory_ = plan_run_memory(request_.config, *model_, adapter, *objective_, *rows_, held_out, facts);
   if (folder_ && folder_->record().contains("memory_plan")) {
     // The split of micro-batches decides the last bits of a sum: a resumed run keeps the one it began with.
@@ -163,22 +164,18 @@ OrderedJson TrainJob::record() const {
 }
 
 std::unique_ptr<ReferenceTable> TrainJob::reference_of(const TrainingRows& rows, const fs::path& file,
-                                                       std::stop_token stop) {
-  if (request_.resume && fs::exists(file)) return std::make_unique<ReferenceTable>(read_reference(file, rows));
+                                                       const std::stop_token& stop) {
   ReferenceRequest request;
   request.rows = &rows;
   request.policy = policy_.get();
-  request.with_adapter = policy_is_reference() && !request_.start_adapter.empty();
+  request.with_adapter = reference_has_adapter();
   request.reference_key =
       cat("reference 1\n", identity_.model_hash, "\n", request.with_adapter ? start_sha256_ : std::string("base"), "\n",
           to_string(request_.config.dtype));
   request.cache = cache_;
-  request.stop = std::move(stop);
-  ReferenceCounts counts;
-  auto table = std::make_unique<ReferenceTable>(compute_reference(request, &counts));
-  reference_counts_.computed += counts.computed;
-  reference_counts_.cached += counts.cached;
-  write_reference(file, rows, *table);
+  request.file = file;
+  auto table = std::make_unique<ReferenceTable>(std::move(request));
+  if (request_.config.precompute_ref_log_probs) table->compute_all(stop);
   return table;
 }
 
@@ -195,7 +192,7 @@ bool TrainJob::begins_at_reference() const {
 void TrainJob::make_references(const std::stop_token& stop) {
   if (!objective_->needs_reference()) return;
   reference_ = reference_of(*rows_, folder_->reference(), stop);
-  identity_.reference_hash = reference_->hash();
+  identity_.reference_hash = reference_->identity();
   for (auto& set : held_out_)
     set.reference = reference_of(*set.rows, folder_->path() / (set.prefix + "reference.jsonl"), stop);
 }
@@ -241,7 +238,14 @@ TrainReport TrainJob::run(std::stop_token stop) {
   TrainReport report;
   report.outcome = trainer.run(std::move(stop));
   write_adapter();
-  report.reference = reference_counts_;
+  const auto count = [&](const ReferenceTable* table) {
+    if (table == nullptr) return;
+    report.reference.computed += table->counts().computed;
+    report.reference.cached += table->counts().cached;
+  };
+  count(reference_.get());
+  for (const auto& set : held_out_)
+    count(set.reference.get());
   report.memory = memory_;
   report.adapter = folder_->adapter();
   report.adapter_sha256 = lora::adapter_sha256(policy_->adapter());

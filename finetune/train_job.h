@@ -92,7 +92,8 @@ class TrainJob {
   void make_policy();
   OrderedJson record() const;
   std::unique_ptr<ReferenceTable> reference_of(const TrainingRows& rows, const std::filesystem::path& file,
-                                               std::stop_token stop);
+                                               const std::stop_token& stop);
+  bool reference_has_adapter() const { return policy_is_reference() && !request_.start_adapter.empty(); }
   void make_references(const std::stop_token& stop);
   void resume(Trainer& trainer, CheckpointStore& store);
   void write_adapter();
@@ -116,7 +117,6 @@ class TrainJob {
   RunIdentity identity_;
   SinkList sinks_;
   ReferenceCache* cache_ = nullptr;
-  ReferenceCounts reference_counts_;
 };
 
 }  // namespace afina::finetune

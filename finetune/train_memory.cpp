@@ -121,6 +121,8 @@ MemoryPlan plan_run_memory(const RunConfig& config, const model::Model& model, c
       2 * (4 * adapter.parameter_count() + facts.optimiser_bytes) + 8 * adapter.parameter_count();
   question.fixed.data = facts.data_bytes;
   if (facts.has_reference) question.fixed.reference = 2 * static_cast<int64_t>(sizeof(double)) * rows.size();
+  // A copy of the adapter as it began.
+  if (facts.reference_has_adapter) question.fixed.reference += 4 * adapter.parameter_count();
   MemoryPlan plan = plan_memory(question);
   for (const TrainingRows* set : held_out) {
     const Largest eval = upper_bound(*set, config, question.may_split);

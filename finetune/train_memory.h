@@ -16,6 +16,7 @@ struct MemoryFacts {
   int64_t optimiser_bytes = 0;  ///< of its state
   int64_t data_bytes = 0;       ///< rows in memory, 0 where they are mapped
   bool has_reference = false;
+  bool reference_has_adapter = false;  ///< it needs the adapter as it began
 };
 
 /// Plans for the largest micro-batch of the whole run. model must be prepared for backward: its weights are counted as

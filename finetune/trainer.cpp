@@ -158,14 +158,24 @@ void Trainer::require_finite_logps(const datasets::PackedBatch& batch, std::span
   if (!rows.empty()) stop_for_rows(cat("a log-probability of ", first), rows);
 }
 
+std::optional<dpo::ReferenceLogps> Trainer::reference_of(const datasets::PackedBatch& batch) {
+  if (!parts_.objective.needs_reference()) return std::nullopt;
+  try {
+    return parts_.reference->of(batch);
+  } catch (const ModelError&) {
+    save_checkpoint(false);
+    throw;
+  }
+}
+
 void Trainer::micro_step(const datasets::PackedBatch& batch, int64_t index, const datasets::Divisors& divisors,
                          StepSums& sums) {
   const model::DropoutKey dropout{config_.lora_dropout > 0.0, static_cast<uint64_t>(config_.seed),
                                   static_cast<uint64_t>(step_), static_cast<uint64_t>(index)};
+  // Before forward(): a row that is met for the first time is computed in the same arena.
+  const std::optional<dpo::ReferenceLogps> reference = reference_of(batch);
   const model::TokenStats stats = parts_.policy.forward(batch, dropout);
   require_finite_logps(batch, stats.logp);
-  std::optional<dpo::ReferenceLogps> reference;
-  if (parts_.objective.needs_reference()) reference = parts_.reference->of(batch);
   std::vector<double> dloss_dlogp(batch.targets.size());
   const dpo::ObjectiveResult result = parts_.objective.evaluate({.batch = batch,
                                                                  .policy = {stats.logp, stats.log_sum_p2},
@@ -310,7 +320,7 @@ RunOutcome Trainer::run(std::stop_token stop) {
   save_checkpoint(true);
   if (config_.load_best_model_at_end) load_best();
   return {
-      step_,        examples_seen_, num_tokens_,         watch.seconds(),     std::move(record), step_ < total_steps_,
+      step_,        examples_seen_, num_tokens_,           watch.seconds(),     std::move(record), step_ < total_steps_,
       best_.step(), best_.value(),  peak_resident_bytes(), optimiser_->bytes(), verdicts_};
 }
 

@@ -32,7 +32,7 @@ struct TrainerParts {
   dpo::Objective& objective;
   BatchSource& batches;
   const TrainingRows& rows;
-  const ReferenceTable* reference = nullptr;
+  ReferenceTable* reference = nullptr;
   std::vector<EvaluationSet> evaluation;  ///< each with a prefix of its own; empty: none is held out
   RunSink& sink;
   CheckpointStore& checkpoints;
@@ -77,6 +77,7 @@ class Trainer {
 
  private:
   bool train_step(const datasets::OptimiserBatch& batch, std::stop_token stop, StepRecord& record);
+  std::optional<dpo::ReferenceLogps> reference_of(const datasets::PackedBatch& batch);
   void micro_step(const datasets::PackedBatch& batch, int64_t index, const datasets::Divisors& divisors,
                   StepSums& sums);
   void require_finite_logps(const datasets::PackedBatch& batch, std::span<const double> logp);

@@ -93,6 +93,7 @@ const std::set<std::string>& keys_without_numbers() {
                                              "recompute",
                                              "max_memory_gb",
                                              "keep_transposed_weights",
+                                             "precompute_ref_log_probs",
                                              "tokenized_cache"};
   return keys;
 }

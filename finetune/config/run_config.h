@@ -72,6 +72,7 @@ struct RunConfig {
   bool nll_on_prompt = true;
   double center_rewards_coefficient = 0.0;
   ReferencePolicy reference = ReferencePolicy::start;
+  bool precompute_ref_log_probs = false;
   LabelMode label_mode = LabelMode::soft;
   double margin_scale = 0.0;
   int64_t seed = 42;
@@ -182,6 +183,8 @@ void for_each_method_field(Config& c, Visitor&& visit) {
         FieldInfo{"SFT: noise on the embeddings; 5 is usual, 0 = none", 0, 1e3});
   for_each_objective_field(c, visit);
   visit("reference", c.reference, FieldInfo{"DPO: start = the policy at step 0, base = the bare model"});
+  visit("precompute_ref_log_probs", c.precompute_ref_log_probs,
+        FieldInfo{"all reference values before the first step, not as rows are met"});
   visit("label_mode", c.label_mode, FieldInfo{"DPO: soft labels from the votes, or hard ones without ties"});
   visit("margin_scale", c.margin_scale, FieldInfo{"DPO: m0 of the margin m0(2q-1), in nats", 0, 1e3});
 }

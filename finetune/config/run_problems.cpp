@@ -72,6 +72,7 @@ const std::vector<KeyOfKinds>& keys_of_kinds() {
       {"nll_on_prompt", {orpo}},
       {"center_rewards_coefficient", {reward}},
       {"reference", with_reference},
+      {"precompute_ref_log_probs", with_reference},
       {"label_mode", pairs},
       {"margin_scale", {dpo, reward}},
   };

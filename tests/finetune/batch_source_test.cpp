@@ -310,57 +310,109 @@ class CountingCache final : public ReferenceCache {
   std::map<std::string, std::vector<double>> values;
 };
 
-TEST(Reference, IsComputedOncePerContentAndReadBackBitForBit) {
+class Reference : public ::testing::Test {
+ protected:
+  ReferenceRequest request(const ToyRows& rows, bool with_adapter = false) {
+    ReferenceRequest request;
+    request.rows = &rows;
+    request.policy = &policy;
+    request.with_adapter = with_adapter;
+    request.reference_key = "base + adapter";
+    request.cache = &cache;
+    return request;
+  }
+  static std::vector<double> of(ReferenceTable& table, const ToyRows& rows, std::vector<int64_t> some) {
+    return table.of(rows.pack(some)).sequence_logp;
+  }
   const TempFolder folder;
-  const ToyRows rows(6, true), more(8, true);
-  ToyPolicy policy(false);
+  ToyPolicy policy{false};
   CountingCache cache;
-  ReferenceRequest request;
-  request.rows = &rows;
-  request.policy = &policy;
-  request.with_adapter = true;
-  request.reference_key = "base + adapter";
-  request.cache = &cache;
-  ReferenceCounts counts;
-  const ReferenceTable table = compute_reference(request, &counts);
-  EXPECT_EQ(counts.computed, 6);
-  request.rows = &more;
-  EXPECT_EQ(compute_reference(request, &counts).rows()[0], table.rows()[0]);
-  EXPECT_EQ(counts.cached, 6);
-  EXPECT_EQ(counts.computed, 2);
-  request.reference_key = "another adapter";
-  compute_reference(request, &counts);
-  EXPECT_EQ(counts.cached, 0);
+};
 
-  write_reference(folder.path() / "reference.jsonl", rows, table);
-  EXPECT_EQ(read_reference(folder.path() / "reference.jsonl", rows).hash(), table.hash());
-  EXPECT_THROW(read_reference(folder.path() / "reference.jsonl", more), DataError);
-  EXPECT_THROW(read_reference(folder.path() / "reference.jsonl", ToyRows(6, true, 5)), DataError);
+TEST_F(Reference, IsComputedOncePerContentAndFoundInTheCacheByLaterRuns) {
+  const ToyRows rows(6, true), more(8, true);
+  ReferenceTable table(request(rows, true));
+  table.compute_all({});
+  EXPECT_EQ(table.counts().computed, 6);
+  table.compute_all({});
+  EXPECT_EQ(table.counts().computed, 6);
+  ReferenceTable later(request(more, true));
+  later.compute_all({});
+  EXPECT_EQ(later.row(0), table.row(0));
+  EXPECT_EQ(later.counts().cached, 6);
+  EXPECT_EQ(later.counts().computed, 2);
+  ReferenceRequest other = request(rows, true);
+  other.reference_key = "another adapter";
+  ReferenceTable unrelated(other);
+  unrelated.compute_all({});
+  EXPECT_EQ(unrelated.counts().cached, 0);
+  EXPECT_NE(unrelated.identity(), table.identity());
 }
 
-TEST(Reference, ABatchGetsItsRowsValuesBySide) {
+TEST_F(Reference, ABatchGetsItsRowsValuesBySideAndNoOthersAreComputed) {
   const ToyRows rows(6, true);
-  ToyPolicy policy(false);
-  ReferenceRequest request;
-  request.rows = &rows;
-  request.policy = &policy;
-  const ReferenceTable table = compute_reference(request);
-  const int64_t some[] = {4, 1};
-  const auto values = table.of(rows.pack(some)).sequence_logp;
-  EXPECT_EQ(values,
-            (std::vector<double>{table.rows()[4][0], table.rows()[4][1], table.rows()[1][0], table.rows()[1][1]}));
+  ReferenceTable table(request(rows));
+  const auto values = of(table, rows, {4, 1});
+  EXPECT_EQ(values, (std::vector<double>{table.row(4)[0], table.row(4)[1], table.row(1)[0], table.row(1)[1]}));
+  EXPECT_EQ(table.counts().computed, 2);
+  EXPECT_TRUE(table.row(0).empty());
+  ReferenceTable ahead(request(rows));
+  ahead.compute_all({});
+  EXPECT_EQ(of(ahead, rows, {4, 1}), values);
 }
 
-TEST(Reference, AValueThatIsNotFiniteNamesItsRow) {
+TEST_F(Reference, IsThePolicyAtStepZeroHoweverFarItHasMoved) {
+  const ToyRows rows(6, true);
+  ReferenceTable table(request(rows, true));
+  ReferenceRequest uncached = request(rows, true);
+  uncached.cache = nullptr;
+  ReferenceTable lazy(uncached);
+  table.compute_all({});
+  const at::Tensor moved_P = policy.parameters().add_(0.25).clone();
+  EXPECT_EQ(of(lazy, rows, {0, 3}), of(table, rows, {0, 3}));
+  EXPECT_TRUE(policy.parameters().equal(moved_P)) << "the policy must be left as it was";
+  ReferenceTable control(uncached);  // made after the move: its step 0 is another
+  EXPECT_NE(of(control, rows, {0, 3}), of(table, rows, {0, 3}));
+}
+
+TEST_F(Reference, ItsFileIsReadBackBitForBitAndAHalfLineIsForgotten) {
+  const ToyRows rows(6, true);
+  ReferenceRequest kept = request(rows);
+  kept.file = folder.path() / "reference.jsonl";
+  std::vector<double> values;
+  {
+    ReferenceTable table(kept);
+    values = of(table, rows, {5, 2});
+  }
+  std::ofstream(kept.file, std::ios::app) << "{\"row\":3,\"conte";
+  kept.cache = nullptr;
+  ReferenceTable again(kept);
+  EXPECT_EQ(of(again, rows, {5, 2}), values);
+  EXPECT_EQ(again.counts().computed, 0);
+  of(again, rows, {3});
+  EXPECT_EQ(again.counts().computed, 1);
+  ReferenceTable third(kept);
+  EXPECT_EQ(third.row(3), again.row(3));
+}
+
+TEST_F(Reference, AFileOfOtherRowsIsRefused) {
+  const ToyRows rows(6, true), others(6, true, 5), fewer(3, true);
+  ReferenceRequest kept = request(rows);
+  kept.file = folder.path() / "reference.jsonl";
+  ReferenceTable(kept).compute_all({});
+  for (const ToyRows* wrong : {&others, &fewer}) {
+    kept.rows = wrong;
+    EXPECT_THROW(ReferenceTable{kept}, DataError);
+  }
+}
+
+TEST_F(Reference, AValueThatIsNotFiniteNamesItsRow) {
   ToyRows rows(3, true);
   rows.set_token(1, 0, kVocab - 1);
-  ToyPolicy policy(false);
   policy.poisoned_token = kVocab - 1;
-  ReferenceRequest request;
-  request.rows = &rows;
-  request.policy = &policy;
+  ReferenceTable table(request(rows));
   try {
-    compute_reference(request);
+    table.compute_all({});
     FAIL();
   } catch (const ModelError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("toy.jsonl:2"));

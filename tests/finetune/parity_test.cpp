@@ -181,10 +181,13 @@ TEST(Parity, TenDpoStepsAreTrls) {
   EXPECT_NEAR(ours.at(0)["rewards/accuracies"].get<double>(), file["rewards"]["accuracy"].get<double>(), 1e-12);
   EXPECT_NEAR(ours.back()["eval_loss"].get<double>(), file["loss_after"].get<double>(), 2e-4);
   expect_final(report.adapter, file["final_l2"], golden_path("smollm2/dpo_tensors.safetensors"), "final.");
-  const ReferenceTable reference = read_reference(folder.path() / "run/reference.jsonl", job.rows());
+  ReferenceRequest stored;
+  stored.rows = &job.rows();
+  stored.file = folder.path() / "run/reference.jsonl";
+  const ReferenceTable reference(stored);
   for (size_t row = 0; row < 4; ++row) {
-    EXPECT_NEAR(reference.rows()[row][0], file["ref_logps"]["chosen"][row].get<double>(), 5e-4);
-    EXPECT_NEAR(reference.rows()[row][1], file["ref_logps"]["rejected"][row].get<double>(), 5e-4);
+    EXPECT_NEAR(reference.row(static_cast<int64_t>(row)).at(0), file["ref_logps"]["chosen"][row].get<double>(), 5e-4);
+    EXPECT_NEAR(reference.row(static_cast<int64_t>(row)).at(1), file["ref_logps"]["rejected"][row].get<double>(), 5e-4);
   }
 }
 

@@ -51,7 +51,7 @@ struct ToyRun {
   void build(RunSink& sink) {
     batches = std::make_unique<ShuffledBatches>(
         rows, config, [this](const datasets::PackedBatch& batch) { return objective->divisor_share(batch); });
-    RunIdentity identity{config_hash(kind, config), rows.data_hash(), "toy", reference ? reference->hash() : "", 1};
+    RunIdentity identity{config_hash(kind, config), rows.data_hash(), "toy", reference ? reference->identity() : "", 1};
     trainer = std::make_unique<Trainer>(
         config, TrainerParts{policy,
                              *objective,
@@ -71,7 +71,7 @@ struct ToyRun {
     request.policy = &policy;
     request.with_adapter = with_adapter;
     request.reference_key = "toy";
-    return std::make_unique<ReferenceTable>(compute_reference(request));
+    return std::make_unique<ReferenceTable>(std::move(request));
   }
 
   std::vector<float> parameters() {

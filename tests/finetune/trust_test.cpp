@@ -189,6 +189,7 @@ TEST(Finite, ABadLogProbabilityNamesItsOwnRowAndLayer) {
   RunConfig config = toy_config();
   config.shuffle = false;
   ToyRun run(RunKind::bco, config, folder.path(), sink);
+  run.reference->compute_all({});  // the reference is sound: the policy alone goes wrong
   run.rows.set_token(15, 1, kVocab - 1);
   run.policy.poisoned_token = kVocab - 1;
   run.policy.bad_layer = "layers.1";
@@ -206,6 +207,26 @@ TEST(Finite, ABadLogProbabilityNamesItsOwnRowAndLayer) {
   ASSERT_EQ(state.objective.size(), 2U);
   EXPECT_EQ(state.objective[1], 12.0);
   EXPECT_GT(run.objective->state()[1], 12.0);
+}
+
+TEST(Finite, ABadReferenceValueStopsAtItsStepWithACheckpointOfTheStateBefore) {
+  const TempFolder folder;
+  MemorySink sink;
+  RunConfig config = toy_config();
+  config.shuffle = false;
+  ToyRun run(RunKind::dpo, config, folder.path(), sink);
+  run.rows.set_token(15, 1, kVocab - 1);
+  run.policy.poisoned_token = kVocab - 1;
+  try {
+    run.trainer->run({});
+    ADD_FAILURE() << "no error";
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("[finetune.reference]"));
+    EXPECT_THAT(error.what(), HasSubstr("toy.jsonl:16."));
+  }
+  const auto checkpoint = run.checkpoints.newest_valid();
+  ASSERT_TRUE(checkpoint);
+  EXPECT_EQ(load_train_state(checkpoint->folder, kVocab * kVocab).step, 2);
 }
 
 TEST(HealthOfARun, VerdictsReachTheSinksTheFolderAndTheOutcome) {

@@ -7,37 +7,15 @@
 #include <condition_variable>
 #include <limits>
 #include <mutex>
-#include <random>
 
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "http/address_guard.h"
+#include "http/client_parts.h"
 #include "http/retry.h"
 
 namespace afina::http {
 namespace {
-
-constexpr size_t kMaxErrorBytes = 64 * 1024;
-
-struct Address {
-  std::string origin;  ///< "https://host:port"
-  std::string prefix;  ///< "" or "/v1"
-};
-
-Address split_base_url(const std::string& url) {
-  const size_t scheme = url.find("://");
-  const std::string name = url.substr(0, scheme);
-  const bool clean = std::none_of(url.begin(), url.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
-  if (scheme == std::string::npos || (name != "http" && name != "https") || !clean || url.size() < scheme + 4 ||
-      url.find_first_of("@?#", scheme) != std::string::npos || url[scheme + 3] == '/') {
-    throw UsageError(cat("[base_url] must be http:// or https:// with a host, but got \"", url, "\"."));
-  }
-  const size_t slash = std::min(url.find('/', scheme + 3), url.size());
-  Address address{url.substr(0, slash), url.substr(slash)};
-  while (address.prefix.ends_with('/'))
-    address.prefix.pop_back();
-  return address;
-}
 
 /// A call to make: what to send and who takes the answer's bytes.
 struct Call {
@@ -154,11 +132,6 @@ void wait(std::chrono::milliseconds time, const std::stop_token& stop) {
   if (stop.stop_requested()) throw Cancelled("[upstream] was not asked again.");
 }
 
-double random_unit() {
-  thread_local std::mt19937_64 engine(std::random_device{}());
-  return std::uniform_real_distribution<double>(0, 1)(engine);
-}
-
 /// Repeats the call as the rules of retry.h say. `may_repeat` turns false once something was shown to the caller.
 ClientResponse with_retries(const ClientOptions& options, const Address& address, const Call& call,
                             const bool& may_repeat) {
@@ -174,22 +147,6 @@ ClientResponse with_retries(const ClientOptions& options, const Address& address
     }
     wait(asked ? *asked : backoff(options.first_backoff, tried, random_unit()), call.stop);
   }
-}
-
-UpstreamError refusal(const std::string& origin, const ClientResponse& response) {
-  std::string said;
-  try {
-    const Json body = parse_json(response.body, "answer", {.max_depth = 16, .max_elements = 10'000});
-    const Json::json_pointer message("/error/message");
-    if (body.contains(message) && body.at(message).is_string()) said = body.at(message).get<std::string>();
-  } catch (const Error&) {
-    // Not JSON: the status alone must do.
-  }
-  const auto wait_time = retry_after(response.headers, std::chrono::system_clock::now());
-  return {UpstreamFault::refused,
-          cat("[upstream ", origin, "] must accept the request, but answered ", response.status,
-              said.empty() ? "" : cat(": \"", repair_utf8(said.substr(0, 500)), "\""), "."),
-          response.status, wait_time ? static_cast<int>((wait_time->count() + 999) / 1000) : 0};
 }
 
 int gateway_status(UpstreamFault fault, int upstream_status) {
@@ -257,9 +214,7 @@ Json Client::post_json(const std::string& path, const Json& body, std::stop_toke
 void Client::post_stream(const std::string& path, const Json& body, const SseParser::OnEvent& on_event,
                          std::stop_token stop) const {
   const Address address = split_base_url(options_.base_url);
-  bool may_repeat = true, finished = false, is_stream = false;
-  std::string error_body;
-  std::optional<SseParser> parser;
+  StreamedAnswer answer(address.origin, on_event);
   Call call;
   call.method = "POST";
   call.path = path;
@@ -267,40 +222,19 @@ void Client::post_stream(const std::string& path, const Json& body, const SsePar
   call.stop = std::move(stop);
   call.headers.set("Accept", "text/event-stream");
   call.on_head = [&](const ClientResponse& head) {
-    is_stream = head.status == 200;
-    error_body.clear();
-    if (is_stream && !head.headers.get("Content-Type").starts_with("text/event-stream")) {
-      throw UpstreamError(UpstreamFault::nonsense,
-                          cat("[upstream ", address.origin, "] must answer with an event stream, but did not."),
-                          head.status);
-    }
-    parser.emplace([&](const SseEvent& event) {
-      may_repeat = false;
-      const bool more = on_event(event);
-      finished = !more || event.data == "[DONE]";
-      return !finished;
-    });
+    answer.begin(head);
     return true;
   };
-  call.on_bytes = [&](std::string_view bytes) {
-    if (is_stream) return parser->push(bytes);
-    error_body.append(bytes.substr(0, kMaxErrorBytes - error_body.size()));
-    return error_body.size() < kMaxErrorBytes;
-  };
+  call.on_bytes = [&](std::string_view bytes) { return answer.take(bytes); };
+  const bool& may_repeat = answer.may_repeat();
+  std::exception_ptr failed;
   ClientResponse response;
   try {
     response = with_retries(options_, address, call, may_repeat);
-  } catch (const DataError& error) {
-    throw UpstreamError(UpstreamFault::nonsense, error.what());
+  } catch (...) {
+    failed = std::current_exception();
   }
-  if (!is_stream) {
-    response.body = std::move(error_body);
-    throw refusal(address.origin, response);
-  }
-  if (!finished) {
-    throw UpstreamError(UpstreamFault::down,
-                        cat("[upstream ", address.origin, "] must end its stream with [DONE], but broke off."));
-  }
+  answer.finish(response, failed);
 }
 
 }  // namespace afina::http

@@ -42,18 +42,21 @@ class PreparedStream final : public httplib::Stream {
     size = head_.size();
     return head_.data();
   }
+  /// Nothing more is written: what comes belongs to somebody else's hands.
+  void discard_rest() { discards_ = true; }
   void consume_buffered(size_t size) override { head_.remove_prefix(std::min(size, head_.size())); }
 
  private:
   int socket_;
   std::string_view head_;
   std::chrono::milliseconds write_deadline_;
-  bool broken_ = false;
+  bool broken_ = false, discards_ = false;
 };
 
 // Two limits: some progress within the deadline, and a pace over the whole, so that neither a stuck nor a dripping
 // reader holds a worker for long.
 ssize_t PreparedStream::write(const char* from, size_t size) {
+  if (discards_) return static_cast<ssize_t>(size);
   const Clock::time_point start = Clock::now();
   Clock::time_point progress = start;
   size_t done = 0;
@@ -122,7 +125,9 @@ class CollectingWriter final : public BodyWriter {
 struct Current {
   Connection* connection = nullptr;
   Exchange* exchange = nullptr;
+  PreparedStream* stream = nullptr;
   bool keep = true;
+  std::optional<EventStream> events;
 };
 thread_local Current* t_current = nullptr;
 
@@ -150,7 +155,7 @@ class Engine::Library final : public httplib::Server {
     });
   }
 
-  bool serve(Connection& connection, bool close);
+  Served serve(Connection& connection, bool close);
 
  private:
   bool process_and_close_socket(socket_t sock) override {
@@ -160,6 +165,7 @@ class Engine::Library final : public httplib::Server {
   void answer(const httplib::Request& request, httplib::Response& response);
   void set_stream(const httplib::Request& request, httplib::Response& response, Response&& ours);
   void set_body(const httplib::Request& request, httplib::Response& response, Response&& ours);
+  void set_events(const httplib::Request& request, httplib::Response& response, Response&& ours);
   void set_provider(const httplib::Request& request, httplib::Response& response, const std::string& type,
                     httplib::ContentProviderWithoutLength provider);
 
@@ -167,10 +173,10 @@ class Engine::Library final : public httplib::Server {
   Watcher& watcher_;
 };
 
-bool Engine::Library::serve(Connection& connection, bool close) {
+Engine::Served Engine::Library::serve(Connection& connection, bool close) {
   PreparedStream stream(connection.fd, connection.request.head.text, config_.write_deadline);
   Exchange exchange{.socket = connection.fd, .stop = {}, .stream = nullptr};
-  Current current{.connection = &connection, .exchange = &exchange, .keep = !close};
+  Current current{.connection = &connection, .exchange = &exchange, .stream = &stream, .keep = !close};
   t_current = &current;
   watcher_.add(exchange);
   bool connection_closed = false;
@@ -181,7 +187,8 @@ bool Engine::Library::serve(Connection& connection, bool close) {
   watcher_.remove(exchange);
   t_current = nullptr;
   connection.request.body.clear();
-  return written && current.keep && !connection_closed;
+  if (!written) current.events.reset();
+  return {written && current.keep && !connection_closed, std::move(current.events)};
 }
 
 void Engine::Library::answer(const httplib::Request& request, httplib::Response& response) {
@@ -202,6 +209,8 @@ void Engine::Library::answer(const httplib::Request& request, httplib::Response&
     response.headers.emplace(name, value);
   if (answer.streamer) {
     set_stream(request, response, std::move(answer));
+  } else if (answer.events) {
+    set_events(request, response, std::move(answer));
   } else if (answer.body_writer) {
     set_body(request, response, std::move(answer));
   } else {
@@ -240,6 +249,19 @@ void Engine::Library::set_body(const httplib::Request& request, httplib::Respons
   });
 }
 
+// The library writes the head and believes that the body was written too; the event loop takes over from there.
+void Engine::Library::set_events(const httplib::Request& request, httplib::Response& response, Response&& ours) {
+  response.headers.erase("Content-Type");
+  const bool chunked = request.version == "HTTP/1.1";
+  const auto box = std::make_shared<EventStream>(EventStream{std::move(ours.events), chunked});
+  set_provider(request, response, "text/event-stream", [box](size_t, httplib::DataSink& sink) {
+    t_current->stream->discard_rest();
+    t_current->events = std::move(*box);
+    sink.done();
+    return true;
+  });
+}
+
 void Engine::Library::set_provider(const httplib::Request& request, httplib::Response& response,
                                    const std::string& type, httplib::ContentProviderWithoutLength provider) {
   if (request.version == "HTTP/1.1") {
@@ -268,7 +290,7 @@ void Engine::listen() {
 void Engine::stop() {
   library_->stop();
 }
-bool Engine::serve(Connection& connection, bool close) {
+Engine::Served Engine::serve(Connection& connection, bool close) {
   return library_->serve(connection, close);
 }
 

@@ -5,10 +5,12 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "http/connection_loop.h"
+#include "http/event_loop.h"
 #include "http/exchange.h"
 #include "http/message.h"
 
@@ -31,9 +33,13 @@ class Engine {
   /// Accepts until stop().
   void listen();
   void stop();
-  /// Answers the connection's whole request on the calling thread. close: say that the connection ends here. True where
-  /// it may be kept.
-  bool serve(Connection& connection, bool close);
+  /// Answers the connection's whole request on the calling thread. close: say that the connection ends here.
+  struct Served {
+    bool keep = false;  ///< the connection may be kept
+    /// Where the answer is a stream for the event loop: only its head was written.
+    std::optional<EventStream> events;
+  };
+  Served serve(Connection& connection, bool close);
 
  private:
   class Library;

@@ -5,6 +5,7 @@
 #pragma once
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "http/event_reader.h"
 
 namespace afina::http {
 
@@ -90,6 +92,7 @@ struct Response {
   std::string body;
   std::function<void(SseWriter&)> streamer;      ///< set by stream()
   std::function<void(BodyWriter&)> body_writer;  ///< set by stream_body()
+  std::shared_ptr<EventReader> events;           ///< set by stream_events()
 
   /// status and `application/json` body.
   void set_json(const Json& value, int new_status = 200);
@@ -100,6 +103,9 @@ struct Response {
   /// were sent, so what it captures must own itself. It may throw: an `{"error":…}` event is sent, then the stream
   /// closes.
   void stream(std::function<void(SseWriter&)> write) { streamer = std::move(write); }
+  /// Answers with server-sent events that hold no thread: the server's event loop pulls them once the headers were
+  /// sent, under the server's max_event_streams (503 above it).
+  void stream_events(std::unique_ptr<EventReader> reader) { events = std::move(reader); }
   /// Answers with a body of that type whose length nobody knows before (chunked for HTTP/1.1). `write` runs after the
   /// handler has returned and the headers were sent, under the server's max_bodies (503 above it). Where it throws, the
   /// connection is cut without the last chunk, so that no client takes the part for the whole.

@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "http/connection_loop.h"
 #include "http/engine.h"
+#include "http/event_loop.h"
 #include "http/exchange.h"
 #include "http/rate_limiter.h"
 #include "http/router.h"
@@ -62,14 +63,16 @@ class Server::Impl {
   void run_handler(Request& request, const RouteMatch& match, Response& response);
   void guard_stream(const Request& request, const Route& route, Response& response);
   void guard_body(const Request& request, Response& response);
+  void guard_events(Response& response);
   std::shared_ptr<void> take_slot(std::atomic<int>& taken, int most, const char* what);
   void add_security_headers(const Request& request, const Route* route, Response& response) const;
 
-  std::atomic<int> streams_{0}, bodies_{0};
+  std::atomic<int> streams_{0}, event_streams_{0}, bodies_{0};
   std::atomic<bool> draining_{false};
   std::unique_ptr<Watcher> watcher_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<ConnectionLoop> loop_;
+  std::unique_ptr<EventLoop> event_loop_;
   std::unique_ptr<WorkerPool> pool_;
   std::thread acceptor_;
 };
@@ -102,6 +105,9 @@ void Server::Impl::start() {
                                     },
                                 .serve = [this](std::unique_ptr<Connection>& connection) { return serve(connection); },
                                 .refusal = [this](const HeadFault& fault) { return refusal(fault); }});
+  event_loop_ = std::make_unique<EventLoop>(
+      EventLoopLimits{options_.heartbeat, options_.write_deadline},
+      [this](std::unique_ptr<Connection> connection, bool keep) { loop_->give_back(std::move(connection), keep); });
   started_ = true;
   acceptor_ = std::thread([this] { engine_->listen(); });
 }
@@ -114,15 +120,17 @@ void Server::Impl::stop() {
   acceptor_.join();
   loop_->drain();
   watcher_->stop_streams();
+  event_loop_->drain();
   const auto deadline = std::chrono::steady_clock::now() + options_.drain_deadline;
   if (!pool_->wait_idle(deadline)) {
     log_warning("http", "requests did not end within ", options_.drain_deadline.count(),
                 " ms of the stop and are cut off");
     watcher_->abort_all();
   }
-  // Workers give connections back to the loop and the loop hands requests to the pool: both must rest before either
-  // goes.
+  event_loop_->wait_idle(deadline);
+  // Workers give connections to both loops and the loop hands requests to the pool: all must rest before any goes.
   pool_->close();
+  event_loop_.reset();
   loop_.reset();
   pool_.reset();
   engine_.reset();
@@ -133,8 +141,12 @@ bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
   // std::function must be copyable, so the job owns the connection through a shared pointer of its own.
   auto job = std::make_shared<std::unique_ptr<Connection>>(std::move(connection));
   const bool taken = pool_->submit([this, job] {
-    const bool keep = engine_->serve(**job, draining_);
-    loop_->give_back(std::move(*job), keep);
+    Engine::Served served = engine_->serve(**job, draining_);
+    if (served.events) {
+      event_loop_->adopt(std::move(*job), std::move(*served.events));
+    } else {
+      loop_->give_back(std::move(*job), served.keep);
+    }
   });
   if (!taken) connection = std::move(*job);
   return taken;
@@ -234,6 +246,7 @@ void Server::Impl::run_handler(Request& request, const RouteMatch& match, Respon
   request.params = match.params;
   route.handler(request, response);
   if (response.streamer) guard_stream(request, route, response);
+  if (response.events) guard_events(response);
   if (response.body_writer) guard_body(request, response);
 }
 
@@ -259,6 +272,19 @@ void Server::Impl::guard_body(const Request& request, Response& response) {
       throw;
     }
   };
+}
+
+void Server::Impl::guard_events(Response& response) {
+  struct Held {
+    std::shared_ptr<void> slot;
+    std::shared_ptr<EventReader> reader;  // goes before the slot
+  };
+  auto held = std::make_shared<Held>();
+  held->slot = take_slot(event_streams_, options_.max_event_streams, "streams");
+  held->reader = std::move(response.events);
+  EventReader* reader = held->reader.get();
+  response.events = std::shared_ptr<EventReader>(std::move(held), reader);
+  response.headers.set("X-Accel-Buffering", "no");
 }
 
 void Server::Impl::guard_stream(const Request& request, const Route& route, Response& response) {

@@ -23,7 +23,8 @@ struct ServerOptions {
   std::vector<std::string> public_hosts;  ///< further names accepted in Host and Origin, such as a proxy's public name
   std::vector<std::string> trusted_proxies;  ///< peer addresses whose X-Forwarded-For is believed
   int workers = 32;                          ///< requests handled at one time, streams not counted
-  int max_streams = 32;                      ///< server-sent event responses at one time; above: 503
+  int max_streams = 32;                      ///< event streams that hold a thread at one time; above: 503
+  int max_event_streams = 256;               ///< event streams of the event loop at one time; above: 503
   int max_bodies = 8;                        ///< bodies of unknown length at one time; above: 503
   int max_queue = 128;                       ///< whole requests waiting for a worker; above: 503
   int max_connections = 1024;                ///< open sockets; above: 503 and close

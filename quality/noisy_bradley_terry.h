@@ -17,7 +17,7 @@ struct NoisyOptions {
   double strength_ridge = 0.1, skill_ridge = 0.5, bias_ridge = 0.5;
   double skill_start = 2.0;  ///< γ₀: 0.88 of the votes are judged
   int max_iterations = 500;
-  double tolerance = 1e-9;  ///< on the largest entry of the gradient, relative to 1 + |loss|
+  double tolerance = 1e-8;  ///< on the largest entry of the gradient, relative to 1 + |loss|
 };
 
 struct NoisyFit {

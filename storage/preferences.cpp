@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
 
@@ -11,33 +10,11 @@ namespace afina::storage {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 64;
-constexpr size_t kMaxReasonBytes = 4000;
 
 void check_key(const std::string& key) {
   if (key.empty() || key.size() > kMaxKeyBytes) {
     throw DataError(cat("[storage.preferences] an idempotency key must have 1 to ", kMaxKeyBytes, " bytes, but has ",
                         key.size(), "."));
-  }
-}
-
-void check_preference(const NewPreference& p) {
-  check_key(p.idempotency_key);
-  if (p.grade < -3 || p.grade > 3) {
-    throw DataError(cat("[storage.preferences] a grade must be between -3 and 3, but is ", p.grade, "."));
-  }
-  if (p.outcome != Outcome::graded && p.grade != 0) {
-    throw DataError(cat("[storage.preferences] only a graded vote must have a grade, but ", to_string(p.outcome),
-                        " has ", p.grade, "."));
-  }
-  if (p.confidence && (*p.confidence < 1 || *p.confidence > 4)) {
-    throw DataError(cat("[storage.preferences] a confidence must be between 1 and 4, but is ", *p.confidence, "."));
-  }
-  if (p.reason.size() > kMaxReasonBytes) {
-    throw DataError(cat("[storage.preferences] a reason must have at most ", kMaxReasonBytes, " bytes, but has ",
-                        p.reason.size(), "."));
-  }
-  if (p.ms_to_decide && *p.ms_to_decide < 0) {
-    throw DataError("[storage.preferences] ms_to_decide must not be negative, but is.");
   }
 }
 
@@ -58,12 +35,6 @@ std::optional<Preference> first_preference(const Result& rows) {
   return rows.empty() ? std::nullopt : std::optional<Preference>(read_preference(rows[0]));
 }
 
-std::optional<Preference> preference_with_key(Transaction& t, const std::string& annotator_id, const std::string& key) {
-  return first_preference(t.exec(
-      cat("SELECT ", kPreferenceColumns, " FROM preference p WHERE annotator_id = $1::uuid AND idempotency_key = $2"),
-      Params().text(annotator_id).text(key)));
-}
-
 // The last row of the exposure's line, retracted or not.
 std::optional<Preference> newest_preference(Transaction& t, const std::string& exposure_id) {
   return first_preference(t.exec(cat("SELECT ", kPreferenceColumns,
@@ -72,37 +43,7 @@ std::optional<Preference> newest_preference(Transaction& t, const std::string& e
                                  Params().text(exposure_id)));
 }
 
-// Which row the new one takes the place of; empty for the first. Throws Conflict where that is not open.
-std::string place_in_line(const NewPreference& p, const std::optional<Preference>& newest) {
-  if (p.supersedes_id.empty()) {
-    if (newest && newest->outcome != Outcome::retracted) {
-      throw Conflict(
-          cat("[storage.preferences] a pair must have one vote of a person, but ", p.exposure_id, " has one already."),
-          "correct it by naming the vote it supersedes, or take it back first");
-    }
-    return newest ? newest->id : "";
-  }
-  if (!newest || newest->id != p.supersedes_id || newest->outcome == Outcome::retracted) {
-    throw Conflict(cat("[storage.preferences] a correction must supersede the vote that stands, but '",
-                       p.supersedes_id.substr(0, 100), "' does not stand."),
-                   "load the pair again");
-  }
-  return newest->id;
-}
-
 }  // namespace
-
-std::string preference_body_sha256(const NewPreference& p) {
-  const Json body{{"exposure", p.exposure_id},
-                  {"outcome", to_string(p.outcome)},
-                  {"grade", p.grade},
-                  {"confidence", p.confidence ? Json(*p.confidence) : Json()},
-                  {"reason", p.reason},
-                  {"ms_to_decide", p.ms_to_decide ? Json(*p.ms_to_decide) : Json()},
-                  {"supersedes", p.supersedes_id},
-                  {"source", to_string(p.source)}};
-  return sha256_hex(dump_json(body));
-}
 
 Pair create_pair(Transaction& t, const std::string& generation_a_id, const std::string& generation_b_id) {
   require_uuid(generation_a_id, "an answer");
@@ -149,19 +90,33 @@ Exposure create_exposure(Transaction& t, const Exposure& exposure) {
                               Params().text(exposure.visitor_id));
   if (owner.empty()) throw_not_found(exposure.visitor_id, "a visitor");
   t.exec(
-      "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left) SELECT $1::uuid, pair.id, $3::uuid, "
-      "$4::uuid, $5::boolean FROM pair JOIN conversation c ON c.id = pair.conversation_id "
+      "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left, leak_a, leak_b) SELECT $1::uuid, "
+      "pair.id, "
+      "$3::uuid, $4::uuid, $5::boolean, $6::boolean, $7::boolean FROM pair JOIN conversation c ON c.id = "
+      "pair.conversation_id "
       "WHERE pair.id = $2::uuid AND c.withdrawn_at IS NULL ON CONFLICT DO NOTHING",
       Params()
           .text(exposure.id)
           .text(exposure.pair_id)
           .text(exposure.visitor_id)
           .text(owner.one().text("annotator_id"))
-          .boolean(exposure.a_on_left));
+          .boolean(exposure.a_on_left)
+          .boolean(exposure.leak_a)
+          .boolean(exposure.leak_b));
   const Result rows = t.exec("SELECT * FROM exposure WHERE pair_id = $1::uuid AND visitor_id = $2::uuid",
                              Params().text(exposure.pair_id).text(exposure.visitor_id));
   if (rows.empty()) throw_not_found(exposure.pair_id, "a pair");
   return read_exposure(rows.one());
+}
+
+void inherit_leaks(Transaction& t, Exposure& exposure) {
+  require_uuid(exposure.pair_id, "a pair");
+  const Result rows = t.exec(
+      "SELECT coalesce(bool_or(leak_a), false) AS leak_a, coalesce(bool_or(leak_b), false) AS leak_b FROM exposure "
+      "WHERE pair_id = $1::uuid",
+      Params().text(exposure.pair_id));
+  exposure.leak_a = rows.one().boolean("leak_a");
+  exposure.leak_b = rows.one().boolean("leak_b");
 }
 
 Exposure get_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id) {
@@ -188,40 +143,6 @@ std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, 
     out.push_back(read_pair(rows[i]));
   }
   return out;
-}
-
-PutPreference put_preference(Transaction& t, const NewPreference& p) {
-  check_preference(p);
-  const Exposure exposure = lock_exposure(t, p.exposure_id, p.visitor_id);
-  const std::string body = preference_body_sha256(p);
-  if (const auto earlier = preference_with_key(t, exposure.annotator_id, p.idempotency_key)) {
-    if (earlier->body_sha256 == body) return {*earlier, false};
-    throw Conflict(cat("[storage.preferences] idempotency key '", p.idempotency_key,
-                       "' must come with the same vote again, but came with another."),
-                   "use a new key for a new vote");
-  }
-  const std::string superseded = place_in_line(p, newest_preference(t, p.exposure_id));
-  t.exec(
-      "INSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, "
-      "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind) VALUES ($1::uuid, $2::uuid, $3::uuid, "
-      "$4::uuid, $5::uuid, $6, $7::smallint, $8::smallint, $9, $10::bigint, $11, $12, $13::uuid, $14, $15::boolean)",
-      Params()
-          .text(p.id)
-          .text(p.exposure_id)
-          .text(exposure.pair_id)
-          .text(p.visitor_id)
-          .text(exposure.annotator_id)
-          .text(to_string(p.outcome))
-          .integer(p.outcome == Outcome::graded ? std::optional<int>(p.grade) : std::nullopt)
-          .integer(p.confidence)
-          .text(p.reason)
-          .integer(p.ms_to_decide)
-          .text(p.idempotency_key)
-          .text(body)
-          .text_or_null(superseded)
-          .text(to_string(p.source))
-          .boolean(!exposure.revealed_at));
-  return {*preference_with_key(t, exposure.annotator_id, p.idempotency_key), true};
 }
 
 PutPreference retract_preference(Transaction& t, const std::string& preference_id, const std::string& visitor_id,
@@ -263,12 +184,15 @@ Exposure reveal_exposure(Transaction& t, const std::string& exposure_id, const s
 
 Rewrite put_rewrite(Transaction& t, const Rewrite& rewrite) {
   check_key(rewrite.idempotency_key);
-  if (rewrite.text.empty()) throw DataError("[storage.preferences] a rewrite must not be empty, but is.");
+  if (rewrite.text.empty() || rewrite.text.size() > kMaxRewriteBytes) {
+    throw DataError(cat("[storage.preferences] a rewrite must have 1 to ", kMaxRewriteBytes, " bytes, but has ",
+                        rewrite.text.size(), "."));
+  }
   const Exposure exposure = lock_exposure(t, rewrite.exposure_id, rewrite.visitor_id);
   const std::string hash = sha256_hex(rewrite.text);
   t.exec(
-      "INSERT INTO rewrite (id, exposure_id, pair_id, visitor_id, annotator_id, text, sha256, idempotency_key, source) "
-      "VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6, $7, $8, $9) "
+      "INSERT INTO rewrite (id, exposure_id, pair_id, visitor_id, annotator_id, text, sha256, idempotency_key, source, "
+      "act_id) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6, $7, $8, $9, $10::uuid) "
       "ON CONFLICT (annotator_id, idempotency_key) DO NOTHING",
       Params()
           .text(rewrite.id)
@@ -279,7 +203,8 @@ Rewrite put_rewrite(Transaction& t, const Rewrite& rewrite) {
           .text(rewrite.text)
           .text(hash)
           .text(rewrite.idempotency_key)
-          .text(to_string(rewrite.source)));
+          .text(to_string(rewrite.source))
+          .text_or_null(rewrite.act_id));
   const Result rows = t.exec("SELECT * FROM rewrite WHERE annotator_id = $1::uuid AND idempotency_key = $2",
                              Params().text(exposure.annotator_id).text(rewrite.idempotency_key));
   const Rewrite stored = read_rewrite(rows.one());

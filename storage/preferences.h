@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "storage/judgements/details.h"
 #include "storage/types.h"
 
 namespace afina::storage {
 
 class Transaction;
+
+inline constexpr size_t kMaxRewriteBytes = 32 * 1024;
 
 /// Two answers to the same messages. Unordered uniqueness: (a, b) and (b, a) are one pair.
 struct Pair {
@@ -29,7 +32,8 @@ struct Exposure {
   std::string annotator_id;  ///< filled in from the visitor
   bool a_on_left = true;     ///< random; stored for position bias
   Time shown_at{};
-  std::optional<Time> revealed_at;  ///< when the models' names were shown; later votes are not blind
+  std::optional<Time> revealed_at;      ///< when the models' names were shown; later votes are not blind
+  bool leak_a = false, leak_b = false;  ///< the answer seems to name its maker; votes on it may not be blind
 };
 
 struct NewPreference {
@@ -44,6 +48,8 @@ struct NewPreference {
   std::string idempotency_key;  ///< 1..64 characters, unique for an annotator
   std::string supersedes_id;    ///< the row this corrects; empty: the first vote, or one after a retraction
   Source source = Source::web;
+  JudgementDetails details;  ///< of the pair's answers; written with the vote, superseded with it
+  std::string rewrite;       ///< an answer better than both, at most kMaxRewriteBytes; empty: none
 };
 
 struct Preference {
@@ -73,6 +79,8 @@ Pair create_pair(Transaction& t, const std::string& generation_a_id, const std::
 Pair get_pair(Transaction& t, const std::string& pair_id);
 /// Throws NotFound for an unknown pair or visitor. A visitor sees a pair once: the earlier exposure is returned.
 Exposure create_exposure(Transaction& t, const Exposure& exposure);
+/// Takes the leak marks of the pair's earlier exposures, since they are about its answers.
+void inherit_leaks(Transaction& t, Exposure& exposure);
 /// Throws NotFound where it is not this visitor's.
 Exposure get_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id);
 /// Pairs that this visitor's annotator has not seen, whose owners allowed review, fewest votes first. For more
@@ -93,7 +101,7 @@ std::optional<Preference> standing_preference(Transaction& t, const std::string&
 /// Marks the names as shown and returns the exposure; again: the first time stands. Throws Conflict before a vote.
 Exposure reveal_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id);
 
-/// An answer somebody wrote that is better than both of a pair.
+/// An answer somebody wrote that is better than both of a pair. text: 1 to kMaxRewriteBytes bytes.
 struct Rewrite {
   std::string id = new_uuid();
   std::string exposure_id;
@@ -104,6 +112,7 @@ struct Rewrite {
   std::string sha256;  ///< of text; computed
   std::string idempotency_key;
   Source source = Source::web;
+  std::string act_id;  ///< the vote or submission it came with and falls with; empty: it stands by itself
   Time created_at{};
 };
 /// As put_preference for keys and owners.

@@ -72,7 +72,8 @@ Pair read_pair(const Row& row) {
 
 Exposure read_exposure(const Row& row) {
   return {row.text("id"),           row.text("pair_id"),  row.text("visitor_id"),       row.text("annotator_id"),
-          row.boolean("a_on_left"), row.time("shown_at"), row.maybe_time("revealed_at")};
+          row.boolean("a_on_left"), row.time("shown_at"), row.maybe_time("revealed_at"),
+          row.boolean("leak_a"),    row.boolean("leak_b")};
 }
 
 Preference read_preference(const Row& row) {
@@ -109,6 +110,7 @@ Rewrite read_rewrite(const Row& row) {
   r.sha256 = row.text("sha256");
   r.idempotency_key = row.text("idempotency_key");
   r.source = word<Source>(row, "source");
+  r.act_id = row.text("act_id");
   r.created_at = row.time("created_at");
   return r;
 }

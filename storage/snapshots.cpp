@@ -39,7 +39,8 @@ using PairIndex = std::unordered_map<std::string, size_t>;
 void add_votes(Transaction& t, const EligibleFilter& filter, const PairIndex& index, std::vector<EligiblePair>& pairs) {
   Params params = Params().texts(source_words(filter.sources)).time(filter.before);
   const Result rewrites = t.exec(cat("SELECT DISTINCT ON (p.exposure_id) p.* FROM rewrite p", kCasterAllows,
-                                     "ORDER BY p.exposure_id, p.created_at DESC, p.id DESC"),
+                                     "AND NOT EXISTS (SELECT FROM preference later WHERE later.supersedes_id = "
+                                     "p.act_id) ORDER BY p.exposure_id, p.created_at DESC, p.id DESC"),
                                  params);
   for (size_t i = 0; i < rewrites.size(); ++i) {
     Rewrite rewrite = read_rewrite(rewrites[i]);

@@ -72,37 +72,6 @@ void check_note(const std::string& note) {
   if (note.size() > kMaxNoteBytes) refuse(cat("a note must have at most ", kMaxNoteBytes, " bytes"), cat(note.size()));
 }
 
-void check(const JudgementDetails& details) {
-  std::set<std::pair<std::string, int>> seen;
-  for (const AspectRating& rating : details.aspects) {
-    if (rating.value < 1 || rating.value > 5) refuse("a rating must be 1 to 5", cat(rating.value));
-    if (!seen.insert({rating.generation_id, static_cast<int>(rating.aspect)}).second) {
-      refuse("an answer must be rated once in each aspect", cat(to_string(rating.aspect), " twice"));
-    }
-  }
-  seen.clear();
-  for (const Flag& flag : details.flags) {
-    check_note(flag.note);
-    if (!seen.insert({flag.generation_id, static_cast<int>(flag.kind)}).second) {
-      refuse("an answer must be flagged once for each reason", cat(to_string(flag.kind), " twice"));
-    }
-  }
-  for (const SpanNote& span : details.spans) {
-    check_note(span.text);
-    if (std::find(kSpanKinds.begin(), kSpanKinds.end(), span.kind) == kSpanKinds.end()) {
-      refuse("a span's kind must be good, bad, wrong, personal_data, dialect or other",
-             cat("'", span.kind.substr(0, 100), "'"));
-    }
-    if (span.start < 0 || span.end <= span.start) refuse("a span must hold something", cat(span.start, "-", span.end));
-  }
-  if (details.spans.size() > kMaxSpans || details.aspects.size() > kMaxRows || details.flags.size() > kMaxRows) {
-    refuse(cat("an act must have at most ", kMaxSpans, " spans"), "more");
-  }
-  if (!details.reason_language.empty() && !is_language(details.reason_language)) {
-    refuse("a reason's language must be a BCP 47 tag", cat("'", details.reason_language.substr(0, 100), "'"));
-  }
-}
-
 // Every answer named exists, and every span lies inside its text.
 void check_answers(Transaction& t, const JudgementDetails& details) {
   std::map<std::string, int64_t> lengths;  // -1: nobody asks
@@ -166,6 +135,37 @@ bool from_string(std::string_view word, FlagKind& out) {
   return read_word(kFlags, word, out);
 }
 
+void check_details(const JudgementDetails& details) {
+  std::set<std::pair<std::string, int>> seen;
+  for (const AspectRating& rating : details.aspects) {
+    if (rating.value < 1 || rating.value > 5) refuse("a rating must be 1 to 5", cat(rating.value));
+    if (!seen.insert({rating.generation_id, static_cast<int>(rating.aspect)}).second) {
+      refuse("an answer must be rated once in each aspect", cat(to_string(rating.aspect), " twice"));
+    }
+  }
+  seen.clear();
+  for (const Flag& flag : details.flags) {
+    check_note(flag.note);
+    if (!seen.insert({flag.generation_id, static_cast<int>(flag.kind)}).second) {
+      refuse("an answer must be flagged once for each reason", cat(to_string(flag.kind), " twice"));
+    }
+  }
+  for (const SpanNote& span : details.spans) {
+    check_note(span.text);
+    if (std::find(kSpanKinds.begin(), kSpanKinds.end(), span.kind) == kSpanKinds.end()) {
+      refuse("a span's kind must be good, bad, wrong, personal_data, dialect or other",
+             cat("'", span.kind.substr(0, 100), "'"));
+    }
+    if (span.start < 0 || span.end <= span.start) refuse("a span must hold something", cat(span.start, "-", span.end));
+  }
+  if (details.spans.size() > kMaxSpans || details.aspects.size() > kMaxRows || details.flags.size() > kMaxRows) {
+    refuse(cat("an act must have at most ", kMaxSpans, " spans"), "more");
+  }
+  if (!details.reason_language.empty() && !is_language(details.reason_language)) {
+    refuse("a reason's language must be a BCP 47 tag", cat("'", details.reason_language.substr(0, 100), "'"));
+  }
+}
+
 std::string details_text(const JudgementDetails& details) {
   Json aspects = Json::array(), flags = Json::array(), spans = Json::array();
   for (const AspectRating& rating : details.aspects)
@@ -185,7 +185,7 @@ std::string details_text(const JudgementDetails& details) {
 
 void put_details(Transaction& t, const Act& act, const JudgementDetails& details) {
   if (details.empty()) return;
-  check(details);
+  check_details(details);
   check_answers(t, details);
   if (known_act(t, act.act_id)) return;
   const auto start = [&] { return Params().text(act.act_id).text(act.visitor_id).text(act.annotator_id); };

@@ -51,6 +51,8 @@ struct Act {
 
 /// Canonical text of everything in it, for the hash that guards an idempotency key.
 std::string details_text(const JudgementDetails& details);
+/// What can be said without the answers: throws DataError for a value, length or number of rows out of range.
+void check_details(const JudgementDetails& details);
 /// Writes them; a repeat with the same act_id changes nothing. Throws DataError for a value out of range or a span
 /// outside its answer, NotFound for an unknown answer.
 void put_details(Transaction& t, const Act& act, const JudgementDetails& details);

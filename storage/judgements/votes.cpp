@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/judgements/votes.h"
+
+#include <map>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "storage/row_readers.h"
+#include "storage/transaction.h"
+
+namespace afina::storage {
+namespace {
+
+constexpr size_t kMaxKeyBytes = 64, kMaxReasonBytes = 4000;
+
+/// What the tables say about the exposures and keys of a batch.
+struct Known {
+  std::unordered_map<std::string, ShownPair> shown;                    ///< by exposure
+  std::map<std::pair<std::string, std::string>, Preference> by_key;    ///< annotator, key
+  std::unordered_map<std::string, std::pair<std::string, bool>> last;  ///< by exposure: newest row, whether retracted
+};
+
+// One act at a time on an exposure: repeats, corrections, undos and reveals of it queue here until the transaction
+// ends. In the order of ids, so that two batches cannot wait for each other.
+void lock_exposures(Transaction& t, const std::vector<VoteDraft>& drafts, Known& known) {
+  std::vector<std::string> ids;
+  for (const VoteDraft& draft : drafts) {
+    if (is_uuid(draft.vote.exposure_id)) ids.push_back(draft.vote.exposure_id);
+  }
+  const Result rows = t.exec(
+      "SELECT e.*, pair.generation_a_id, pair.generation_b_id FROM exposure e JOIN visitor v ON v.id = e.visitor_id "
+      "JOIN pair ON pair.id = e.pair_id JOIN conversation c ON c.id = pair.conversation_id "
+      "WHERE e.id = ANY ($1::uuid[]) AND v.withdrawn_at IS NULL AND c.withdrawn_at IS NULL "
+      "ORDER BY e.id FOR NO KEY UPDATE OF e",
+      Params().texts(ids));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ShownPair shown{read_exposure(rows[i]), rows[i].text("generation_a_id"), rows[i].text("generation_b_id")};
+    known.shown.emplace(shown.exposure.id, std::move(shown));
+  }
+}
+
+const ShownPair* shown_to(const Known& known, const NewPreference& vote) {
+  const auto found = known.shown.find(vote.exposure_id);
+  return found == known.shown.end() || found->second.exposure.visitor_id != vote.visitor_id ? nullptr : &found->second;
+}
+
+// After the locks: a statement of its own, so that it sees what the one before in the queue committed.
+void look_up(Transaction& t, const std::vector<VoteDraft>& drafts, Known& known) {
+  std::vector<std::string> annotators, keys, exposures;
+  for (const VoteDraft& draft : drafts) {
+    const ShownPair* shown = shown_to(known, draft.vote);
+    if (shown == nullptr) continue;
+    annotators.push_back(shown->exposure.annotator_id);
+    keys.push_back(draft.vote.idempotency_key);
+    exposures.push_back(shown->exposure.id);
+  }
+  if (exposures.empty()) return;
+  // LIMIT keeps it a look-up in the index for each key, whatever the planner thinks of the table's size.
+  const Result repeats =
+      t.exec(cat("SELECT p.* FROM unnest($1::uuid[], $2::text[]) AS v (annotator, key) CROSS JOIN LATERAL (SELECT ",
+                 kPreferenceColumns,
+                 " FROM preference p WHERE p.annotator_id = v.annotator AND p.idempotency_key = v.key ", "LIMIT 1) p"),
+             Params().texts(annotators).texts(keys));
+  for (size_t i = 0; i < repeats.size(); ++i) {
+    Preference stored = read_preference(repeats[i]);
+    known.by_key.emplace(std::pair(stored.annotator_id, stored.idempotency_key), std::move(stored));
+  }
+  const Result newest = t.exec(
+      "SELECT p.id, p.exposure_id, p.outcome = 'retracted' AS retracted FROM preference p "
+      "WHERE p.exposure_id = ANY ($1::uuid[]) "
+      "AND NOT EXISTS (SELECT FROM preference later WHERE later.supersedes_id = p.id)",
+      Params().texts(exposures));
+  for (size_t i = 0; i < newest.size(); ++i) {
+    known.last.emplace(newest[i].text("exposure_id"), std::pair(newest[i].text("id"), newest[i].boolean("retracted")));
+  }
+}
+
+// Which row the new one takes the place of; empty for the first.
+VoteRefusal place_in_line(const NewPreference& vote, const Known& known, std::string& superseded) {
+  const auto last = known.last.find(vote.exposure_id);
+  const bool stands = last != known.last.end() && !last->second.second;
+  if (last != known.last.end()) superseded = last->second.first;
+  if (vote.supersedes_id.empty()) return stands ? VoteRefusal::already_voted : VoteRefusal::none;
+  return stands && superseded == vote.supersedes_id ? VoteRefusal::none : VoteRefusal::not_standing;
+}
+
+Preference new_row(const NewPreference& vote, const Exposure& exposure, const std::string& superseded) {
+  Preference row;
+  row.id = vote.id;
+  row.exposure_id = vote.exposure_id;
+  row.pair_id = exposure.pair_id;
+  row.annotator_id = exposure.annotator_id;
+  row.visitor_id = vote.visitor_id;
+  row.outcome = vote.outcome;
+  row.grade = vote.grade;
+  row.confidence = vote.confidence;
+  row.reason = vote.reason;
+  row.ms_to_decide = vote.ms_to_decide;
+  row.idempotency_key = vote.idempotency_key;
+  row.body_sha256 = preference_body_sha256(vote);
+  row.supersedes_id = superseded;
+  row.source = vote.source;
+  row.blind = !exposure.revealed_at;
+  return row;
+}
+
+/// A vote's way through the batch.
+struct Step {
+  NewPreference vote;  ///< resolved
+  VoteResult result;
+};
+
+Step judge(const VoteDraft& draft, const Known& known) {
+  Step step{draft.vote, {}};
+  const ShownPair* shown = shown_to(known, draft.vote);
+  if (shown == nullptr) {
+    step.result.refusal = VoteRefusal::not_found;
+    return step;
+  }
+  step.result.shown = *shown;
+  if (draft.resolve) draft.resolve(step.vote, *shown);
+  const auto earlier = known.by_key.find({shown->exposure.annotator_id, draft.vote.idempotency_key});
+  if (earlier != known.by_key.end()) {
+    const bool same = earlier->second.body_sha256 == preference_body_sha256(step.vote);
+    if (same) step.result.put = {earlier->second, false};
+    step.result.refusal = same ? VoteRefusal::none : VoteRefusal::key_reused;
+    return step;
+  }
+  std::string superseded;
+  step.result.refusal = place_in_line(step.vote, known, superseded);
+  if (step.result.refusal != VoteRefusal::none) return step;
+  if (draft.blind_only && shown->exposure.revealed_at) {
+    step.result.refusal = VoteRefusal::revealed;
+    return step;
+  }
+  step.result.put = {new_row(step.vote, shown->exposure, superseded), true};
+  return step;
+}
+
+void insert_rows(Transaction& t, const std::vector<Preference*>& rows) {
+  const auto texts = [&](auto&& field) {
+    std::vector<std::string> out;
+    out.reserve(rows.size());
+    for (const Preference* row : rows)
+      out.emplace_back(field(*row));
+    return out;
+  };
+  const auto numbers = [&](auto&& field) {
+    std::vector<int64_t> out;
+    out.reserve(rows.size());
+    for (const Preference* row : rows)
+      out.push_back(field(*row));
+    return out;
+  };
+  // Absent values travel as a number or word that no row may have.
+  const Result stored = t.exec(
+      "INSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, "
+      "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind) "
+      "SELECT id, exposure_id, pair_id, visitor_id, annotator_id, outcome, CASE WHEN outcome = 'graded' THEN grade "
+      "END, "
+      "nullif(confidence, 0), reason, nullif(ms, -1), key, hash, nullif(supersedes, '')::uuid, source, blind = 1 "
+      "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::smallint[], "
+      "$8::smallint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::integer[]) "
+      "AS v (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, ms, key, hash, "
+      "supersedes, source, blind) RETURNING id, created_at",
+      Params()
+          .texts(texts([](const Preference& p) { return p.id; }))
+          .texts(texts([](const Preference& p) { return p.exposure_id; }))
+          .texts(texts([](const Preference& p) { return p.pair_id; }))
+          .texts(texts([](const Preference& p) { return p.visitor_id; }))
+          .texts(texts([](const Preference& p) { return p.annotator_id; }))
+          .texts(texts([](const Preference& p) { return to_string(p.outcome); }))
+          .integers(numbers([](const Preference& p) { return p.grade; }))
+          .integers(numbers([](const Preference& p) { return p.confidence.value_or(0); }))
+          .texts(texts([](const Preference& p) { return p.reason; }))
+          .integers(numbers([](const Preference& p) { return p.ms_to_decide.value_or(-1); }))
+          .texts(texts([](const Preference& p) { return p.idempotency_key; }))
+          .texts(texts([](const Preference& p) { return p.body_sha256; }))
+          .texts(texts([](const Preference& p) { return p.supersedes_id; }))
+          .texts(texts([](const Preference& p) { return to_string(p.source); }))
+          .integers(numbers([](const Preference& p) { return p.blind ? 1 : 0; })));
+  AFINA_CHECK(stored.size() == rows.size(), "votes sent ", rows.size(), ", stored ", stored.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i]->created_at = stored[i].time("created_at");
+}
+
+void put_rest(Transaction& t, const Step& step) {
+  const Preference& row = step.result.put.stored;
+  put_details(t, {row.id, row.visitor_id, row.annotator_id}, step.vote.details);
+  if (step.vote.rewrite.empty()) return;
+  Rewrite rewrite;
+  rewrite.act_id = row.id;
+  rewrite.exposure_id = row.exposure_id;
+  rewrite.visitor_id = row.visitor_id;
+  rewrite.text = step.vote.rewrite;
+  rewrite.idempotency_key = row.idempotency_key;
+  rewrite.source = row.source;
+  put_rewrite(t, rewrite);
+}
+
+}  // namespace
+
+void check_vote(const NewPreference& p) {
+  if (p.idempotency_key.empty() || p.idempotency_key.size() > kMaxKeyBytes) {
+    throw DataError(cat("[storage.preferences] an idempotency key must have 1 to ", kMaxKeyBytes, " bytes, but has ",
+                        p.idempotency_key.size(), "."));
+  }
+  if (p.grade < -3 || p.grade > 3) {
+    throw DataError(cat("[storage.preferences] a grade must be between -3 and 3, but is ", p.grade, "."));
+  }
+  if (p.outcome != Outcome::graded && p.grade != 0) {
+    throw DataError(cat("[storage.preferences] only a graded vote must have a grade, but ", to_string(p.outcome),
+                        " has ", p.grade, "."));
+  }
+  if (p.confidence && (*p.confidence < 1 || *p.confidence > 4)) {
+    throw DataError(cat("[storage.preferences] a confidence must be between 1 and 4, but is ", *p.confidence, "."));
+  }
+  if (p.reason.size() > kMaxReasonBytes) {
+    throw DataError(cat("[storage.preferences] a reason must have at most ", kMaxReasonBytes, " bytes, but has ",
+                        p.reason.size(), "."));
+  }
+  if (p.ms_to_decide && *p.ms_to_decide < 0) {
+    throw DataError("[storage.preferences] ms_to_decide must not be negative, but is.");
+  }
+  if (p.rewrite.size() > kMaxRewriteBytes) {
+    throw DataError(cat("[storage.preferences] a rewrite must have at most ", kMaxRewriteBytes, " bytes, but has ",
+                        p.rewrite.size(), "."));
+  }
+}
+
+std::string preference_body_sha256(const NewPreference& p) {
+  Json body{{"exposure", p.exposure_id},
+            {"outcome", to_string(p.outcome)},
+            {"grade", p.grade},
+            {"confidence", p.confidence ? Json(*p.confidence) : Json()},
+            {"reason", p.reason},
+            {"ms_to_decide", p.ms_to_decide ? Json(*p.ms_to_decide) : Json()},
+            {"supersedes", p.supersedes_id},
+            {"source", to_string(p.source)}};
+  // Only where they say something: a vote without them keeps the hash it had before they existed.
+  if (!p.details.empty()) body["details"] = details_text(p.details);
+  if (!p.rewrite.empty()) body["rewrite"] = p.rewrite;
+  return sha256_hex(dump_json(body));
+}
+
+std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& drafts) {
+  for (const VoteDraft& draft : drafts)
+    check_vote(draft.vote);
+  Known known;
+  lock_exposures(t, drafts, known);
+  look_up(t, drafts, known);
+  std::vector<Step> steps;
+  steps.reserve(drafts.size());
+  for (const VoteDraft& draft : drafts)
+    steps.push_back(judge(draft, known));
+  std::vector<Preference*> rows;
+  for (Step& step : steps) {
+    if (step.result.refusal == VoteRefusal::none && step.result.put.created) rows.push_back(&step.result.put.stored);
+  }
+  if (!rows.empty()) insert_rows(t, rows);
+  std::vector<VoteResult> results;
+  results.reserve(steps.size());
+  for (Step& step : steps) {
+    if (step.result.refusal == VoteRefusal::none && step.result.put.created) put_rest(t, step);
+    results.push_back(std::move(step.result));
+  }
+  return results;
+}
+
+void throw_refusal(VoteRefusal refusal, const NewPreference& p) {
+  switch (refusal) {
+    case VoteRefusal::not_found:
+      throw_not_found(p.exposure_id, "a pair shown to this visitor");
+    case VoteRefusal::key_reused:
+      throw Conflict(cat("[storage.preferences] idempotency key '", p.idempotency_key,
+                         "' must come with the same vote again, but came with another."),
+                     "use a new key for a new vote");
+    case VoteRefusal::already_voted:
+      throw Conflict(
+          cat("[storage.preferences] a pair must have one vote of a person, but ", p.exposure_id, " has one already."),
+          "correct it by naming the vote it supersedes, or take it back first");
+    case VoteRefusal::not_standing:
+      throw Conflict(cat("[storage.preferences] a correction must supersede the vote that stands, but '",
+                         p.supersedes_id.substr(0, 100), "' does not stand."),
+                     "load the pair again");
+    case VoteRefusal::revealed:
+      throw Conflict("[storage.preferences] a vote must stand once the models' names were shown.");
+    case VoteRefusal::none:
+      break;
+  }
+  throw InternalError("[storage.preferences] a refusal must have a reason, but has none.");
+}
+
+PutPreference put_preference(Transaction& t, const NewPreference& p) {
+  require_uuid(p.exposure_id, "a pair shown to this visitor");
+  require_uuid(p.visitor_id, "a visitor");
+  const VoteResult result = put_votes(t, {{p, {}, false}}).front();
+  if (result.refusal != VoteRefusal::none) throw_refusal(result.refusal, p);
+  if (!result.put.created) return result.put;
+  // Read back for what only the tables know: the pseudonym.
+  const Result rows = t.exec(cat("SELECT ", kPreferenceColumns, " FROM preference p WHERE p.id = $1::uuid"),
+                             Params().text(result.put.stored.id));
+  return {read_preference(rows.one()), true};
+}
+
+}  // namespace afina::storage

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Votes of many people in one transaction: one locking read, one lookup, one insert, whatever their number. A vote that
+// may not stand says why in its result and leaves its neighbours alone. put_preference is a batch of one.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "storage/preferences.h"
+
+namespace afina::storage {
+
+/// What a person saw when they judged.
+struct ShownPair {
+  Exposure exposure;
+  std::string generation_a_id, generation_b_id;
+};
+
+struct VoteDraft {
+  NewPreference vote;
+  /// Turns what was said about left and right into A and B, once the sides are known. Works on a copy of `vote` and may
+  /// run again. Empty: the vote is about A and B already.
+  std::function<void(NewPreference&, const ShownPair&)> resolve;
+  bool blind_only = false;  ///< refuse a vote on a pair whose models were named
+};
+
+enum class VoteRefusal {
+  none,
+  not_found,      ///< somebody else's or an unknown exposure, or somebody withdrew
+  key_reused,     ///< the key had brought another body
+  already_voted,  ///< a first vote where one stands
+  not_standing,   ///< a correction of a vote that does not stand
+  revealed        ///< blind_only, and the names were shown
+};
+
+struct VoteResult {
+  VoteRefusal refusal = VoteRefusal::none;
+  PutPreference put;  ///< where none refused; of a new row without annotator_name
+  ShownPair shown;    ///< unless not_found
+};
+
+/// Throws DataError for a value out of range: callers check before they join a batch.
+void check_vote(const NewPreference& vote);
+/// In the order of drafts. No two drafts may share an exposure, or a visitor and a key. Throws what one vote alone
+/// would throw for details that do not fit; then nothing of the batch is stored.
+std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& drafts);
+/// The error that a refusal stands for: NotFound or Conflict.
+[[noreturn]] void throw_refusal(VoteRefusal refusal, const NewPreference& vote);
+
+}  // namespace afina::storage

@@ -60,7 +60,7 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
   add_site();
   add_people();
   add_conversations();
-  add_votes();
+  add_judgement_routes(routes_, services_);
   add_account_routes(routes_, services_);
   add_task_routes(routes_, services_);
   add_event_routes(routes_, services_);

@@ -51,7 +51,6 @@ class Collector {
   void add_site();           // routes_site.cpp
   void add_people();         // routes_people.cpp
   void add_conversations();  // routes_conversations.cpp
-  void add_votes();          // routes_votes.cpp
   void person_route(const std::string& method, const std::string& pattern, PersonHandler handler,
                     size_t max_body_bytes = 8 * 1024);
   http::RouteOptions options(size_t max_body_bytes, const std::string& rate_class = "address") const;
@@ -82,11 +81,6 @@ class Collector {
   /// answering.cpp
   std::shared_ptr<LiveTurn> start_turn(const TurnContext& context, std::vector<ChatMessage> history, int answers,
                                        Pairing pairing, std::shared_ptr<void> place);
-
-  void vote(const storage::Visitor& visitor, const Request& request, Response& response);
-  void undo(const storage::Visitor& visitor, const Request& request, Response& response);
-  void reveal(const storage::Visitor& visitor, const Request& request, Response& response);
-  void next_pair(const storage::Visitor& visitor, const Request& request, Response& response);
 
   CollectorConfig config_;
   storage::Database& database_;

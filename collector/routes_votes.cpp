@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Judgements: votes, corrections, undo, reveal, and pairs of other people. Ownership is in the SQL: what is not one's
-// own is not found.
+// Judgements: votes with their details, corrections, undo, reveal, pairs of other people, notes on single answers.
+// Ownership is in the SQL: what is not one's own is not found.
 #include "base/cat.h"
 #include "base/uuid.h"
-#include "collector/collector.h"
+#include "collector/judgements/details_wire.h"
+#include "collector/judgements/shown_details.h"
+#include "collector/judgements/vote_writer.h"
+#include "collector/services.h"
 #include "collector/turns.h"
+#include "collector/wire.h"
 #include "storage/conversations.h"
+#include "storage/judgements/answer_notes.h"
 
 namespace afina::collector {
 namespace {
 
+using http::Request;
+using http::Response;
+
 constexpr size_t kMaxReasonBytes = 4000;
 constexpr int64_t kMaxDecideMs = 24LL * 3600 * 1000;
+constexpr size_t kMaxVoteBody = 64 * 1024;
 
 storage::NewPreference read_vote(const Body& body, const std::string& key, const storage::Visitor& visitor) {
   storage::NewPreference vote;
@@ -25,11 +34,56 @@ storage::NewPreference read_vote(const Body& body, const std::string& key, const
   if (body.has("supersedes")) vote.supersedes_id = require_id(body.text("supersedes", 36));
   if (body.has("confidence")) vote.confidence = static_cast<int>(body.whole("confidence", 1, 4));
   if (body.has("ms_to_decide")) vote.ms_to_decide = body.whole("ms_to_decide", 0, kMaxDecideMs);
+  vote.rewrite = body.text_or("rewrite", storage::kMaxRewriteBytes, "");
+  vote.details = read_details(body, {"a", "b"});
   return vote;
 }
 
 http::HttpError already_revealed() {
   return refusal(409, "already_revealed", "[vote] must stand once the models' names were shown.");
+}
+
+[[noreturn]] void refuse_vote(storage::VoteRefusal reason, const storage::NewPreference& vote) {
+  using enum storage::VoteRefusal;
+  if (reason == revealed) throw already_revealed();
+  try {
+    storage::throw_refusal(reason, vote);
+  } catch (const Conflict& conflict) {
+    throw refusal(409, reason == key_reused ? "key_reused" : "already_voted", conflict.what());
+  }
+}
+
+void vote(VoteWriter& writer, const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string key = idempotency_key(request);
+  const Body body(request, {"exposure", "outcome", "confidence", "reason", "ms_to_decide", "supersedes", "aspects",
+                            "flags", "spans", "reason_language", "rewrite"});
+  storage::VoteDraft draft;
+  draft.vote = read_vote(body, key, visitor);
+  draft.blind_only = true;
+  const Verdict verdict = parse_verdict(body.at("outcome"));
+  draft.vote.outcome = verdict.outcome;
+  draft.resolve = [left_grade = verdict.left_grade](storage::NewPreference& said, const storage::ShownPair& shown) {
+    said.grade = flip_unless(shown.exposure.a_on_left, left_grade);
+    name_answers(said.details, answers_of_sides(shown));
+  };
+  const storage::NewPreference sent = draft.vote;
+  const storage::VoteResult result = writer.put(std::move(draft));
+  if (result.refusal != storage::VoteRefusal::none) refuse_vote(result.refusal, sent);
+  Json json = vote_json(&result.put.stored, result.shown.exposure.a_on_left);
+  // What was just said, in the words of the sides: a repeat has the same body.
+  json["details"] = said_json(sent.details, sent.rewrite);
+  response.set_json(json, result.put.created ? 201 : 200);
+}
+
+void undo(storage::Database& database, const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string id = require_id(request.param("id")), key = idempotency_key(request);
+  const Body body(request, {});
+  const auto put = database.transaction([&](storage::Transaction& t) {
+    auto result = storage::retract_preference(t, id, visitor.id, key);
+    if (result.created && !result.stored.blind) throw already_revealed();
+    return result;
+  });
+  response.set_json(Json{{"undone", true}, {"id", put.stored.id}});
 }
 
 Json names_json(storage::Transaction& t, const storage::Exposure& exposure) {
@@ -40,68 +94,39 @@ Json names_json(storage::Transaction& t, const storage::Exposure& exposure) {
   return {{"a", a}, {"b", b}};
 }
 
-}  // namespace
-
-void Collector::add_votes() {
-  person_route("POST", "/api/votes", &Collector::vote, 64 * 1024);
-  person_route("POST", "/api/votes/{id}/undo", &Collector::undo);
-  person_route("POST", "/api/pairs/{exposure}/reveal", &Collector::reveal);
-  person_route("POST", "/api/pairs/next", &Collector::next_pair);
-}
-
-void Collector::vote(const storage::Visitor& visitor, const Request& request, Response& response) {
-  const std::string key = idempotency_key(request);
-  const Body body(request, {"exposure", "outcome", "confidence", "reason", "ms_to_decide", "supersedes"});
-  const storage::NewPreference draft = read_vote(body, key, visitor);
-  const Verdict verdict = parse_verdict(body.at("outcome"));
-  try {
-    storage::Exposure exposure;
-    const auto put = database_.transaction([&](storage::Transaction& t) {
-      exposure = storage::get_exposure(t, draft.exposure_id, visitor.id);
-      storage::NewPreference vote = draft;
-      vote.outcome = verdict.outcome;
-      vote.grade = flip_unless(exposure.a_on_left, verdict.left_grade);
-      const auto result = storage::put_preference(t, vote);
-      if (result.created && !result.stored.blind) throw already_revealed();
-      return result;
-    });
-    response.set_json(vote_json(&put.stored, exposure.a_on_left), put.created ? 201 : 200);
-  } catch (const Conflict& conflict) {
-    // One kind of error, two reasons: the page must know whether the pair has a vote or the key another body.
-    const auto standing = database_.read(
-        [&](storage::Transaction& t) { return storage::standing_preference(t, draft.exposure_id, visitor.id); });
-    const bool other_vote = standing && standing->idempotency_key != key && standing->id != draft.supersedes_id;
-    throw refusal(409, other_vote ? "already_voted" : "key_reused", conflict.what());
-  }
-}
-
-void Collector::undo(const storage::Visitor& visitor, const Request& request, Response& response) {
-  const std::string id = require_id(request.param("id")), key = idempotency_key(request);
-  const Body body(request, {});
-  const auto put = database_.transaction([&](storage::Transaction& t) {
-    auto result = storage::retract_preference(t, id, visitor.id, key);
-    if (result.created && !result.stored.blind) throw already_revealed();
-    return result;
-  });
-  response.set_json(Json{{"undone", true}, {"id", put.stored.id}});
-}
-
-void Collector::reveal(const storage::Visitor& visitor, const Request& request, Response& response) {
+void reveal(storage::Database& database, const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("exposure"));
   const Body body(request, {});
   try {
-    response.set_json(database_.transaction(
+    response.set_json(database.transaction(
         [&](storage::Transaction& t) { return names_json(t, storage::reveal_exposure(t, id, visitor.id)); }));
   } catch (const Conflict& error) {
     throw refusal(409, "vote_first", error.what());
   }
 }
 
-void Collector::next_pair(const storage::Visitor& visitor, const Request& request, Response& response) {
+Json pair_json(storage::Transaction& t, const storage::Pair& pair, const storage::Exposure& exposure) {
+  const auto view = storage::load_conversation(t, pair.conversation_id);
+  Json prompt = Json::array();
+  for (const auto& message : view.messages) {
+    if (message.turn < pair.turn) prompt.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  Json a{{"text", storage::get_generation(t, pair.generation_a_id).text}, {"reveals", exposure.leak_a}};
+  Json b{{"text", storage::get_generation(t, pair.generation_b_id).text}, {"reveals", exposure.leak_b}};
+  if (!exposure.a_on_left) std::swap(a, b);
+  a["side"] = "a";
+  b["side"] = "b";
+  return {{"exposure", exposure.id},
+          {"locale", view.conversation.locale},
+          {"prompt", std::move(prompt)},
+          {"answers", {std::move(a), std::move(b)}}};
+}
+
+void next_pair(const Services& services, const storage::Visitor& visitor, const Request& request, Response& response) {
   const Body body(request, {});
-  const bool a_on_left = draw_a_on_left(random_);
+  const bool a_on_left = draw_a_on_left(services.random);
   const std::string exposure_id = new_uuid();
-  response.set_json(database_.transaction([&](storage::Transaction& t) -> Json {
+  response.set_json(services.database.transaction([&](storage::Transaction& t) -> Json {
     const auto pairs = storage::pairs_to_judge(t, visitor.id, 1);
     if (pairs.empty()) return {{"pair", nullptr}};
     storage::Exposure wanted;
@@ -109,23 +134,89 @@ void Collector::next_pair(const storage::Visitor& visitor, const Request& reques
     wanted.pair_id = pairs[0].id;
     wanted.visitor_id = visitor.id;
     wanted.a_on_left = a_on_left;
-    const auto exposure = storage::create_exposure(t, wanted);
-    const auto view = storage::load_conversation(t, pairs[0].conversation_id);
-    Json prompt = Json::array();
-    for (const auto& message : view.messages) {
-      if (message.turn < pairs[0].turn) prompt.push_back({{"role", message.role}, {"content", message.content}});
-    }
-    Json a{{"text", storage::get_generation(t, pairs[0].generation_a_id).text}};
-    Json b{{"text", storage::get_generation(t, pairs[0].generation_b_id).text}};
-    if (!exposure.a_on_left) std::swap(a, b);
-    a["side"] = "a";
-    b["side"] = "b";
-    return {{"pair",
-             {{"exposure", exposure.id},
-              {"locale", view.conversation.locale},
-              {"prompt", std::move(prompt)},
-              {"answers", {std::move(a), std::move(b)}}}}};
+    storage::inherit_leaks(t, wanted);
+    return {{"pair", pair_json(t, pairs[0], storage::create_exposure(t, wanted))}};
   }));
+}
+
+/// The whole answer of a turn that a note may be about: the newest one where there is only one side.
+const storage::Generation* single_answer(const storage::ConversationView& view, const std::string& turn_id) {
+  for (const Turn& turn : turns_of(view)) {
+    if (turn.user->id != turn_id) continue;
+    if (turn.answers.size() != 1 || turn.exposure != nullptr) {
+      throw refusal(409, "not_votable", "[note] must be about a single answer, but the turn has a pair: vote on it.");
+    }
+    if (!turn.answers[0]->error.empty()) {
+      throw refusal(409, "not_votable", "[note] must be about a whole answer, but that one failed.");
+    }
+    return turn.answers[0];
+  }
+  return nullptr;
+}
+
+void note(storage::Database& database, const storage::Visitor& visitor, const Request& request, Response& response) {
+  const std::string key = idempotency_key(request);
+  const std::string conversation = require_id(request.param("conversation")), turn = require_id(request.param("turn"));
+  const Body body(request, {"aspects", "flags", "spans", "reason_language", "rewrite", "reason"});
+  storage::NewAnswerNote draft;
+  if (is_uuid(key)) draft.id = key;
+  draft.conversation_id = conversation;
+  draft.visitor_id = visitor.id;
+  draft.source = visitor.source;
+  draft.idempotency_key = key;
+  draft.reason = body.text_or("reason", kMaxReasonBytes, "");
+  draft.rewrite = body.text_or("rewrite", storage::kMaxRewriteBytes, "");
+  const storage::JudgementDetails said = read_details(body, {"only"});
+  if (draft.reason.empty() && draft.rewrite.empty() && said.aspects.empty() && said.flags.empty() &&
+      said.spans.empty()) {
+    throw refusal(400, "empty", "[body] must say something about the answer, but says nothing.");
+  }
+  const auto put = database.transaction([&](storage::Transaction& t) {
+    const auto view = storage::load_own_conversation(t, conversation, visitor.id);
+    const storage::Generation* answer = single_answer(view, turn);
+    if (answer == nullptr) throw NotFound("[turn] must be of this conversation, but is not.");
+    storage::NewAnswerNote whole = draft;
+    whole.generation_id = answer->id;
+    whole.details = said;
+    name_answers(whole.details, {{"only", answer->id}});
+    return storage::put_answer_note(t, whole);
+  });
+  Json json{{"id", put.stored.id}, {"reason", put.stored.reason}};
+  json["details"] = said_json(said, put.stored.rewrite);
+  response.set_json(json, put.created ? 201 : 200);
+}
+
+using PersonHandler = std::function<void(const storage::Visitor&, const Request&, Response&)>;
+
+void add(RouteTable& routes, const std::string& path, const std::string& summary, PersonHandler handler,
+         size_t max_body_bytes = 8 * 1024) {
+  RouteSpec spec{.method = "POST", .pattern = path, .access = kPeople, .scope = "judge"};
+  spec.max_body_bytes = max_body_bytes;
+  spec.summary = summary;
+  routes.add(spec, [handler = std::move(handler)](const Actor& actor, const Request& request, Response& response) {
+    handler(actor.person(), request, response);
+  });
+}
+
+}  // namespace
+
+void add_judgement_routes(RouteTable& routes, Services& services) {
+  storage::Database& database = services.database;
+  const auto writer = std::make_shared<VoteWriter>(database);
+  add(
+      routes, "/api/votes",
+      "Judges a pair of answers, once for each person, with details; may correct an earlier vote.",
+      [writer](const auto& who, const Request& in, Response& out) { vote(*writer, who, in, out); }, kMaxVoteBody);
+  add(routes, "/api/votes/{id}/undo", "Takes a vote back.",
+      [&database](const auto& who, const Request& in, Response& out) { undo(database, who, in, out); });
+  add(routes, "/api/pairs/{exposure}/reveal", "Names the models of a pair that was voted on.",
+      [&database](const auto& who, const Request& in, Response& out) { reveal(database, who, in, out); });
+  add(routes, "/api/pairs/next", "A pair of other people's answers to judge, fewest votes first.",
+      [&services](const auto& who, const Request& in, Response& out) { next_pair(services, who, in, out); });
+  add(
+      routes, "/api/answers/{conversation}/{turn}/notes",
+      "Judges the single answer of a turn in details, without a grade.",
+      [&database](const auto& who, const Request& in, Response& out) { note(database, who, in, out); }, kMaxVoteBody);
 }
 
 }  // namespace afina::collector

@@ -25,11 +25,12 @@ struct Services {
 };
 
 // Each in collector/<area>/. The table keeps a copy of what it needs; services stays valid.
-void add_account_routes(RouteTable& routes, Services& services);   // accounts/
-void add_task_routes(RouteTable& routes, Services& services);      // tasks/
-void add_event_routes(RouteTable& routes, Services& services);     // events/: webhooks, profile, OpenAPI document
-void add_transfer_routes(RouteTable& routes, Services& services);  // transfer/: imports and exports
-void add_quality_routes(RouteTable& routes, Services& services);   // quality/: agreement, leaderboard, dashboards
-void add_proxy_routes(RouteTable& routes, Services& services);     // proxy/: /v1
+void add_judgement_routes(RouteTable& routes, Services& services);  // routes_votes.cpp: votes and notes
+void add_account_routes(RouteTable& routes, Services& services);    // accounts/
+void add_task_routes(RouteTable& routes, Services& services);       // tasks/
+void add_event_routes(RouteTable& routes, Services& services);      // events/: webhooks, profile, OpenAPI document
+void add_transfer_routes(RouteTable& routes, Services& services);   // transfer/: imports and exports
+void add_quality_routes(RouteTable& routes, Services& services);    // quality/: agreement, leaderboard, dashboards
+void add_proxy_routes(RouteTable& routes, Services& services);      // proxy/: /v1
 
 }  // namespace afina::collector

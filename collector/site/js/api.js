@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls to the collector. Every write carries an idempotency key, so that repeating it is always safe.
+// Calls to the collector. Every write carries an idempotency key, so that repeating it is always safe, and the token
+// that tells this page from others.
 import { hasWord, t } from "./i18n.js";
 
 export class ApiError extends Error {
-  constructor(code, status) {
+  constructor(code, status, answer = null) {
     super(t(hasWord(`error.${code}`) ? `error.${code}` : "error.unknown"));
     this.code = code;
     this.status = status;
+    this.answer = answer;
   }
   /** True where the same request may succeed later. */
   get passing() { return this.code === "offline" || this.status === 429 || this.status >= 500; }
 }
+
+let csrf = "";
+export const setCsrf = (token) => { csrf = token; };
 
 export function newKey() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -21,31 +26,36 @@ export function newKey() {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-async function send(method, path, body, key) {
+async function send(method, path, body, { key, type = "application/json", signal } = {}) {
   const headers = {};
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (body !== undefined) headers["Content-Type"] = type;
   if (key) headers["Idempotency-Key"] = key;
+  if (csrf && method !== "GET") headers["X-CSRF-Token"] = csrf;
   let response;
   try {
-    response = await fetch(path, {
-      method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin", cache: "no-store",
-    });
+    response = await fetch(path, { method, headers, body, signal, credentials: "same-origin", cache: "no-store" });
   } catch {
     throw new ApiError("offline", 0);
   }
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
-  throw new ApiError(answer?.error?.code ?? (response.status === 429 ? "rate_limited" : "unknown"), response.status);
+  throw new ApiError(answer?.error?.code ?? (response.status === 429 ? "rate_limited" : "unknown"), response.status, answer);
 }
 
-export async function get(path) { return (await send("GET", path)).json(); }
-export async function post(path, body = {}, key = newKey()) { return (await send("POST", path, body, key)).json(); }
+export const query = (values) => {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+};
+export async function get(path, values = {}) { return (await send("GET", path + query(values))).json(); }
+export async function post(path, body = {}, key = newKey()) { return (await send("POST", path, JSON.stringify(body), { key })).json(); }
+/** A file as the body. */
+export async function upload(path, file, type) { return (await send("POST", path, file, { key: newKey(), type })).json(); }
 
 /** Posts and hands over each server-sent event as (name, data) until the stream ends. */
-export async function postStream(path, body, key, onEvent) {
-  await readEvents(await send("POST", path, body, key), onEvent);
+export async function postStream(path, body, key, onEvent, signal) {
+  await readEvents(await send("POST", path, JSON.stringify(body), { key, signal }), onEvent);
 }
-export async function getStream(path, onEvent) { await readEvents(await send("GET", path), onEvent); }
+export async function getStream(path, onEvent, signal) { await readEvents(await send("GET", path, undefined, { signal }), onEvent); }
 
 async function readEvents(response, onEvent) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

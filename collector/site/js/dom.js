@@ -3,7 +3,11 @@
 
 export const byId = (id) => document.getElementById(id);
 
-/** element("p", {class: "muted", onclick: f}, "text", child): text children become text nodes. */
+let made = 0;
+/** An id that no other element of the page has. */
+export const newId = (name) => `${name}-${++made}`;
+
+/** element("p", {class: "muted", onclick: f}, "text", child): text children become text nodes, lists are unfolded. */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,7 +16,7 @@ export function element(tag, attributes = {}, ...children) {
     else if (value === true) node.setAttribute(name, "");
     else node.setAttribute(name, value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 

@@ -1,25 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 // A closed subset of Markdown as elements: paragraphs, headings (as bold lines), lists, fences, code, strong, em.
-// Everything else, HTML, links and pictures among it, stays the text it is: what a model writes is never trusted.
+// Everything else, HTML, links and pictures among it, stays the text it is: what a model writes is never trusted. Every
+// text node knows where in the text it begins, so that a selection can be told as a place in what was stored.
 import { element } from "./dom.js";
 
-/** Characters that hide or reorder text: bidi controls, zero-width ones, tags. */
-export const visible = (text) =>
-  text.replace(/[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/gu, "");
+/** Characters that hide or reorder text: bidi controls, zero-width ones, tags. Joiners of emoji and scripts stay. */
+const hidden = /[\u200b\u200e\u200f\u061c\u202a-\u202e\u2060-\u2069\ufeff]|[\u{e0000}-\u{e007f}]/gu;
+const origins = new WeakMap();
 
-function inline(text, parent) {
-  const pattern = /`([^`\n]+)`|\*\*([^*\n]+)\*\*|__([^_\n]+)__|\*([^*\s][^*\n]*)\*/g;
-  let from = 0;
-  for (const found of text.matchAll(pattern)) {
-    parent.append(text.slice(from, found.index));
-    const [whole, code, strong, strongToo, em] = found;
-    if (code !== undefined) parent.append(element("code", {}, code));
-    else if (em !== undefined) parent.append(element("em", {}, em));
-    else parent.append(element("strong", {}, strong ?? strongToo));
-    from = found.index + whole.length;
+/** Where in the rendered text (UTF-16) a text node begins; undefined for nodes of others. */
+export const originOf = (node) => origins.get(node);
+
+/** Appends text[from, to) without what hides. */
+function piece(text, from, to, parent) {
+  const put = (a, b) => {
+    if (a >= b) return;
+    const node = document.createTextNode(text.slice(a, b));
+    origins.set(node, a);
+    parent.append(node);
+  };
+  let at = from;
+  for (const found of text.slice(from, to).matchAll(hidden)) {
+    put(at, from + found.index);
+    at = from + found.index + found[0].length;
   }
-  parent.append(text.slice(from));
+  put(at, to);
   return parent;
+}
+
+function inline(text, from, to, parent) {
+  const pattern = /`([^`\n]+)`|\*\*([^*\n]+)\*\*|__([^_\n]+)__|\*([^*\s][^*\n]*)\*/g;
+  let at = from;
+  for (const found of text.slice(from, to).matchAll(pattern)) {
+    const begin = from + found.index, end = begin + found[0].length;
+    const [, code, strong, strongToo] = found;
+    const mark = strong ?? strongToo ? 2 : 1;
+    piece(text, at, begin, parent);
+    const tag = code !== undefined ? "code" : mark === 2 ? "strong" : "em";
+    parent.append(piece(text, begin + mark, end - mark, element(tag)));
+    at = end;
+  }
+  return piece(text, at, to, parent);
+}
+
+function linesOf(text) {
+  const lines = [];
+  for (let from = 0; from <= text.length;) {
+    const end = text.indexOf("\n", from) < 0 ? text.length : text.indexOf("\n", from);
+    lines.push({ from, to: end, text: text.slice(from, end) });
+    from = end + 1;
+  }
+  return lines;
 }
 
 /** Replaces the children of `parent` with the text, rendered. */
@@ -31,27 +62,31 @@ export function render(text, parent) {
     const node = element("p");
     paragraph.forEach((line, index) => {
       if (index) node.append(element("br"));
-      inline(line, node);
+      inline(text, line.from, line.to, node);
     });
     blocks.push(node);
     paragraph = [];
   };
-  const close = () => { closeParagraph(); list = null; };
-  const lines = visible(text).split("\n");
+  const lines = linesOf(text);
+  const fence = (line) => line.text.trimStart().startsWith("```");
   for (let i = 0; i < lines.length; ++i) {
     const line = lines[i];
-    if (line.trimStart().startsWith("```")) {
-      close();
-      const code = [];
-      for (++i; i < lines.length && !lines[i].trimStart().startsWith("```"); ++i) code.push(lines[i]);
-      blocks.push(element("pre", { tabindex: "0" }, element("code", {}, code.join("\n"))));
+    if (fence(line)) {
+      closeParagraph();
+      list = null;
+      const first = ++i;
+      while (i < lines.length && !fence(lines[i])) ++i;
+      const code = element("code");
+      if (i > first) piece(text, lines[first].from, lines[i - 1].to, code);
+      blocks.push(element("pre", { tabindex: "0" }, code));
       continue;
     }
-    const heading = /^#{1,6}\s+(.*)$/.exec(line);
-    const item = /^\s*(?:([-*+])|(\d{1,4})[.)])\s+(.*)$/.exec(line);
+    const heading = /^#{1,6}\s+/.exec(line.text);
+    const item = /^\s*(?:([-*+])|(\d{1,4})[.)])\s+(?=\S)/.exec(line.text);
     if (heading) {
-      close();
-      blocks.push(inline(heading[1], element("p", { class: "head" })));
+      closeParagraph();
+      list = null;
+      blocks.push(inline(text, line.from + heading[0].length, line.to, element("p", { class: "head" })));
     } else if (item) {
       closeParagraph();
       const tag = item[1] ? "ul" : "ol";
@@ -59,14 +94,14 @@ export function render(text, parent) {
         list = element(tag, tag === "ol" ? { start: item[2] } : {});
         blocks.push(list);
       }
-      list.append(inline(item[3], element("li")));
-    } else if (!line.trim()) {
+      list.append(inline(text, line.from + item[0].length, line.to, element("li")));
+    } else if (!line.text.trim()) {
       closeParagraph();
     } else {
       list = null;
       paragraph.push(line);
     }
   }
-  close();
+  closeParagraph();
   parent.replaceChildren(...blocks);
 }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single-key shortcuts and the sheet that lists them. They rest while somebody types, composes or holds a modifier
+// (AltGr among them), while a dialog is open, and for good where the person switched them off (WCAG 2.1.4).
+import { byId, element } from "./dom.js";
+import { t } from "./i18n.js";
+
+const store = "afina.keys";
+let keys = [];
+let groups = () => [];
+
+export const keysOn = () => localStorage.getItem(store) !== "off";
+
+/** list: [{key, text, run, shown?}]; the first that matches and whose run() does not return false takes the key. */
+export function setKeys(list) { keys = list; }
+/** A function that gives the rows of the sheet, asked each time it opens. */
+export function setSheet(rows) { groups = rows; }
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.getModifierState?.("AltGraph")) return;
+  if (document.querySelector("dialog[open]")) return;
+  const typing = event.target.closest?.("textarea, select, [contenteditable]") ||
+    event.target.closest?.("input:not([type=checkbox]):not([type=radio])");
+  if (typing) return;
+  if (event.key === "?") openSheet();
+  else if (!keysOn() || !keys.some((one) => one.key === event.key && one.run(event) !== false)) return;
+  event.preventDefault();
+}
+
+export function openSheet() {
+  const rows = [...keys.filter((one) => one.text), ...groups(), { key: "?", text: t("key_help") }];
+  byId("keys-list").replaceChildren(...rows.flatMap(({ key, text }) =>
+    [element("dt", {}, element("kbd", {}, key)), element("dd", {}, text)]));
+  byId("keys-on").checked = keysOn();
+  byId("keys").showModal();
+}
+
+export function startKeys() {
+  document.addEventListener("keydown", onKey);
+  byId("open-keys").addEventListener("click", openSheet);
+  byId("keys-on").addEventListener("change", (event) => localStorage.setItem(store, event.target.checked ? "on" : "off"));
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Notes on fragments of answers: select text with a mouse or a finger, or write the fragment. Places are code points of
+// the text as stored.
+import { announce, element, newId } from "./dom.js";
+import { t } from "./i18n.js";
+import { sideName } from "./details.js";
+import { paint, selectedIn, toCodePoints, toUtf16, widen } from "./spans.js";
+import { button, select } from "./ui.js";
+
+export const noteKinds = ["good", "bad", "wrong", "personal_data", "dialect", "other"];
+const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
+
+/** answers: [{side, text, body}]; opened() runs when a selection brings a fragment. */
+export function spanNotes(answers, changed, opened) {
+  let notes = [], picked = null;
+  const side = select(answers.map((answer) => [answer.side, sideName(answer.side)]), answers[0].side, { "aria-label": t("note_side") });
+  const fragment = element("input", { type: "text", id: newId("fragment"), class: "fragment", placeholder: t("note_fragment") });
+  const kind = select(noteKinds.map((name) => [name, t(`note_${name}`)]), "wrong", { "aria-label": t("note_kind") });
+  const words = element("input", { type: "text", maxlength: "300", placeholder: t("note_text"), "aria-label": t("note_text") });
+  const problem = element("p", { class: "problem", role: "alert", hidden: true });
+  const list = element("ul", { class: "notes" });
+  const answerOf = (name) => answers.find((answer) => answer.side === name);
+
+  fragment.addEventListener("input", () => { picked = null; });
+  const onSelect = () => {
+    for (const { side: name, text, body } of answers) {
+      const place = selectedIn(body, text);
+      if (!place) continue;
+      picked = { side: name, ...place };
+      side.value = name;
+      fragment.value = text.slice(place.from, place.to);
+      opened();
+    }
+  };
+  const release = () => setTimeout(onSelect);
+  for (const { body } of answers) for (const event of ["mouseup", "touchend"]) body.addEventListener(event, release);
+
+  const placeOf = () => {
+    if (picked && picked.side === side.value) return picked;
+    const { text } = answerOf(side.value);
+    const from = fragment.value ? text.indexOf(fragment.value) : -1;
+    if (from < 0) return null;
+    const [first, last] = widen(text, from, from + fragment.value.length);
+    return { from: first, to: last };
+  };
+  const add = () => {
+    const place = placeOf();
+    problem.hidden = Boolean(place);
+    problem.textContent = place ? "" : t("note_not_found");
+    if (!place) return fragment.focus();
+    const { text } = answerOf(side.value);
+    notes.push({ side: side.value, start: toCodePoints(text, place.from), end: toCodePoints(text, place.to), kind: kind.value, ...(words.value.trim() ? { text: words.value.trim() } : {}) });
+    fragment.value = words.value = "";
+    picked = null;
+    announce(t("note_added"));
+    draw();
+    changed();
+    fragment.focus();
+  };
+  function draw() {
+    const places = notes.map((note) => {
+      const { text, body } = answerOf(note.side);
+      return { note, text, body, from: toUtf16(text, note.start), to: toUtf16(text, note.end) };
+    });
+    list.replaceChildren(...places.map(({ note, text, from, to }) => element("li", {},
+      element("span", { class: "tag" }, `${sideName(note.side)} · ${t(`note_${note.kind}`)}`), element("q", {}, short(text.slice(from, to))),
+      note.text ? element("span", {}, note.text) : null,
+      button(t("remove"), () => { notes = notes.filter((other) => other !== note); draw(); changed(); }, { class: "link" }))));
+    paint(places);
+  }
+  const enter = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); add(); } };
+  for (const box of [fragment, words]) box.addEventListener("keydown", enter);
+  return {
+    node: element("fieldset", { class: "part" }, element("legend", {}, t("notes_title")), element("p", { class: "muted small" }, t("notes_help")),
+      element("div", { class: "note-form" }, side, element("div", { class: "grow" }, element("label", { for: fragment.id, class: "sr" }, t("note_fragment")), fragment), kind, words, button(t("note_add"), add)),
+      problem, list),
+    get value() { return notes; },
+    set value(given) { notes = given.filter((note) => answerOf(note.side)); draw(); },
+    close: () => paint([]),
+  };
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Conversations: a list, the turns of one, and the box to write in. The server holds the state; a reload finds
+// everything again.
+import { get, getStream, newKey, post, postStream } from "../api.js";
+import { announce, byId, element } from "../dom.js";
+import { shownLocale, t } from "../i18n.js";
+import { setKeys } from "../keys.js";
+import { deliver, enqueue, onSettled, waiting } from "../outbox.js";
+import { rename } from "../router.js";
+import { attempt, button } from "../ui.js";
+import { composer, sidebar } from "./chat_parts.js";
+import { follow } from "./chat_stream.js";
+import { TurnView } from "./turn.js";
+
+export function open(root, [wanted]) {
+  return new Chat(root).start(wanted);
+}
+
+class Chat {
+  constructor(root) {
+    this.conversations = [];
+    this.current = null;
+    this.views = [];
+    this.leaving = new AbortController();
+    this.side = sidebar(this);
+    this.turns = element("div", { class: "turns", id: "turns" });
+    this.empty = element("div", { class: "empty", id: "empty", hidden: true });
+    this.box = composer(this);
+    root.append(element("h1", { class: "sr", tabindex: "-1" }, t("nav_chat")), element("div", { class: "chat", id: "view-chat" }, this.side.node, element("div", { class: "talk" }, this.turns, this.empty, this.box.node)));
+    this.stopListening = onSettled((...what) => this.settled(...what));
+    setKeys([]);
+  }
+
+  async start(wanted) {
+    this.conversations = (await get("/api/conversations")).conversations;
+    const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
+    if (known) this.open(known.id).catch(() => {});
+    else this.fresh();
+    return () => {
+      this.leaving.abort();
+      this.stopListening();
+      for (const view of this.views) view.close();
+    };
+  }
+
+  fresh() {
+    this.current = null;
+    this.views = [];
+    rename("chat");
+    this.draw();
+    this.side.close();
+    this.box.message.focus({ preventScroll: true });
+  }
+
+  open(id) {
+    return attempt(async () => {
+      const conversation = await get(`/api/conversations/${id}`);
+      this.current = id;
+      rename("chat", id);
+      this.views = conversation.turns.map((turn) => new TurnView(this.withWaiting(turn), this.actions));
+      this.draw();
+      this.side.close();
+      const last = this.views.at(-1);
+      if (last) requestAnimationFrame(() => last.node.scrollIntoView({ block: "start" }));
+      if (last?.turn.state === "running") await this.follow(last, (onEvent) => getStream(`${this.path(last.turn)}/stream`, onEvent, this.leaving.signal));
+    });
+  }
+
+  /** Lays what the outbox still holds over the server's state. */
+  withWaiting(turn) {
+    for (const item of waiting()) {
+      if (item.about.exposure !== turn.exposure || item.about.kind === "note") continue;
+      turn.vote = item.about.kind === "undo" ? null : { ...item.body, id: item.key, waiting: true };
+    }
+    return turn;
+  }
+
+  draw() {
+    const last = this.views.at(-1);
+    for (const view of this.views) {
+      const latest = view === last;
+      if (Boolean(view.turn.latest) === latest) continue;
+      view.turn.latest = latest;
+      view.show(view.turn);
+    }
+    this.turns.replaceChildren(...this.views.map((view) => view.node));
+    this.empty.hidden = this.views.length > 0;
+    this.empty.replaceChildren(element("h2", { class: "title" }, t("empty_title")), element("p", {}, t("empty_text")),
+      element("div", { class: "starters" }, ["starter_1", "starter_2", "starter_3"].map((key) =>
+        button(t(key), () => { this.box.message.value = t(key); this.box.message.focus(); }))));
+    this.side.draw();
+    this.drawComposer();
+  }
+
+  drawComposer() {
+    const last = this.views.at(-1)?.turn;
+    const unvoted = Boolean(last?.votable && !last.vote);
+    this.box.rest(last?.state === "running", unvoted);
+    this.wireKeys();
+  }
+
+  wireKeys() {
+    const view = [...this.views].reverse().find((one) => one.turn.votable);
+    const after = (name, run) => () => (view?.turn.vote && !view.turn.reveal && !view.editing ? run(view.turn) : false);
+    setKeys([
+      ...(view?.judgement?.keys() ?? this.views.at(-1)?.judgement?.keys() ?? []),
+      { key: "u", text: t("key_undo"), run: after("u", (turn) => this.actions.undo(turn)) },
+      { key: "m", text: t("key_reveal"), run: after("m", (turn) => this.actions.reveal(turn)) },
+      { key: "n", text: t("key_new"), run: () => this.fresh() },
+      { key: "Enter", text: t("key_send"), run: () => false },
+    ]);
+  }
+
+  // Sending and streaming --------------------------------------------------------------------------------------------
+
+  path(turn) { return `/api/conversations/${this.current}/turns/${turn.id}`; }
+  sides() { return byId("two").checked ? ["a", "b"] : ["only"]; }
+
+  async send() {
+    const text = this.box.message.value.trim();
+    if (!text || this.box.send.disabled) return;
+    if (!this.current) {
+      const made = await post("/api/conversations", { locale: shownLocale() });
+      this.current = made.id;
+      rename("chat", made.id);
+      this.conversations.unshift({ id: made.id, title: text.slice(0, 80) });
+    }
+    const sides = this.sides();
+    const view = new TurnView({ text, state: "running", latest: true, answers: sides.map((side) => ({ side, text: "" })) }, this.actions);
+    this.views.push(view);
+    this.draw();
+    this.box.clear();
+    view.node.scrollIntoView({ block: "start" });
+    const path = `/api/conversations/${this.current}/messages`;
+    try {
+      await this.follow(view, (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+    } catch (error) {
+      if (!view.turn.id && !this.leaving.signal.aborted) {  // The server has not taken the message: nothing written is lost.
+        this.views.pop();
+        this.box.keep(text);
+        this.draw();
+      }
+      throw error;
+    }
+  }
+
+  async follow(view, stream) {
+    await follow(view, stream, this.path.bind(this), this.leaving.signal);
+    if (this.leaving.signal.aborted) return;
+    view.turn.latest = true;
+    view.show(view.turn);
+    this.readyAt = performance.now();
+    announce(t(view.turn.votable ? "ready_pair" : "ready_single"));
+    this.drawComposer();
+  }
+
+  again(turn, verb) {
+    return attempt(async () => {
+      const view = this.views.find((other) => other.turn.id === turn.id);
+      const sides = turn.answers.length ? turn.answers.map(({ side }) => side) : this.sides();
+      const before = turn;
+      view.show({ ...turn, state: "running", votable: false, exposure: null, answers: sides.map((side) => ({ side, text: "" })) });
+      this.drawComposer();
+      try {
+        await this.follow(view, (onEvent) => postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+      } catch (error) {
+        if (error.status >= 400 && error.status < 500) view.show(before);
+        this.drawComposer();
+        throw error;
+      }
+    });
+  }
+
+  // What follows a pair ----------------------------------------------------------------------------------------------
+
+  actions = {
+    vote: (turn, body) => {
+      const ms = this.readyAt ? Math.round(performance.now() - this.readyAt) : undefined;
+      const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, ...(ms === undefined ? {} : { ms_to_decide: ms }) }, { kind: "vote", exposure: turn.exposure });
+      this.redraw(turn.exposure, (shown) => { shown.vote = { ...body, id }; });
+      this.focusIn(turn.exposure, ".reveal");
+    },
+    undo: (turn) => {
+      enqueue(`/api/votes/${turn.vote.id}/undo`, {}, { kind: "undo", exposure: turn.exposure });
+      this.redraw(turn.exposure, (shown) => { shown.vote = null; });
+      this.focusIn(turn.exposure, ".vote input");
+    },
+    correct: (turn, body) => {
+      const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, supersedes: turn.vote.id }, { kind: "correction", exposure: turn.exposure });
+      this.redraw(turn.exposure, (shown) => { shown.vote = { ...body, id }; shown.details = null; });
+      this.focusIn(turn.exposure, ".reveal");
+    },
+    note: async (turn, body) => {
+      await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", exposure: turn.id });
+      const view = this.views.find((other) => other.turn.id === turn.id);
+      view?.show(turn);
+      announce(t("note_saved"));
+      view?.node.append(element("p", { class: "muted" }, t("note_saved")));
+    },
+    reveal: (turn) => attempt(async () => {
+      const answer = await post(`/api/pairs/${turn.exposure}/reveal`);
+      this.redraw(turn.exposure, (shown) => { shown.reveal = answer; });
+      announce(t("revealed", answer));
+      this.box.message.focus({ preventScroll: true });
+    }),
+    retry: (turn) => this.again(turn, "retry"),
+    regenerate: (turn) => this.again(turn, "regenerate"),
+  };
+
+  redraw(exposure, change) {
+    const view = this.views.find((other) => other.turn.exposure === exposure);
+    if (!view) return;
+    change(view.turn);
+    view.show(view.turn);
+    this.drawComposer();
+  }
+
+  focusIn(exposure, selector) {
+    this.views.find((view) => view.turn.exposure === exposure)?.node.querySelector(selector)?.focus();
+  }
+
+  settled(item, answer, error) {
+    const { kind, exposure } = item.about;
+    if (!["vote", "correction", "undo"].includes(kind)) return;
+    const mark = (waits) => {
+      const view = this.views.find((other) => other.turn.exposure === exposure);
+      if (!view?.turn.vote || Boolean(view.turn.vote.waiting) === waits) return;
+      const focused = view.node.contains(document.activeElement) ? document.activeElement.className : "";
+      this.redraw(exposure, (turn) => { turn.vote.waiting = waits; });
+      if (focused) this.focusIn(exposure, `.${focused.trim().split(/\s+/).join(".")}`);
+    };
+    if (error?.passing) return mark(true);
+    if (error) {
+      attempt(() => { throw error; });
+      if (this.current) this.open(this.current);
+      return;
+    }
+    mark(false);
+    announce(kind === "undo" ? t("undone") : t("vote_saved", { vote: t(`vote_${item.body.outcome}`) }));
+  }
+}
+

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is one's own: how the work goes, what one told about oneself, sessions, consent, data, withdrawal.
+import { get, post } from "../api.js";
+import { announce, element } from "../dom.js";
+import { format, percent, t, when } from "../i18n.js";
+import { forget } from "../outbox.js";
+import { is, me, members } from "../session.js";
+import { attempt, button, field, form, sure, table } from "../ui.js";
+import { consentForm } from "./consent.js";
+import { passwordBox } from "./login.js";
+import { profileForm } from "./profile.js";
+import { interval } from "./review.js";
+
+export async function open(root) {
+  const page = element("section", { class: "page", id: "view-me" }, element("h1", {}, me.account?.name ?? t("nav_me")),
+    me.account ? element("p", { class: "muted" }, `${t(`role_${me.who}`)} · ${me.workspace?.name ?? ""}`) : element("p", { class: "muted" }, t("me_visitor")));
+  root.append(page);
+  if (is(...members)) await attempt(async () => page.append(dashboard(await get("/api/me/dashboard"))));
+  if (!is("anyone", "auditor")) await attempt(async () => page.append(await profileForm()));
+  if (me.account) {
+    await attempt(async () => page.append(await sessions()));
+    page.append(passwordForm());
+  }
+  if (!is("anyone", "auditor")) await attempt(async () => page.append(await consentBlock()));
+  page.append(rights());
+}
+
+function dashboard(answer) {
+  const figure = (label, value) => element("div", { class: "figure" }, element("dt", {}, label), element("dd", {}, value));
+  const share = (value) => (value === null || value === undefined ? "—" : percent(value));
+  const gold = answer.gold ? `${answer.gold.passed}/${answer.gold.seen}` : "—";
+  const seconds = answer.median_ms ? t("seconds", { seconds: format(answer.median_ms / 1000, 1) }) : "—";
+  return element("section", { class: "block", "aria-labelledby": "dashboard-title" }, element("h2", { id: "dashboard-title" }, t("dashboard")),
+    element("dl", { class: "figures" }, figure(t("submitted_count"), format(answer.submitted ?? answer.count ?? 0)), figure(t("median_time"), seconds),
+      figure(t("alpha_with_others"), interval(answer.agreement ?? answer.alpha_with_others)), figure(t("left_share"), share(answer.left_share)), figure(t("gold"), gold)),
+    element("p", { class: "muted small" }, t("dashboard_help")));
+}
+
+async function sessions() {
+  const { sessions: list } = await get("/api/sessions");
+  const box = element("section", { class: "block" }, element("h2", {}, t("sessions")));
+  const rows = list.map((one) => [one.current ? t("this_session") : when(one.created_at), when(one.last_seen_at ?? one.seen_at ?? one.created_at),
+    one.current ? "" : button(t("end"), () => attempt(async () => { await post(`/api/sessions/${one.id}/end`); box.replaceWith(await sessions()); }))]);
+  box.append(table(t("sessions"), [t("since"), t("last_seen"), ""], rows));
+  return box;
+}
+
+function passwordForm() {
+  const old = passwordBox(false), fresh = passwordBox(true);
+  return element("details", { class: "block" }, element("summary", {}, t("password_change")), form(t("save"), async (node) => {
+    await post("/api/password", { old: old.value, new: fresh.value });
+    node.reset();
+    announce(t("password_changed"));
+    node.after(element("p", { class: "done" }, t("password_changed")));
+  }, field(t("password_old"), old), field(t("password_new"), fresh, t("password_help"))));
+}
+
+async function consentBlock() {
+  const session = await get("/api/session");
+  const consent = await consentForm({ adult: false, chosen: session.purposes ?? [] });
+  return element("details", { class: "block", id: "consent-change" }, element("summary", {}, t("consent_change")), form(t("save"), async (node) => {
+    const body = consent.body();
+    if (!body) return;
+    await post("/api/consent", body);
+    announce(t("consent_changed"));
+    node.append(element("p", { class: "done" }, t("consent_changed")));
+  }, consent.node));
+}
+
+function rights() {
+  const leave = () => sure(t(me.account ? "logout_sure" : "leave_sure"), async () => {
+    await post(me.account ? "/api/logout" : "/api/session/end");
+    await forget();
+    localStorage.removeItem("afina.draft");
+    location.assign("/");
+  });
+  const withdraw = me.account ? button(t("withdraw_button"), () => sure(t("withdraw_sure_account"), async () => {
+    const done = await post("/api/withdraw", {});
+    await forget();
+    document.getElementById("rights").replaceChildren(element("p", { class: "done", role: "status" }, t("withdraw_done_text", done)), withdrawnList(done));
+  }), { class: "danger" }) : element("a", { href: "/withdraw" }, t("withdraw_link"));
+  return element("section", { class: "block", id: "rights" }, element("h2", {}, t("rights")),
+    is("anyone", "auditor") ? null : element("p", {}, element("a", { href: "/api/export", download: "afina.json" }, t("export_link"))), element("p", {}, withdraw),
+    is("anyone") ? element("p", {}, element("a", { href: "#/login" }, t("login_link"))) : button(t(me.account ? "logout" : "leave"), leave, { id: "leave" }));
+}
+
+/** Runs and adapters that were made before the data left. */
+export function withdrawnList(done) {
+  const names = [...(done.adapters ?? []), ...(done.runs ?? [])].map((one) => (typeof one === "string" ? one : one.name ?? one.id));
+  return names.length ? element("div", {}, element("p", {}, t("withdraw_tainted")), element("ul", {}, names.map((name) => element("li", {}, element("code", {}, name))))) : null;
+}

@@ -23,6 +23,7 @@ CREATE TABLE project (
   work_items bigint NOT NULL DEFAULT 0 CHECK (work_items >= 0),
   training_available integer NOT NULL DEFAULT 0 CHECK (training_available >= 0),
   gold_available integer NOT NULL DEFAULT 0 CHECK (gold_available >= 0),
+  priorities smallint[] NOT NULL DEFAULT '{}',
   created_by uuid NOT NULL REFERENCES account,
   idempotency_key text NOT NULL CHECK (octet_length(idempotency_key) BETWEEN 1 AND 64),
   body_sha256 text NOT NULL CHECK (body_sha256 ~ '^[0-9a-f]{64}$'),
@@ -34,6 +35,7 @@ CREATE TABLE project (
 CREATE INDEX project_workspace ON project (workspace_id, id);
 COMMENT ON COLUMN project.overlap IS 'How many people judge each item; copied onto the item, whose CHECK keeps it exact';
 COMMENT ON COLUMN project.work_items IS 'Items that are neither gold nor training';
+COMMENT ON COLUMN project.priorities IS 'Of its work items, highest first';
 COMMENT ON COLUMN project.max_per_annotator IS '0: no limit';
 
 CREATE TABLE guideline (

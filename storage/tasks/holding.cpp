@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Holding a task: still here, what was typed, not this one.
+#include "base/error.h"
+#include "storage/tasks/queue_detail.h"
+
+namespace afina::storage {
+namespace {
+
+constexpr size_t kMaxDraftBytes = 32 * 1024;
+constexpr size_t kMaxSkipReasonBytes = 1000;
+
+void require_live(const HeldAssignment& assignment) {
+  if (assignment.live) return;
+  throw LeaseLost(cat("[storage.tasks] a task must be held, but ", assignment.id, " is ", to_string(assignment.state),
+                      " or its time is up."),
+                  "ask for the next task: it is this one with its draft where a place is left");
+}
+
+std::optional<Draft> stored_draft(Transaction& t, const std::string& assignment_id) {
+  const Result rows =
+      t.exec("SELECT rev, body FROM draft WHERE assignment_id = $1::uuid", Params().text(assignment_id));
+  if (rows.empty()) return std::nullopt;
+  return Draft{static_cast<int>(rows[0].integer("rev")), rows[0].json("body")};
+}
+
+}  // namespace
+
+Time heartbeat(Transaction& t, const WhoseAssignment& whose) {
+  const Holding holding = lock_assignment(t, whose);
+  require_live(holding.assignment);
+  return t
+      .exec(
+          "UPDATE assignment SET lease_until = clock_timestamp() + make_interval(secs => $2::integer) "
+          "WHERE id = $1::uuid RETURNING lease_until",
+          Params().text(holding.assignment.id).integer(int64_t{holding.project.lease_seconds}))
+      .one()
+      .time("lease_until");
+}
+
+void skip_task(Transaction& t, const WhoseAssignment& whose, const std::string& reason) {
+  if (reason.size() > kMaxSkipReasonBytes)
+    throw DataError(cat("[storage.tasks] a reason must have at most ", kMaxSkipReasonBytes, " bytes, but has more."));
+  const Holding holding = lock_assignment(t, whose);
+  const HeldAssignment& a = holding.assignment;
+  if (a.state == AssignmentState::skipped) return;
+  require_live(a);
+  t.exec("UPDATE assignment SET state = 'skipped', ended_at = clock_timestamp(), skip_reason = $2 WHERE id = $1::uuid",
+         Params().text(a.id).text(reason));
+  // A training item that is passed over was not passed: otherwise training could be walked around.
+  const bool training = a.phase == Phase::training;
+  const bool closes = a.phase == Phase::work && holding.project.skip == SkipPolicy::drop;
+  const Result closed = t.exec(
+      "UPDATE item i SET active_leases = active_leases - 1, closed = i.closed OR $2::boolean, random_key = CASE WHEN "
+      "done_count + active_leases >= overlap THEN queue_key(nextval('item_queue')) ELSE random_key END "
+      "FROM (SELECT closed FROM item WHERE id = $1::uuid FOR NO KEY UPDATE) before WHERE i.id = $1::uuid "
+      "AND i.overlap IS NOT NULL RETURNING i.closed AND NOT before.closed AND i.done_count < i.overlap AS now_closed",
+      Params().text(a.item_id).boolean(closes));
+  const bool finished = !closed.empty() && closed.one().boolean("now_closed");
+  t.exec(
+      "UPDATE participation SET skipped = skipped + 1, training_seen = training_seen + $3::integer, "
+      "finished_items = finished_items + $4::integer WHERE project_id = $1::uuid AND account_id = $2::uuid",
+      Params().text(a.project_id).text(whose.account_id).integer(int64_t{training}).integer(int64_t{finished}));
+  if (training) judge_training(t, holding.project, whose.account_id);
+  if (finished) finish_if_done(t, holding.project);
+}
+
+PutDraft put_draft(Transaction& t, const WhoseAssignment& whose, int rev, const Json& body) {
+  const std::string text = dump_json(body);
+  if (!body.is_object() || text.size() > kMaxDraftBytes)
+    throw DataError(
+        cat("[storage.tasks] a draft must be an object of at most ", kMaxDraftBytes, " bytes, but is not."));
+  const Holding holding = lock_assignment(t, whose);
+  const HeldAssignment& a = holding.assignment;
+  if (a.state == AssignmentState::done || a.state == AssignmentState::skipped) require_live(a);
+  const auto before = stored_draft(t, a.id);
+  const int stored_rev = before ? before->rev : 0;
+  if (rev != stored_rev) return {before.value_or(Draft{0, Json::object()}), true};
+  t.exec(
+      "INSERT INTO draft (assignment_id, rev, body) VALUES ($1::uuid, $2::integer, $3::json) ON CONFLICT "
+      "(assignment_id) DO UPDATE SET rev = excluded.rev, body = excluded.body, updated_at = clock_timestamp()",
+      Params().text(a.id).integer(int64_t{stored_rev} + 1).text(text));
+  return {{stored_rev + 1, body}, false};
+}
+
+}  // namespace afina::storage

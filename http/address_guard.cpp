@@ -131,6 +131,10 @@ std::string host_of(const std::string& url, std::string_view authority, std::str
 
 }  // namespace
 
+bool is_address(const std::string& host) {
+  return is_ip4(host) || host.find(':') != std::string::npos;
+}
+
 std::string Target::origin() const {
   const bool six = host.find(':') != std::string::npos;
   return cat(scheme, "://", six ? "[" : "", host, six ? "]" : "", ":", port);
@@ -194,8 +198,7 @@ Target guard_target(const std::string& url, const AddressPolicy& policy, const R
   if (policy.https_only && target.scheme != "https") {
     throw AddressRefused(cat("[url] must be https://, but ", target.host, " is asked without TLS."));
   }
-  const bool literal = is_ip4(target.host) || target.host.find(':') != std::string::npos;
-  target.addresses = literal ? std::vector{target.host} : resolve(target.host);
+  target.addresses = is_address(target.host) ? std::vector{target.host} : resolve(target.host);
   if (target.addresses.empty()) throw NotFound(cat("[host] must have an address, but \"", target.host, "\" has none."));
   for (const std::string& address : target.addresses) {
     const AddressKind kind = address_kind(address);

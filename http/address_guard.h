@@ -50,6 +50,9 @@ Target parse_target(const std::string& url);
 /// is refused: a name with a public and a private address is a trap.
 Target guard_target(const std::string& url, const AddressPolicy& policy, const Resolver& resolve = system_resolver);
 
+/// True for a host that is an IPv4 or IPv6 address, as Target::host holds it.
+bool is_address(const std::string& host);
+
 /// What an address is, as the policy sees it.
 enum class AddressKind { open, loopback, closed };
 /// closed: private, link-local, shared (CGNAT), unique local, multicast, unspecified, reserved, documentation, and what

@@ -4,74 +4,15 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <thread>
 
 #include "http/server.h"
-#include "tests/http/raw_socket.h"
+#include "tests/http/scripted_server.h"
 
 namespace afina::http {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// Accepts connections one after the other; each gets the next script, the last one for ever.
-class ScriptedServer {
- public:
-  using Script = std::function<void(test::RawSocket&)>;
-  explicit ScriptedServer(std::vector<Script> scripts) : scripts_(std::move(scripts)) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), length);
-    ::listen(listener_, 16);
-    ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] {
-      for (int fd; (fd = ::accept(listener_, nullptr, nullptr)) >= 0;) {
-        test::RawSocket socket(fd, nullptr);
-        socket.hear("\r\n\r\n");
-        scripts_[std::min<size_t>(calls_++, scripts_.size() - 1)](socket);
-      }
-    });
-  }
-  ~ScriptedServer() {
-    ::shutdown(listener_, SHUT_RDWR);
-    thread_.join();
-    ::close(listener_);
-  }
-  int calls() const { return calls_; }
-  ClientOptions options() const {
-    ClientOptions options;
-    options.base_url = cat("http://127.0.0.1:", port_);
-    options.read_deadline = 200ms;
-    options.total_deadline = 1'000ms;
-    options.first_backoff = 5ms;
-    options.max_response_bytes = 100'000;
-    return options;
-  }
-
- private:
-  std::vector<Script> scripts_;
-  int listener_ = -1, port_ = 0;
-  std::atomic<int> calls_{0};
-  std::thread thread_;
-};
-
-ScriptedServer::Script says(std::string bytes) {
-  return [bytes](test::RawSocket& socket) { socket.say(bytes); };
-}
-
-std::string answer(int status, const std::string& body, const std::string& headers = "") {
-  return cat("HTTP/1.1 ", status, " X\r\nContent-Length: ", body.size(), "\r\nConnection: close\r\n", headers, "\r\n",
-             body);
-}
-
-std::string events(const std::string& body) {
-  return cat("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n", body);
-}
 
 template <typename Act>
 UpstreamFault fault_of(Act act, int* status = nullptr) {

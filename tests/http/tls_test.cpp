@@ -5,10 +5,11 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <future>
 #include <thread>
 
 #include "base/file.h"
-#include "http/client.h"
+#include "http/async_client.h"
 #include "tests/http/raw_socket.h"
 #include "tests/support/temp_folder.h"
 
@@ -103,12 +104,29 @@ class TlsServer {
   std::thread thread_;
 };
 
+/// Throws UpstreamError unless both clients accept the server.
 Json ask(const TlsServer& server, const std::string& ca_file) {
   ClientOptions options;
   options.base_url = cat("https://127.0.0.1:", server.port);
   options.ca_file = ca_file;
   options.max_retries = 0;
-  return Client(options).get_json("/");
+  std::promise<std::string> promise;
+  AsyncClient client;
+  client.start({.endpoint = std::make_shared<const Endpoint>(Endpoint{options, {.allow_loopback = true}}),
+                .method = "GET",
+                .path = "/"},
+               {.on_end = [&](ClientResponse response, std::exception_ptr error) {
+                 promise.set_value(error ? "" : response.body);
+               }});
+  const std::string async = promise.get_future().get();
+  try {
+    const Json blocking = Client(options).get_json("/");
+    EXPECT_EQ(blocking.dump(), async);
+    return blocking;
+  } catch (const UpstreamError&) {
+    EXPECT_EQ(async, "") << "one client accepts what the other refuses";
+    throw;
+  }
 }
 
 TEST(Tls, ATrustedCertificateOfTheRightNameIsAcceptedAndNoOther) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Estimates of how often annotators are right, kept as they were used. The estimators are quality's; this stores them.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "storage/types.h"
+
+namespace afina::storage {
+
+class Transaction;
+
+struct AnnotatorReliability {
+  std::string annotator_id;
+  double reliability = 0.5, low = 0.0, high = 1.0;  ///< posterior accuracy with its 95 % interval
+  double weight = 1.0;                              ///< r in soft labels, 0 … 1
+  int64_t votes = 0;
+};
+
+struct ReliabilityEstimate {
+  std::string id = new_uuid();
+  std::string workspace_id;  ///< empty: votes of every workspace
+  std::string model;         ///< dawid_skene, mace, noisy_bradley_terry
+  std::string purpose;       ///< "snapshot:ID", "report"
+  int64_t votes = 0, pairs = 0;
+  Json settings = Json::object();
+  std::vector<AnnotatorReliability> annotators;
+  Time created_at{};
+};
+/// Stores the estimate and its rows. Throws DataError for numbers out of range.
+void insert_reliability(Transaction& t, const ReliabilityEstimate& estimate);
+
+/// r of each annotator by the newest estimate with that purpose (any where empty); nothing stored: an empty map, and
+/// everybody counts as 1.
+std::map<std::string, double> estimated_reliability(Transaction& t, const std::string& purpose = "");
+
+/// A leaderboard as published.
+struct RatingSnapshot {
+  std::string id = new_uuid();
+  std::string workspace_id, model;
+  Json filter = Json::object();
+  int64_t votes = 0, annotators = 0;
+  Json body = Json::object();
+  Time created_at{};
+};
+void insert_rating_snapshot(Transaction& t, const RatingSnapshot& snapshot);
+/// The newest of that workspace, model and filter.
+std::optional<RatingSnapshot> newest_rating_snapshot(Transaction& t, const std::string& workspace_id,
+                                                     const std::string& model, const Json& filter);
+
+}  // namespace afina::storage

@@ -86,6 +86,7 @@ std::map<std::string, int64_t> erase_person(Transaction& t, const std::string& v
 }
 
 RetentionReport run_retention(Database& database, const RetentionRules& rules, bool apply) {
+  const WorkspaceScope all(kEveryWorkspace);
   RetentionReport report;
   const auto people = database.read([&](Transaction& t) { return people_to_erase(t, rules.days_withdrawn); });
   for (const std::string& person : people) {

@@ -201,6 +201,14 @@ END $$;
 REVOKE ALL ON FUNCTION erase_withdrawn(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION make_erasable(erasable) FROM PUBLIC;
 
+-- Programs that call through the proxy also send what tools answered.
+ALTER TABLE message DROP CONSTRAINT message_role_check,
+  ADD CONSTRAINT message_role_check CHECK (role IN ('system', 'user', 'assistant', 'tool'));
+
+-- Through the proxy a client sees one half of a pair: a vote on it is no side-by-side comparison.
+ALTER TABLE exposure ADD COLUMN shown text NOT NULL DEFAULT 'both' CHECK (shown IN ('both', 'a', 'b'));
+COMMENT ON COLUMN exposure.shown IS 'Which answers the person saw; where it is one, that one counts as the left';
+
 -- Who withdraws is forgotten at once where nothing append-only is in the way.
 CREATE FUNCTION forget_profile() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN

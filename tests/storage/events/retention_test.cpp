@@ -151,7 +151,13 @@ TEST_F(Retention, TheWebRoleErasesThroughTheFunctionOnly) {
         "INSERT INTO tombstone SELECT 'message', id, '', gen_random_uuid(), 'withdrawn', sha256, now() FROM message"}) {
     EXPECT_ANY_THROW(web->transaction([&](Transaction& t) { t.exec(statement); })) << statement;
   }
-  EXPECT_EQ(run_retention(*web, {}, true).people, 1);
+  in([](Transaction& t) {
+    emit_event(t, "00000000-0000-7000-8000-000000000001", "preference.created", Json::object());
+    t.exec("UPDATE outbox SET created_at = created_at - interval '31 days'");
+  });
+  const RetentionReport report = run_retention(*web, {}, true);
+  EXPECT_EQ(report.people, 1);
+  EXPECT_EQ(report.events, 1);
   EXPECT_EQ(count("message WHERE content <> ''"), 0);
 }
 

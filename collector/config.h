@@ -66,6 +66,10 @@ struct CollectorConfig {
   int max_turns = 32;
   double acts_per_minute = 120;
   double messages_per_minute = 20;
+  bool webhook_allow_private = false;
+  int retention_days_withdrawn = 30;
+  int retention_days_events = 30;
+  int retention_days_sessions = 180;
   std::vector<UpstreamConfig> upstreams;  ///< read apart: not a field
 };
 
@@ -92,6 +96,14 @@ void for_each_field(Config& config, Visitor&& visit) {
         FieldInfo{"requests a minute of one visitor, burst a third; 0: no limit", 0, 1e6});
   visit("messages_per_minute", config.messages_per_minute,
         FieldInfo{"messages a minute of one visitor, burst a third; 0: no limit", 0, 1e6});
+  visit("webhook_allow_private", config.webhook_allow_private,
+        FieldInfo{"webhooks may lead to this machine and to private networks"});
+  visit("retention_days_withdrawn", config.retention_days_withdrawn,
+        FieldInfo{"days after which the texts of people who withdrew are erased for good; -1: never", -1, 3650});
+  visit("retention_days_events", config.retention_days_events,
+        FieldInfo{"days for which events of webhooks are kept; -1: for ever", -1, 3650});
+  visit("retention_days_sessions", config.retention_days_sessions,
+        FieldInfo{"days for which ended sessions are kept; -1: for ever", -1, 3650});
 }
 
 /// Reads a config file over `config`. Throws NotFound, DataError, UsageError naming the file and key.

@@ -1,28 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finetune/decoder_policy.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "base/cat.h"
 
 namespace afina::finetune {
 
 DecoderPolicy::DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
-                             lora::PeftInfo info, model::TrainingModelOptions options)
-    : adapter_(std::move(adapter)), decoder_(std::move(model), options), info_(std::move(info)) {}
+                             lora::PeftInfo info, model::TrainingModelOptions options, Copies copies)
+    : adapter_(std::move(adapter)), decoder_(std::move(model), options), info_(std::move(info)) {
+  const at::Device device = decoder_.model().final_norm().device();
+  if (device.is_cpu() && copies == Copies::where_needed) return;
+  adapter_->place(device);
+  placed_grad_P_ = at::zeros({adapter_->parameter_count()}, at::TensorOptions(at::kFloat).device(device));
+}
+
+void DecoderPolicy::bring_up_to_date() {
+  adapter_->refresh();
+  if (std::exchange(changed_, false)) adapter_->upload();
+}
 
 model::TokenStats DecoderPolicy::forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) {
-  adapter_->refresh();
+  bring_up_to_date();
   return decoder_.forward(batch, *adapter_, dropout);
 }
 
 void DecoderPolicy::backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,
                              std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P) {
-  decoder_.backward(batch, *adapter_, dropout, dloss_dlogp, flat_grad_P);
+  at::Tensor& grad_P = placed_grad_P_.defined() ? placed_grad_P_ : flat_grad_P;
+  decoder_.backward(batch, *adapter_, dropout, dloss_dlogp, grad_P);
+}
+
+void DecoderPolicy::collect_gradient(at::Tensor& flat_grad_P) {
+  if (!placed_grad_P_.defined()) return;
+  flat_grad_P.add_(placed_grad_P_.cpu());
+  placed_grad_P_.zero_();
 }
 
 model::TokenStats DecoderPolicy::evaluate(const datasets::PackedBatch& batch, bool with_adapter) {
-  if (with_adapter) adapter_->refresh();
+  if (with_adapter) bring_up_to_date();
   return decoder_.evaluate(batch, with_adapter ? adapter_.get() : nullptr);
 }
 

@@ -12,9 +12,14 @@ namespace afina::finetune {
 
 class DecoderPolicy final : public Policy {
  public:
+  /// Parameters and gradient have copies beside the frozen weights where those are not on the CPU; always: on the CPU
+  /// too, as tests want it. Optimiser and checkpoints work on the host in any case.
+  enum class Copies { where_needed, always };
   /// info goes into the folders that save_adapter writes. Both pointers are set.
   DecoderPolicy(std::shared_ptr<const model::Model> model, std::unique_ptr<lora::AdapterSet> adapter,
-                lora::PeftInfo info, model::TrainingModelOptions options = {});
+                lora::PeftInfo info, model::TrainingModelOptions options = {}, Copies copies = Copies::where_needed);
+  void parameters_changed() override { changed_ = true; }
+  void collect_gradient(at::Tensor& flat_grad_P) override;
   at::Tensor& parameters() override { return adapter_->flat_parameters(); }
   model::TokenStats forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) override;
   void backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,
@@ -27,9 +32,13 @@ class DecoderPolicy final : public Policy {
   const lora::AdapterSet& adapter() const { return *adapter_; }
 
  private:
+  void bring_up_to_date();
+
   std::unique_ptr<lora::AdapterSet> adapter_;
   model::TrainingModel decoder_;
   lora::PeftInfo info_;
+  at::Tensor placed_grad_P_;  ///< beside the weights; undefined: no copies
+  bool changed_ = true;
 };
 
 /// The tensors of an adapter's flat buffer, sorted, without gaps; rates are the schedule's.

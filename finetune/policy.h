@@ -23,10 +23,15 @@ class Policy {
   virtual ~Policy() = default;
   /// fp32 [P], contiguous; the loop reads and writes it between passes.
   virtual at::Tensor& parameters() = 0;
-  /// As model::TrainingModel::forward and backward, with this policy's adapter.
+  /// To be called after parameters() was written to, before the next pass: a policy may work on a copy.
+  virtual void parameters_changed() {}
+  /// As model::TrainingModel::forward and backward, with this policy's adapter. What backward() adds is complete in
+  /// flat_grad_P only after collect_gradient().
   virtual model::TokenStats forward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout) = 0;
   virtual void backward(const datasets::PackedBatch& batch, const model::DropoutKey& dropout,
                         std::span<const double> dloss_dlogp, at::Tensor& flat_grad_P) = 0;
+  /// After the last backward() of a step: adds to flat_grad_P what lies elsewhere.
+  virtual void collect_gradient(at::Tensor& /*flat_grad_P*/) {}
   /// Without dropout and backward; with_adapter = false is the bare base.
   virtual model::TokenStats evaluate(const datasets::PackedBatch& batch, bool with_adapter) = 0;
   /// Writes the adapter in PEFT's layout as a new folder. Throws Conflict where it exists.

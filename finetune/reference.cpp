@@ -23,7 +23,10 @@ class AtStart {
   AtStart& operator=(const AtStart&) = delete;
 
  private:
-  void swap() { std::swap_ranges(start_P_.begin(), start_P_.end(), policy_.parameters().data_ptr<float>()); }
+  void swap() {
+    std::swap_ranges(start_P_.begin(), start_P_.end(), policy_.parameters().data_ptr<float>());
+    policy_.parameters_changed();
+  }
   Policy& policy_;
   std::vector<float>& start_P_;
 };

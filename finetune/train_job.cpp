@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finetune/train_job.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <future>
 
@@ -11,6 +13,7 @@
 #include "finetune/prefetch.h"
 #include "finetune/train_memory.h"
 #include "finetune/train_setup.h"
+#include "model/cuda/place.h"
 #include "model/threads.h"
 #include "text/text_stack.h"
 
@@ -32,6 +35,9 @@ TrainJob::TrainJob(TrainRequest request) : request_(std::move(request)), program
   objective_ = dpo::make_objective(objective_options(request_.kind, request_.config));
   schedule_options(request_.config);  // refuses unknown settings before any work
   check_run_folder(request_.out, request_.resume);
+  // Attention on a GPU is FlashAttention in bf16, but for runs that ask for float32 throughout.
+  if (request_.config.device == DeviceType::cuda && request_.config.dtype == ComputeType::float32)
+    at::globalContext().setSDPUseFlash(false);
   model_ = model::load_model(request_.model, load_options(request_.config));
   // Reading all weights once more takes a while; rows, adapter and plan are made meanwhile. Joined in any case.
   const auto digest = std::async(std::launch::async, [model = model_] { model->identity(); });
@@ -118,6 +124,12 @@ void TrainJob::plan_memory(const lora::AdapterSet& adapter) {
   facts.program_bytes = program_bytes_;
   facts.optimiser_bytes =
       make_optimiser(request_.config, parameter_blocks(adapter), adapter.parameter_count())->bytes();
+  if (request_.token_cache.empty()) {
+    for (int64_t row = 0; row < rows_->size(); ++row)
+      facts.data_bytes += 8 * rows_->tokens(row);
+  }
+  if (const at::Device device = model_->final_norm().device(); !device.is_cpu())
+    facts.device_budget_bytes = model::device_memory(device).free_bytes + model_->weight_bytes();
   facts.has_reference = objective_->needs_reference();
   facts.reference_has_adapter = facts.has_reference && reference_has_adapter();
   memory_ = plan_run_memory(request_.config, *model_, adapter, *objective_, *rows_, held_out, facts);
@@ -247,6 +259,8 @@ TrainReport TrainJob::run(std::stop_token stop) {
   for (const auto& set : held_out_)
     count(set.reference.get());
   report.memory = memory_;
+  if (const at::Device device = model_->final_norm().device(); !device.is_cpu())
+    report.outcome.peak_memory_bytes = model::device_memory(device).peak_bytes;
   report.adapter = folder_->adapter();
   report.adapter_sha256 = lora::adapter_sha256(policy_->adapter());
   return report;

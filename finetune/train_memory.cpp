@@ -91,6 +91,18 @@ MemoryBytes arena_bytes(const model::Model& model, const lora::AdapterSet& adapt
   return out;
 }
 
+/// What stays on the host whatever the device: with a GPU it is not in the plan, which is the GPU's.
+void count_host(const MemoryFacts& facts, const lora::AdapterSet& adapter, int64_t rows, MemoryBytes& bytes) {
+  bytes.program = facts.program_bytes;
+  bytes.optimiser = facts.optimiser_bytes;
+  // The state is copied out of the loop and serialised, the adapter once more in its own file.
+  bytes.checkpoint = 2 * (4 * adapter.parameter_count() + facts.optimiser_bytes) + 8 * adapter.parameter_count();
+  bytes.data = facts.data_bytes;
+  if (facts.has_reference) bytes.reference = 2 * static_cast<int64_t>(sizeof(double)) * rows;
+  // A copy of the adapter as it began.
+  if (facts.reference_has_adapter) bytes.reference += 4 * adapter.parameter_count();
+}
+
 }  // namespace
 
 model::Recompute to_engine(RecomputeChoice choice) {
@@ -105,24 +117,18 @@ MemoryPlan plan_run_memory(const RunConfig& config, const model::Model& model, c
   MemoryQuestion question;
   question.may_split = objective.scope() != dpo::Scope::micro_batch;
   const Largest largest = largest_of_run(rows, config, objective.scope());
+  const bool on_device = facts.device_budget_bytes > 0;
+  const int64_t available = on_device ? facts.device_budget_bytes : available_memory_bytes();
   question.budget_bytes =
-      config.max_memory_gb > 0 ? static_cast<int64_t>(1e9 * config.max_memory_gb) : available_memory_bytes() / 20 * 19;
+      config.max_memory_gb > 0 ? static_cast<int64_t>(1e9 * config.max_memory_gb) : available / 20 * 19;
   question.layers = model.config().layers;
   question.micro_rows = std::max<int64_t>(1, largest.micro);
   question.longest_row = std::max<int64_t>(1, largest.row);
   question.recompute = config.recompute;
   question.arena = [&](const MemoryChoice& choice) { return arena_bytes(model, adapter, choice, largest, true); };
-  question.fixed.program = facts.program_bytes;
   question.fixed.weights = model.weight_bytes();
   question.fixed.adapter = 8 * adapter.parameter_count();
-  question.fixed.optimiser = facts.optimiser_bytes;
-  // The state is copied out of the loop and serialised, the adapter once more in its own file.
-  question.fixed.checkpoint =
-      2 * (4 * adapter.parameter_count() + facts.optimiser_bytes) + 8 * adapter.parameter_count();
-  question.fixed.data = facts.data_bytes;
-  if (facts.has_reference) question.fixed.reference = 2 * static_cast<int64_t>(sizeof(double)) * rows.size();
-  // A copy of the adapter as it began.
-  if (facts.reference_has_adapter) question.fixed.reference += 4 * adapter.parameter_count();
+  if (!on_device) count_host(facts, adapter, rows.size(), question.fixed);
   MemoryPlan plan = plan_memory(question);
   for (const TrainingRows* set : held_out) {
     const Largest eval = upper_bound(*set, config, question.may_split);

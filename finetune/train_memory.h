@@ -12,9 +12,10 @@
 namespace afina::finetune {
 
 struct MemoryFacts {
-  int64_t program_bytes = 0;    ///< resident before the model was loaded
-  int64_t optimiser_bytes = 0;  ///< of its state
-  int64_t data_bytes = 0;       ///< rows in memory, 0 where they are mapped
+  int64_t program_bytes = 0;        ///< resident before the model was loaded
+  int64_t optimiser_bytes = 0;      ///< of its state
+  int64_t data_bytes = 0;           ///< rows in memory, 0 where they are mapped
+  int64_t device_budget_bytes = 0;  ///< free on the GPU that holds the weights, with what they take; 0: on the CPU
   bool has_reference = false;
   bool reference_has_adapter = false;  ///< it needs the adapter as it began
 };

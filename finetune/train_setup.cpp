@@ -30,6 +30,7 @@ model::LoadOptions load_options(const RunConfig& config) {
     options.base_storage = config.bnb_4bit_use_double_quant ? model::BaseStorage::nf4_double : model::BaseStorage::nf4;
   options.transposed = config.keep_transposed_weights ? model::Transposed::kept : model::Transposed::on_the_fly;
   if (config.dtype == ComputeType::bfloat16) options.arithmetic = model::Arithmetic::bfloat16;
+  if (config.device == DeviceType::cuda) options.device = at::Device(at::kCUDA, 0);
   return options;
 }
 

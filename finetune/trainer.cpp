@@ -101,6 +101,7 @@ void Trainer::restore(const Checkpoint& checkpoint) {
   best_.restore(state.best_model);
   parts_.batches.seek(state.cursor);
   std::copy(state.parameters.begin(), state.parameters.end(), parameters().begin());
+  parts_.policy.parameters_changed();
   step_ = state.step;
   cursor_ = state.cursor;
   num_tokens_ = state.num_tokens;
@@ -210,11 +211,13 @@ bool Trainer::train_step(const datasets::OptimiserBatch& batch, std::stop_token 
     if (stop.stop_requested()) return false;
     micro_step(batch.micro[i], static_cast<int64_t>(i), batch.divisors, sums);
   }
+  parts_.policy.collect_gradient(gradient_P_);
   const double norm = global_norm(span_of(gradient_P_));
   require_finite_gradient(norm, batch);
   clip_gradient(span_of(gradient_P_), norm, config_.max_grad_norm);
   const double rate = schedule_.rate(step_);
   optimiser_->step(parameters(), span_of(gradient_P_), rate);
+  parts_.policy.parameters_changed();
   finish_step(batch, sums);
   record.step = step_;
   record.values = {{metric::kLoss, sums.loss},
@@ -280,6 +283,7 @@ void Trainer::load_best() {
   }
   const std::vector<float> best = load_parameters(checkpoint->folder, gradient_P_.numel());
   std::copy(best.begin(), best.end(), parameters().begin());
+  parts_.policy.parameters_changed();
   log_info("finetune", "the adapter is that of step ", best_.step(), ", the best by ", best_.metric(), " (",
            best_.value(), ")");
 }

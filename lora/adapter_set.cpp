@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "lora/dropout.h"
 #include "lora/score_part.h"
+#include "model/cuda/place.h"
 #include "model/thin_products.h"
 
 namespace afina::lora {
@@ -67,6 +68,10 @@ void add_gradient_b(const at::Tensor& dy_NO, const at::Tensor& xa_NR, double sca
 at::Tensor dropped(const at::Tensor& x_NI, double p, uint64_t stream) {
   const at::Tensor source = x_NI.contiguous();
   at::Tensor out = at::empty_like(source);
+  if (!source.is_cpu()) {
+    model::cuda_dropout(source, out, p, stream);
+    return out;
+  }
   const auto n = static_cast<size_t>(source.numel());
   apply_dropout({source.const_data_ptr<float>(), n}, {out.data_ptr<float>(), n}, p, stream);
   return out;
@@ -168,6 +173,20 @@ std::string AdapterSet::parameter_name(int64_t index) const {
   return cat("parameter ", index);
 }
 
+void AdapterSet::place(at::Device device) {
+  if (config_.use_dora || config_.init_lora_weights == LoraInit::pissa || head_part_ || embedding_part_) {
+    throw ModelError(cat("[lora] an adapter on ", device.str(),
+                         " must be plain LoRA, but has DoRA, PiSSA or a part of head or embedding."),
+                     "use the CPU, or merge it into the base and train a fresh adapter on that");
+  }
+  placed_P_ = at::empty({parameter_count_}, at::TensorOptions(at::kFloat).device(device));
+  upload();
+}
+
+void AdapterSet::upload() {
+  if (placed_P_.defined()) placed_P_.copy_(flat_P_);
+}
+
 std::string AdapterSet::untrainable() const {
   if (head_part_ || embedding_part_)
     return "the adapter changes lm_head or embed_tokens, which stay fixed here; merge it into the base and train a "
@@ -230,19 +249,19 @@ void AdapterSet::add_forward(int layer, model::Site at_site, const at::Tensor& x
       const auto x_dropped_NI =
           dropped(x_NI, config_.lora_dropout, dropout_stream(dropout, layer, static_cast<int>(slot.module)));
       auto out = xa_NS.narrow(1, slot.saved_begin, slot.r);
-      project(x_dropped_NI, a_view(slot), out);
+      project(x_dropped_NI, a_of(working_P(), slot), out);
     }
   } else {
-    project(x_NI, site_a(flat_P_, slots), xa_NS);
+    project(x_NI, site_a(working_P(), slots), xa_NS);
   }
-  add_low_rank(slots, xa_NS, flat_P_, 1, base_NO, y_NO);
+  add_low_rank(slots, xa_NS, working_P(), 1, base_NO, y_NO);
   if (start_P_.defined()) add_low_rank(slots, at::mm(x_NI, site_a(start_P_, slots).t()), start_P_, -1, nullptr, y_NO);
 }
 
 void AdapterSet::backward_magnitude(const SiteSlots& slots, const ModuleSlot& slot, const at::Tensor& dy,
                                     const at::Tensor& xa, const at::Tensor& base, at::Tensor& flat_grad_P) const {
   // y = (m/n) (base + s BA x) with n held fixed, as in section 4.3 of the paper and in PEFT.
-  at::Tensor whole = at::addmm(base, xa, b_view(slot).t(), 1, slot.scale);
+  at::Tensor whole = at::addmm(base, xa, b_of(working_P(), slot).t(), 1, slot.scale);
   const at::Tensor norm = slots.norm_O.narrow(0, shape_.output_offset(slot.module), slot.out);
   flat_grad_P.narrow(0, slot.magnitude_begin, slot.out).addcdiv_(whole.mul_(dy).sum(0), norm);
 }
@@ -264,7 +283,7 @@ void AdapterSet::backward(int layer, model::Site at_site, const at::Tensor& x_NI
       dy = dy * slots.factor_O.narrow(0, offset, slot.out);
     }
     auto g = g_NS.narrow(1, slot.saved_begin, slot.r);
-    contract(dy, b_view(slot), slot.scale, g);
+    contract(dy, b_of(working_P(), slot), slot.scale, g);
     auto grad_b = b_of(flat_grad_P, slot);
     add_gradient_b(dy, xa, slot.scale, grad_b);
     if (start_P_.defined() && dx_NI != nullptr)
@@ -273,7 +292,7 @@ void AdapterSet::backward(int layer, model::Site at_site, const at::Tensor& x_NI
   if (!drops(dropout)) {
     auto grad_a = site_a(flat_grad_P, slots);
     add_gradient_a(g_NS, x_NI, grad_a);
-    if (dx_NI != nullptr) spread(g_NS, site_a(flat_P_, slots), *dx_NI);
+    if (dx_NI != nullptr) spread(g_NS, site_a(working_P(), slots), *dx_NI);
     return;
   }
   for (const auto& slot : slots.modules) {
@@ -281,7 +300,7 @@ void AdapterSet::backward(int layer, model::Site at_site, const at::Tensor& x_NI
     const auto g = g_NS.narrow(1, slot.saved_begin, slot.r);
     auto grad_a = a_of(flat_grad_P, slot);
     add_gradient_a(g, dropped(x_NI, config_.lora_dropout, stream), grad_a);
-    if (dx_NI != nullptr) dx_NI->add_(dropped(at::mm(g, a_view(slot)), config_.lora_dropout, stream));
+    if (dx_NI != nullptr) dx_NI->add_(dropped(at::mm(g, a_of(working_P(), slot)), config_.lora_dropout, stream));
   }
 }
 

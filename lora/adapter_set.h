@@ -49,6 +49,12 @@ class AdapterSet final : public model::Adapter {
   /// Recomputes what DoRA derives from the parameters (|W + scale BA| by rows, a product of rank r with W). Call after
   /// parameters changed, before forward; nothing to do for other adapters.
   void refresh();
+  /// Keeps a copy of the numbers on `device`, where forward and backward then work; flat_parameters() stays on the
+  /// host. The gradient given to backward() lies on that device. Throws ModelError for DoRA, PiSSA and parts of head or
+  /// embedding, which work on the CPU only.
+  void place(at::Device device);
+  /// Brings the copy up to date with flat_parameters(); nothing to do where place() was not called.
+  void upload();
   /// Why this adapter cannot be trained (with what to do), or "".
   std::string untrainable() const;
   /// The same adapter as plain LoRA on the unchanged base: PiSSA's BA − B₀A₀ becomes rank 2r, as PEFT converts it; null
@@ -107,6 +113,8 @@ class AdapterSet final : public model::Adapter {
   void refresh_norms(int layer, model::Site site);
   const SiteSlots& site(int layer, model::Site site) const;
   at::Tensor site_a(const at::Tensor& flat, const SiteSlots& site) const;
+  /// What forward and backward read: the copy on the device where there is one.
+  const at::Tensor& working_P() const { return placed_P_.defined() ? placed_P_ : flat_P_; }
   bool drops(const model::DropoutKey& dropout) const { return dropout.enabled && config_.lora_dropout > 0.0; }
   void add_low_rank(const SiteSlots& slots, const at::Tensor& xa_NS, const at::Tensor& flat, double sign,
                     const at::Tensor* base_NO, at::Tensor& y_NO) const;
@@ -120,7 +128,8 @@ class AdapterSet final : public model::Adapter {
   int64_t parameter_count_ = 0;
   int64_t score_begin_ = -1;  // score_head: [hidden], after all modules; -1: none
   at::Tensor flat_P_;
-  at::Tensor start_P_;  // PiSSA: the point that training started from, subtracted; else undefined
+  at::Tensor placed_P_;  // place(): the same numbers where the work is done; else undefined
+  at::Tensor start_P_;   // PiSSA: the point that training started from, subtracted; else undefined
   std::optional<VocabPart> head_part_, embedding_part_;
   std::unique_ptr<model::FrozenLinear> head_, embedding_;
   std::shared_ptr<const model::Model> model_;

@@ -44,7 +44,8 @@ void accept_peer_spellings(Json& object) {
 
 /// Left out of the hash where they have their default, so that runs of before they were there can be resumed.
 const std::set<std::string>& keys_added_later() {
-  static const std::set<std::string> keys = {"use_rslora",
+  static const std::set<std::string> keys = {"device",
+                                             "use_rslora",
                                              "use_dora",
                                              "lora_bias",
                                              "init_lora_weights",

@@ -80,6 +80,7 @@ struct RunConfig {
   bool packing = false;
   PackingStrategy packing_strategy = PackingStrategy::bfd;
   ComputeType dtype = ComputeType::float32;
+  DeviceType device = DeviceType::cpu;
   LossSum loss_sum = LossSum::float32;
   int64_t logging_steps = 1;
   int64_t save_steps = 500;
@@ -198,6 +199,7 @@ void for_each_field(Config& c, Visitor&& visit) {
   visit("shuffle", c.shuffle, FieldInfo{"a new order every epoch, from the seed"});
   visit("packing", c.packing, FieldInfo{"fill each micro-batch with whole rows up to max_length tokens a pack"});
   visit("packing_strategy", c.packing_strategy, FieldInfo{"bfd, bfd_split or wrapped"});
+  visit("device", c.device, FieldInfo{"where passes are computed: cpu, or cuda (builds with AFINA_CUDA)"});
   visit("dtype", c.dtype, FieldInfo{"the frozen products: float32, or bfloat16, faster and half the memory"});
   visit("loss_sum", c.loss_sum,
         FieldInfo{"adds up the softmax over the vocabulary: float32 as torch's cross_entropy, or float64, exact"});

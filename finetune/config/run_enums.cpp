@@ -49,6 +49,7 @@ constexpr Words<OptimiserType, 6> kOptimiserTypeWords = {{OptimiserType::adamw_t
                                                          {OptimiserType::muon, "muon"}};
 constexpr Words<ComputeType, 2> kComputeTypeWords = {{ComputeType::float32, "float32"},
                                                      {ComputeType::bfloat16, "bfloat16"}};
+constexpr Words<DeviceType, 2> kDeviceTypeWords = {{DeviceType::cpu, "cpu"}, {DeviceType::cuda, "cuda"}};
 constexpr Words<ReferencePolicy, 2> kReferencePolicyWords = {{ReferencePolicy::start, "start"},
                                                              {ReferencePolicy::base, "base"}};
 constexpr Words<LabelMode, 2> kLabelModeWords = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
@@ -85,6 +86,10 @@ std::string_view to_string(OptimiserType value) {
 std::string_view to_string(ComputeType value) {
   return word_of(kComputeTypeWords, value);
 }
+std::string_view to_string(DeviceType value) {
+  return word_of(kDeviceTypeWords, value);
+}
+
 std::string_view to_string(ReferencePolicy value) {
   return word_of(kReferencePolicyWords, value);
 }
@@ -122,6 +127,10 @@ bool from_string(std::string_view word, OptimiserType& out) {
 bool from_string(std::string_view word, ComputeType& out) {
   return value_of(kComputeTypeWords, word, out);
 }
+bool from_string(std::string_view word, DeviceType& out) {
+  return value_of(kDeviceTypeWords, word, out);
+}
+
 bool from_string(std::string_view word, ReferencePolicy& out) {
   return value_of(kReferencePolicyWords, word, out);
 }

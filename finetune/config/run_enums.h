@@ -27,6 +27,8 @@ enum class SchedulerType {
 enum class OptimiserType { adamw_torch, adamw_8bit, lion, adafactor, sgd, muon };
 /// Arithmetic of the frozen products; the rest is float32 in both.
 enum class ComputeType { float32, bfloat16 };
+/// Where the frozen weights lie and passes are computed; the optimiser works on the host.
+enum class DeviceType { cpu, cuda };
 /// start: the policy at step 0 (the peers' rule for a fresh adapter, and the right one when DPO continues an SFT
 /// adapter); base: the bare base model whatever the starting adapter.
 enum class ReferencePolicy { start, base };
@@ -53,6 +55,7 @@ std::string_view to_string(RunKind value);
 std::string_view to_string(SchedulerType value);
 std::string_view to_string(OptimiserType value);
 std::string_view to_string(ComputeType value);
+std::string_view to_string(DeviceType value);
 std::string_view to_string(ReferencePolicy value);
 std::string_view to_string(LabelMode value);
 std::string_view to_string(LossSum value);
@@ -65,6 +68,7 @@ bool from_string(std::string_view word, RunKind& out);
 bool from_string(std::string_view word, SchedulerType& out);
 bool from_string(std::string_view word, OptimiserType& out);
 bool from_string(std::string_view word, ComputeType& out);
+bool from_string(std::string_view word, DeviceType& out);
 bool from_string(std::string_view word, ReferencePolicy& out);
 bool from_string(std::string_view word, LabelMode& out);
 bool from_string(std::string_view word, LossSum& out);

@@ -127,6 +127,14 @@ void evaluation_problems(const RunConfig& config, std::vector<std::string>& out)
     out.push_back(cat("metric_for_best_model must be a held-out one (eval_…), but got ", config.metric_for_best_model));
 }
 
+/// What only the CPU does.
+void add_device_problems(RunKind kind, const RunConfig& config, std::vector<std::string>& out) {
+  const std::string hint = " with device=cuda";
+  if (kind == RunKind::sft && config.loss_sum == LossSum::float32) out.push_back("loss_sum must be float64" + hint);
+  if (config.use_dora) out.push_back("use_dora must be false" + hint);
+  if (config.init_lora_weights.starts_with("pissa")) out.push_back("init_lora_weights must not be pissa" + hint);
+}
+
 }  // namespace
 
 std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
@@ -148,6 +156,7 @@ std::vector<std::string> problems(RunKind kind, const RunConfig& config) {
     out.push_back(
         cat("warmup_steps must be at most max_steps (", config.max_steps, "), but got ", config.warmup_steps));
   }
+  if (config.device == DeviceType::cuda) add_device_problems(kind, config, out);
   if (kind == RunKind::dpo && config.init_lora_weights == "false" && config.reference == ReferencePolicy::start)
     out.push_back("init_lora_weights must not be false in DPO with reference start: the policy would start elsewhere");
   if (config.packing_strategy != PackingStrategy::bfd && !config.packing)

@@ -21,4 +21,12 @@ std::unique_ptr<Compute> make_cuda_compute(const ModelConfig&, at::Device device
   refuse(device);
 }
 
+void cuda_dropout(const at::Tensor& in, at::Tensor&, double, uint64_t) {
+  refuse(in.device());
+}
+
+DeviceMemory device_memory(at::Device device) {
+  refuse(device);
+}
+
 }  // namespace afina::model

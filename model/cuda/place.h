@@ -22,4 +22,14 @@ std::shared_ptr<const Model> to_cuda(const Model& model, at::Device device, Cuda
 /// when this is called, as parity runs have it, or the head's width does not allow it: then fp32 products.
 std::unique_ptr<Compute> make_cuda_compute(const ModelConfig& config, at::Device device);
 
+/// out[i] = in[i] / (1 − p) where element i is kept, 0 where it is dropped; fp32, contiguous, on one GPU. The mask is
+/// that of lora/dropout.h.
+void cuda_dropout(const at::Tensor& in, at::Tensor& out, double p, uint64_t stream);
+
+/// Bytes of a GPU that are free, and the most that tensors of this process ever held there.
+struct DeviceMemory {
+  int64_t free_bytes = 0, peak_bytes = 0;
+};
+DeviceMemory device_memory(at::Device device);
+
 }  // namespace afina::model

@@ -21,7 +21,9 @@ namespace {
 
 constexpr double kDropout = 0.2;
 
-std::unique_ptr<DecoderPolicy> small_decoder(double dropout) {
+using Copies = DecoderPolicy::Copies;
+
+std::unique_ptr<DecoderPolicy> small_decoder(double dropout, Copies copies = Copies::where_needed) {
   const auto model = model::load_model(golden_path("tiny/llama31"));
   lora::LoraConfig config;
   config.r = 4;
@@ -31,7 +33,7 @@ std::unique_ptr<DecoderPolicy> small_decoder(double dropout) {
   adapter->initialise(7);
   lora::PeftInfo info;
   info.base_model = "tiny";
-  return std::make_unique<DecoderPolicy>(model, std::move(adapter), info);
+  return std::make_unique<DecoderPolicy>(model, std::move(adapter), info, model::TrainingModelOptions{}, copies);
 }
 
 RunConfig decoder_config() {
@@ -55,8 +57,9 @@ struct DecoderRun {
   ShuffledBatches batches{rows, config, [this](const auto& batch) { return objective.divisor_share(batch); }};
   CheckpointStore checkpoints;
   Trainer trainer;
-  DecoderRun(const std::filesystem::path& folder, RunSink& sink, double dropout = kDropout)
-      : policy(small_decoder(dropout)),
+  DecoderRun(const std::filesystem::path& folder, RunSink& sink, double dropout = kDropout,
+             Copies copies = Copies::where_needed)
+      : policy(small_decoder(dropout, copies)),
         checkpoints(folder / "checkpoints", 3),
         trainer(config, {*policy, objective, batches, rows, nullptr, {}, sink, checkpoints, {}}) {}
   std::vector<float> parameters() {
@@ -104,6 +107,46 @@ TEST(DecoderResume, TheControlADropoutThatDoesNotResumeIsSeen) {
   DecoderRun without(other.path(), rest, /*dropout=*/0.0);
   without.trainer.run({});
   EXPECT_NE(without.parameters(), straight.parameters());
+}
+
+TEST(DecoderCopies, OfParametersAndGradientAsAGpuHasThemChangeNoBit) {
+  const TempFolder plain_folder, copied_folder;
+  MemorySink plain_sink, copied_sink;
+  DecoderRun plain(plain_folder.path(), plain_sink);
+  DecoderRun copied(copied_folder.path(), copied_sink, kDropout, Copies::always);
+  plain.trainer.run({});
+  copied.trainer.run({});
+  EXPECT_EQ(copied.parameters(), plain.parameters());
+  EXPECT_EQ(*copied_sink.records.back().find("loss"), *plain_sink.records.back().find("loss"));
+  DecoderRun resumed(copied_folder.path(), copied_sink, kDropout, Copies::always);
+  resumed.trainer.restore(*resumed.checkpoints.newest_valid());
+  EXPECT_EQ(resumed.parameters(), plain.parameters());
+}
+
+TEST(DecoderCopies, AreReadUntilTheyAreToldOfAChange) {
+  const auto policy = small_decoder(0.0, Copies::always);
+  const ToyRows rows(2, false);
+  const int64_t some[] = {0, 1};
+  const auto batch = rows.pack(some);
+  const auto before = policy->evaluate(batch, true).logp;
+  policy->parameters().add_(0.1);
+  EXPECT_EQ(policy->evaluate(batch, true).logp, before);
+  policy->parameters_changed();
+  EXPECT_NE(policy->evaluate(batch, true).logp, before);
+}
+
+TEST(DecoderCopies, OfAdaptersThatWorkOnTheCpuOnlyAreRefused) {
+  const auto model = model::load_model(golden_path("tiny/llama31"));
+  lora::LoraConfig config;
+  config.target_modules = {"all-linear"};
+  config.use_dora = true;
+  lora::AdapterSet dora(lora::shape_of(model->config()), config);
+  try {
+    dora.place(at::kCPU);
+    FAIL();
+  } catch (const ModelError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("must be plain LoRA"));
+  }
 }
 
 TEST(DecoderBlocks, CoverTheAdapterInOrder) {

@@ -213,10 +213,22 @@ TEST(RunConfig, EveryNumberHasARange) {
                  });
 }
 
+TEST(RunConfig, ACudaRunNamesWhatOnlyTheCpuDoes) {
+  RunConfig config = default_config(RunKind::sft);
+  config.device = DeviceType::cuda;
+  config.loss_sum = LossSum::float64;
+  EXPECT_THAT(problems(RunKind::sft, config), SizeIs(0));
+  config.loss_sum = LossSum::float32;
+  config.use_dora = true;
+  EXPECT_THAT(problems(RunKind::sft, config),
+              UnorderedElementsAre(HasSubstr("loss_sum must be float64"), HasSubstr("use_dora must be false")));
+}
+
 TEST(RunConfig, HashSeesWhatDecidesTheNumbersOnly) {
   RunConfig config;
   const std::string hash = config_hash(RunKind::sft, config);
   config.save_steps = 7;
+  config.precompute_ref_log_probs = true;
   config.logging_steps = 3;
   EXPECT_EQ(config_hash(RunKind::sft, config), hash);
   EXPECT_NE(config_hash(RunKind::dpo, config), hash);

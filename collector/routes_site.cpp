@@ -15,10 +15,11 @@ std::string content_type(std::string_view name) {
   return "application/json; charset=utf-8";
 }
 
-std::string path_of(std::string_view name) {
-  if (name == "index.html") return "/";
-  if (name == "withdraw.html") return "/withdraw";
-  return cat("/", name);
+/// The page's addresses of a file. An invitation's token stands behind "/join#": it never reaches a server.
+std::vector<std::string> paths_of(std::string_view name) {
+  if (name == "index.html") return {"/", "/join"};
+  if (name == "withdraw.html") return {"/withdraw"};
+  return {cat("/", name)};
 }
 
 }  // namespace
@@ -30,17 +31,16 @@ void Collector::add_site() {
     const std::string tag = cat("\"", sha256_hex(site_file(name)).substr(0, 16), "\"");
     http::RouteOptions route = options(1024);
     route.cache_control = "no-cache";
-    server_.route(
-        "GET", path_of(name),
-        [name, tag, type = content_type(name)](const Request& request, Response& response) {
-          response.headers.set("ETag", tag);
-          if (request.headers.get("If-None-Match") == tag) {
-            response.status = 304;
-            return;
-          }
-          response.set_body(std::string(site_file(name)), type);
-        },
-        route);
+    const auto answer = [name, tag, type = content_type(name)](const Request& request, Response& response) {
+      response.headers.set("ETag", tag);
+      if (request.headers.get("If-None-Match") == tag) {
+        response.status = 304;
+        return;
+      }
+      response.set_body(std::string(site_file(name)), type);
+    };
+    for (const std::string& path : paths_of(name))
+      server_.route("GET", path, answer, route);
   }
 }
 

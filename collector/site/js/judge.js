@@ -18,9 +18,8 @@ export const allAspects = ["helpful", "truthful", "harmless", "cultural_fit", "d
 export class Judgement {
   constructor({ kind, answers, aspects = allAspects, flags = true, legend = "", changed = () => {} }) {
     this.kind = kind;
-    const sides = answers.map(({ side }) => side);
     if (kind === "pairwise") this.verdict = scaleGroup(legend || t("vote_title"), changed);
-    if (kind === "ranking") this.verdict = rankingGroup(legend || t("rank_title"), sides, changed);
+    if (kind === "ranking") this.verdict = rankingGroup(legend || t("rank_title"), answers, changed);
     this.aspects = aspects.length ? aspectTable(answers, aspects, kind === "rating", changed) : null;
     this.flags = flags || kind === "flagging" ? flagTable(answers, changed) : null;
     this.notes = spanNotes(answers, changed, () => { if (this.more) this.more.open = true; });

@@ -3,7 +3,12 @@
 import { announce, element } from "./dom.js";
 import { t } from "./i18n.js";
 
-export function rankingGroup(legend, sides, changed = () => {}) {
+const kPreview = 70;
+
+/** answers: [{side, text}]. */
+export function rankingGroup(legend, answers, changed = () => {}) {
+  const sides = answers.map(({ side }) => side);
+  const preview = (side) => answers.find((answer) => answer.side === side).text.replace(/\s+/g, " ").slice(0, kPreview);
   let order = sides.map((side) => ({ side, tied: false }));
   let touched = false;
   const list = element("ol", { class: "ranking" });
@@ -40,7 +45,7 @@ export function rankingGroup(legend, sides, changed = () => {}) {
       const item = element("li", { "data-side": side, class: index && tied ? "tied" : null },
         element("button", { type: "button", class: "grip", "aria-label": t("rank_item", { side: side.toUpperCase(), rank: rankOf(side), all: order.length }) },
           element("b", { class: "badge", "aria-hidden": "true" }, side.toUpperCase())),
-        element("span", { class: "grow" }, t("rank_place", { rank: rankOf(side) })),
+        element("span", { class: "grow" }, t("rank_place", { rank: rankOf(side) }), element("span", { class: "muted small preview" }, preview(side))),
         arrow(index, -1, side), arrow(index, 1, side),
         index ? element("label", { class: "check" }, element("input", { type: "checkbox", checked: tied, onchange: (event) => {
           order[index].tied = event.target.checked;

@@ -2,7 +2,7 @@
 // Who sits before the page, as the server sees them: nobody yet, a visitor with consent, or an account with a role.
 import { get, setCsrf } from "./api.js";
 
-export const me = { who: "anyone", account: null, workspace: null, role: "", consent: false, visitor: null };
+export const me = { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null };
 
 export async function loadMe() {
   return takeMe(await get("/api/me"));
@@ -10,7 +10,7 @@ export async function loadMe() {
 
 /** Takes over what a sign-in, a join or GET /api/me answered. */
 export function takeMe(answer) {
-  Object.assign(me, { who: "anyone", account: null, workspace: null, role: "", consent: false, visitor: null }, answer);
+  Object.assign(me, { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null }, answer);
   setCsrf(answer.csrf ?? "");
   return me;
 }

@@ -19,7 +19,7 @@ export async function accounts(again) {
     return button(t(disabled ? "enable" : "disable"), () => (disabled ? change(one.id, { status: "active" })
       : sure(t("disable_sure", { name: one.name }), () => change(one.id, { status: "disabled" }))));
   };
-  return [table(t("admin_accounts"), [t("name"), t("role"), t("since"), t("state")], list.map((one) => [one.name, role(one), when(one.created_at), state(one)]))];
+  return [table(t("admin_accounts"), [t("name"), t("role"), t("since"), t("state")], list.map((one) => [one.name, role(one), when(one.since), state(one)]))];
 }
 
 export async function invitations(again) {
@@ -37,7 +37,7 @@ function invite(shown) {
   const role = select(roles.map((name) => [name, t(`role_${name}`)]), "annotator");
   const note = element("input", { type: "text", maxlength: "200" });
   const uses = element("input", { type: "number", min: "1", max: "1000", value: "1" });
-  const hours = element("input", { type: "number", min: "1", max: "720", value: "72" });
+  const hours = element("input", { type: "number", min: "1", max: "72", value: "72" });
   return form(t("invite"), async () => {
     const made = await post("/api/invitations", { role: role.value, max_uses: Number(uses.value), hours: Number(hours.value), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
     shown.replaceChildren(secret(t("invitation_link"), new URL(made.link ?? `/join#${made.token}`, location.origin).href));

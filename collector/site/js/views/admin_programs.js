@@ -45,5 +45,5 @@ export async function webhooks(again) {
     const chosen = boxes.filter(({ label }) => label.querySelector("input").checked).map(({ type }) => type);
     shown.replaceChildren(secret(t("webhook_once"), (await post("/api/webhooks", { url: url.value.trim(), types: chosen })).secret));
   }, field("URL", url, t("webhook_help")), element("fieldset", {}, element("legend", {}, t("event_types")), element("div", { class: "columns" }, boxes.map(({ label }) => label))));
-  return [...(mayWrite() ? [make, shown] : []), table(t("admin_webhooks"), ["URL", t("event_types"), t("state"), ""], rows), deliveries];
+  return [...(mayWrite() ? [make, shown] : []), table(t("admin_webhooks"), ["URL", t("event_types"), t("state"), t("action")], rows), deliveries];
 }

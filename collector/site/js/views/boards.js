@@ -2,7 +2,7 @@
 // For everybody: the leaderboard with its intervals, and how much was collected. Drawn as bars, told as figures too.
 import { get } from "../api.js";
 import { element } from "../dom.js";
-import { format, names, t } from "../i18n.js";
+import { format, names, shownLocale, t } from "../i18n.js";
 import { allAspects } from "../judge.js";
 import { attempt, field, select, table } from "../ui.js";
 import { intervals, columns } from "./charts.js";
@@ -37,7 +37,8 @@ function leaderboard(answer) {
 function statistics(answer) {
   const lists = [["days", t("by_day")], ["locales", t("by_language")], ["countries", t("by_country")]]
     .map(([name, title]) => [answer[name] ?? answer[`by_${name.replace(/ies$/, "y").replace(/s$/, "")}`] ?? [], title]);
-  const label = (row) => String(row.day ?? row.date ?? row.locale ?? row.country ?? row.name ?? "—");
+  const region = new Intl.DisplayNames([shownLocale()], { type: "region" });
+  const label = (row) => String(row.day ?? row.date ?? (row.country ? region.of(row.country) : row.locale ? names[row.locale] ?? row.locale : row.name ?? "—"));
   const count = (row) => row.votes ?? row.judgements ?? row.count ?? 0;
   const parts = lists.filter(([rows]) => rows.length).map(([rows, title]) => element("div", { class: "block" },
     columns(title, rows.map((row) => ({ name: label(row), value: count(row) })))));

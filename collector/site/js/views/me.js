@@ -38,10 +38,10 @@ function dashboard(answer) {
 
 async function sessions() {
   const { sessions: list } = await get("/api/sessions");
-  const box = element("section", { class: "block" }, element("h2", {}, t("sessions")));
-  const rows = list.map((one) => [one.current ? t("this_session") : when(one.created_at), when(one.last_seen_at ?? one.seen_at ?? one.created_at),
+  const box = element("section", { class: "block" });
+  const rows = list.map((one) => [one.current ? t("this_session") : when(one.created_at), when(one.last_used_at),
     one.current ? "" : button(t("end"), () => attempt(async () => { await post(`/api/sessions/${one.id}/end`); box.replaceWith(await sessions()); }))]);
-  box.append(table(t("sessions"), [t("since"), t("last_seen"), ""], rows));
+  box.append(table(t("sessions"), [t("since"), t("last_seen"), t("action")], rows));
   return box;
 }
 
@@ -56,12 +56,11 @@ function passwordForm() {
 }
 
 async function consentBlock() {
-  const session = await get("/api/session");
-  const consent = await consentForm({ adult: false, chosen: session.purposes ?? [] });
+  const consent = await consentForm({ adult: false, chosen: me.purposes });
   return element("details", { class: "block", id: "consent-change" }, element("summary", {}, t("consent_change")), form(t("save"), async (node) => {
     const body = consent.body();
     if (!body) return;
-    await post("/api/consent", body);
+    me.purposes = (await post("/api/consent", body)).purposes ?? body.purposes;
     announce(t("consent_changed"));
     node.append(element("p", { class: "done" }, t("consent_changed")));
   }, consent.node));

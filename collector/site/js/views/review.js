@@ -30,17 +30,17 @@ async function openProject(root, id) {
 /** A coefficient with its interval as text. */
 export function interval(value) {
   if (value === null || value === undefined) return "—";
-  if (typeof value === "number") return format(value);
+  if (typeof value === "number") return format(value, 2);
   const middle = value.value ?? value.alpha ?? value.estimate;
   if (middle === null || middle === undefined) return "—";
-  return value.low === undefined || value.low === null ? format(middle) : `${format(middle)} (${format(value.low)} – ${format(value.high)})`;
+  return value.low === undefined || value.low === null ? format(middle, 2) : `${format(middle, 2)}\u00a0(${format(value.low, 2)}\u00a0–\u00a0${format(value.high, 2)})`;
 }
 
 function agreementTable(agreement) {
   const rows = agreement.rows ?? agreement.agreement ?? [{ ...agreement, locale: "", aspect: "" }];
   return element("div", { class: "block" }, table(t("agreement"), [t("what"), t("people_count"), t("units"), t("alpha_nominal"), t("alpha_ordinal"), t("alpha_interval"), "Cohen κ", "Fleiss κ"],
     rows.map((row) => [[row.aspect && row.aspect !== "verdict" ? wordOf("aspect_", row.aspect) : t("verdict"), row.locale].filter(Boolean).join(" · "),
-      row.annotators ?? "—", row.units ?? row.items ?? "—", interval(row.nominal ?? row.alpha?.nominal), interval(row.ordinal ?? row.alpha?.ordinal), interval(row.interval ?? row.alpha?.interval), interval(row.cohen), interval(row.fleiss)])),
+      row.annotators ?? "—", row.units ?? row.items ?? "—", interval(row.nominal ?? row.alpha?.nominal), interval(row.ordinal ?? row.alpha?.ordinal), interval(row.interval ?? row.alpha?.interval), interval(row.cohen?.none ?? row.cohen), interval(row.fleiss)])),
   element("p", { class: "muted small" }, t("agreement_help")));
 }
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/collector/site/page_world.h"
+
+#include <cstdlib>
+
+#include "base/file.h"
+#include "storage/accounts/invitations.h"
+#include "storage/people.h"
+#include "storage/snapshots.h"
+#include "storage/sql.h"
+
+namespace afina::collector {
+namespace {
+
+/// A phone zooms out to show a page that is too wide: then the window seems wider than the screen.
+constexpr const char* kTooWide = "Math.max(document.documentElement.scrollWidth, innerWidth) > screen.width";
+
+constexpr const char* kViolations = R"js(
+  axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+    .then((found) => found.violations.map((rule) => `${rule.id}: ${rule.nodes.map((node) => node.target.join(" ")).join(", ")}`).join("; "))
+)js";
+
+}  // namespace
+
+WebDriver& PageWorld::browser() {
+  static WebDriver driver;
+  return driver;
+}
+
+const std::string& PageWorld::axe() {
+  static const std::string script = [] {
+    const char* named = std::getenv("AFINA_AXE");
+    const std::filesystem::path file = named != nullptr ? named : AFINA_AXE_FILE;
+    if (!std::filesystem::exists(file)) {
+      throw std::runtime_error(
+          cat("[axe] must be at ", file.string(), ", but is not there. Hint: run ./dev setup, or set AFINA_AXE."));
+    }
+    return read_file(file);
+  }();
+  return script;
+}
+
+void PageWorld::choose_language(const std::string& locale) {
+  browser().run(cat("const menu = document.querySelector('#language'); menu.value = '", locale,
+                    "'; menu.dispatchEvent(new Event('change'));"));
+  browser().wait_for(cat("localStorage.getItem('afina.locale') === '", locale, "'"));
+}
+
+void PageWorld::view(const std::string& hash, const std::string& name) {
+  browser().run(cat("if (location.hash === '", hash, "') location.reload(); else location.hash = '", hash, "'"));
+  browser().wait_for(
+      cat("location.hash.startsWith('", hash, "') && document.querySelector('[data-ready=", name, "]')"));
+}
+
+void PageWorld::enter(const std::string& shots) {
+  browser().go(cat(address(), "/"));
+  browser().wait_for("document.querySelector('[data-ready=consent] #consent-title')");
+  choose_language("es");
+  browser().wait_for("document.querySelector('#consent-title')?.textContent.includes('consentimiento')");
+  if (!shots.empty()) check_view(cat(shots, "-1-consent"));
+  browser().click("#consent-form button.primary");
+  browser().wait_for("!document.querySelector('#consent-problem').hidden");
+  for (const char* purpose : {"adult", "collect", "train"})
+    browser().click(cat("input[value=", purpose, "]"));
+  browser().click("#consent-form button.primary");
+  browser().wait_for("document.querySelector('#receipt-code')?.textContent.startsWith('AFINA-')");
+  receipt_ = text_of("#receipt-code");
+  if (!shots.empty()) check_view(cat(shots, "-2-receipt"));
+  browser().click("#receipt-done");
+  browser().wait_for("document.querySelector('#empty') && !document.querySelector('#empty').hidden");
+}
+
+void PageWorld::join(storage::Role role, const std::string& name) {
+  storage::NewInvitation invitation;
+  invitation.token = storage::new_session_token();
+  invitation.role = role;
+  database_->transaction([&](storage::Transaction& t) {
+    invitation.workspace_id = storage::ensure_workspace(t, "Cooperativa El Faro").id;
+  });
+  database_->transaction([&](storage::Transaction& t) { storage::create_invitation(t, invitation); },
+                         {.workspace = invitation.workspace_id});
+  browser().go(cat(address(), "/join#", invitation.token));
+  browser().wait_for("document.querySelector('[data-ready=join] input[name=password]')");
+  choose_language("es");
+  browser().wait_for("document.querySelector('[data-ready=join] h1')?.textContent === 'Aceptar la invitación'");
+  EXPECT_EQ(browser().evaluate(cat("location.href.includes('", invitation.token, "')")), false)
+      << "the token leaves the address";
+  browser().click("input[name=name]");
+  browser().type(name);
+  browser().click("input[name=password]");
+  browser().type(kPassphrase);
+  for (const char* purpose : {"adult", "collect", "train", "review"})
+    browser().click(cat("input[value=", purpose, "]"));
+  browser().click("#view-join form button.primary");
+  browser().wait_for("document.querySelector('#receipt-done')");
+  browser().click("#receipt-done");
+  browser().wait_for("document.querySelector('[data-ready=chat]')");
+}
+
+void PageWorld::sign_in(const std::string& name) {
+  view("#/login", "login");
+  browser().click("input[name=name]");
+  browser().type(name);
+  browser().click("input[name=password]");
+  browser().type(kPassphrase);
+  browser().press("Enter");
+  browser().wait_for("document.querySelector('[data-ready=chat]')");
+}
+
+void PageWorld::ask(const std::string& text) {
+  browser().run("document.querySelector('#message').focus()");
+  browser().type(text);
+  browser().click("#send");
+}
+
+void PageWorld::vote(const std::string& outcome) {
+  browser().click(cat("[data-outcome='", outcome, "'] input"));
+  browser().click(".vote button.primary");
+  browser().wait_for("document.querySelector('.after .voted')");
+}
+
+std::string PageWorld::text_of(const std::string& selector) {
+  const Json text = browser().evaluate(cat("document.querySelector(", Json(selector).dump(), ")?.innerText ?? null"));
+  return text.is_null() ? "" : text.get<std::string>();
+}
+
+Json PageWorld::api(const std::string& method, const std::string& path, const Json& body) {
+  return browser().evaluate(
+      cat("(async () => { const me = await (await fetch('/api/me')).json(); const answer = await fetch(",
+          Json(path).dump(), ", {method: '", method,
+          "', headers: {'Content-Type': 'application/json', "
+          "'Idempotency-Key': crypto.randomUUID(), 'X-CSRF-Token': me.csrf ?? ''}",
+          body.is_null() ? "" : cat(", body: ", Json(dump_json(body)).dump()),
+          "}); const text = await answer.text(); let json = null; try { json = JSON.parse(text); } "
+          "catch {} return {status: answer.status, json}; })()"));
+}
+
+int PageWorld::votes() {
+  int count = 0;
+  for (const auto& pair :
+       database_->transaction([](storage::Transaction& t) { return storage::eligible_pairs(t, {}); },
+                              {.isolation = storage::Isolation::repeatable_read, .read_only = true})) {
+    count += static_cast<int>(pair.votes.size());
+  }
+  return count;
+}
+
+void PageWorld::shot(const std::string& name) {
+  if (const char* folder = std::getenv("AFINA_SCREENSHOTS")) {
+    browser().screenshot(std::filesystem::path(folder) / cat(name, ".png"));
+  }
+}
+
+void PageWorld::check_view(const std::string& name) {
+  browser().run(cat("if (!globalThis.axe) {", axe(), "}"));
+  EXPECT_EQ(browser().evaluate(kViolations), "") << name;
+  EXPECT_EQ(browser().evaluate(kTooWide), false) << name << " is wider than the window";
+  shot(name);
+}
+
+void PageWorld::check_quiet() {
+  for (const std::string& problem : browser().problems())
+    ADD_FAILURE() << problem;
+  for (const std::string& url : browser().requests()) {
+    const bool own = url.starts_with(address()) || url.starts_with("blob:") || url == "about:blank";
+    EXPECT_TRUE(own) << "the page asked " << url;
+  }
+}
+
+}  // namespace afina::collector

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A collector with a browser before it: opening the page, giving consent, asking, joining by invitation, and what every
+// view must hold: axe-core finds nothing, it is as wide as the window, it asked nobody else. Screenshots go to the
+// folder of AFINA_SCREENSHOTS where it is set.
+#pragma once
+#include <string>
+
+#include "storage/accounts/accounts.h"
+#include "tests/collector/world.h"
+#include "tests/support/webdriver.h"
+
+namespace afina::collector {
+
+inline constexpr const char* kPassphrase = "una frase larga y tranquila";
+
+class PageWorld : public World {
+ protected:
+  static WebDriver& browser();
+  /// axe-core's script: $AFINA_AXE, or the pinned one of deps/. Throws where it is missing.
+  static const std::string& axe();
+
+  std::string address() const { return collector_->address(); }
+  void choose_language(const std::string& locale);
+  /// Opens a view by the address after "#" and waits for it.
+  void view(const std::string& hash, const std::string& name);
+  /// Opens the page in Spanish, gives consent, keeps the receipt code.
+  void enter(const std::string& shots = "");
+  /// Becomes a member by an invitation, as a person does it.
+  void join(storage::Role role, const std::string& name);
+  /// Signs in with kPassphrase.
+  void sign_in(const std::string& name);
+  void ask(const std::string& text);
+  /// Chooses a point of the scale and sends it.
+  void vote(const std::string& outcome);
+  std::string text_of(const std::string& selector);
+  /// A call of the page's own session: {status, json}.
+  Json api(const std::string& method, const std::string& path, const Json& body = nullptr);
+  /// Votes that count for training.
+  int votes();
+
+  void shot(const std::string& name);
+  /// axe-core and width; a screenshot under that name.
+  void check_view(const std::string& name);
+  /// No script error, no policy violation, no request to another host.
+  void check_quiet();
+
+  std::string receipt_;
+};
+
+}  // namespace afina::collector

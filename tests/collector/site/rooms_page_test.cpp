@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every view of members, in light and in dark, on a desktop and on a phone: axe-core finds nothing, nothing is wider
+// than the window, no script fails. And sign-in, sign-out, invitations.
+#include "tests/collector/site/page_world.h"
+
+namespace afina::collector {
+namespace {
+
+class RoomsPageTest : public PageWorld {
+ protected:
+  void tour(const std::string& shots) {
+    for (const auto& [hash, name] :
+         std::initializer_list<std::pair<const char*, const char*>>{{"#/tasks", "tasks"},
+                                                                    {"#/review", "review"},
+                                                                    {"#/data", "data"},
+                                                                    {"#/boards", "boards"},
+                                                                    {"#/admin/accounts", "admin"},
+                                                                    {"#/admin/invitations", "admin"},
+                                                                    {"#/admin/tokens", "admin"},
+                                                                    {"#/admin/webhooks", "admin"},
+                                                                    {"#/admin/audit", "admin"},
+                                                                    {"#/me", "me"}}) {
+      view(hash, name);
+      EXPECT_EQ(browser().evaluate("document.querySelector('#notice').hidden"), true)
+          << hash << ": " << text_of("#notice");
+      std::string file = cat(shots, "-", std::string(hash).substr(2));
+      std::replace(file.begin(), file.end(), '/', '-');
+      check_view(file);
+    }
+    check_quiet();
+  }
+};
+
+TEST_F(RoomsPageTest, EveryViewIsAccessibleInLightOnADesktop) {
+  start({"good", "other"});
+  browser().new_page(1280, 860);
+  join(storage::Role::admin, "yaku");
+  tour("rooms-desktop");
+}
+
+TEST_F(RoomsPageTest, EveryViewIsAccessibleInTheDarkOnAPhone) {
+  start({"good", "other"});
+  browser().new_page(360, 740, true);
+  join(storage::Role::admin, "yaku");
+  browser().click("#toggle-nav");
+  check_view("rooms-phone-menu");
+  tour("rooms-phone");
+}
+
+TEST_F(RoomsPageTest, APersonSignsOutAndInAndSeesOnlyWhatTheirRoleMay) {
+  start({"good", "other"});
+  browser().new_page(1024, 768);
+  join(storage::Role::annotator, "kuyen");
+  EXPECT_EQ(browser().evaluate("[...document.querySelectorAll('#nav a')].map((link) => link.dataset.view).join()"),
+            "chat,tasks,boards,me");
+  browser().run("location.hash = '#/admin'");
+  browser().wait_for("document.querySelector('[data-ready=login]')");
+  view("#/me", "me");
+  browser().click("#leave");
+  browser().click("dialog[open] .danger");
+  browser().wait_for("document.querySelector('[data-ready=consent]')");
+  view("#/login", "login");
+  check_view("login");
+  browser().click("input[name=name]");
+  browser().type("kuyen");
+  browser().click("input[name=password]");
+  browser().type("una frase equivocada");
+  browser().press("Enter");
+  browser().wait_for("!document.querySelector('#view-login .problem').hidden");
+  EXPECT_EQ(text_of("#view-login .problem"), "El nombre o la contraseña no coinciden.");
+  browser().run(
+      "document.querySelector('input[name=name]').value = document.querySelector('input[name=password]').value = ''");
+  sign_in("kuyen");
+  EXPECT_EQ(text_of("#nav a[data-view=me]"), "kuyen");
+}
+
+TEST_F(RoomsPageTest, AnAdminsInvitationLinkIsShownOnceAndMakesAnAccount) {
+  start({"good", "other"});
+  browser().new_page(1024, 768);
+  join(storage::Role::admin, "yaku");
+  view("#/admin/invitations", "admin");
+  browser().click("#admin-invitations button.primary");
+  browser().wait_for("document.querySelector('#new-invitation code')");
+  const std::string link = text_of("#new-invitation code");
+  EXPECT_EQ(link.rfind(cat(address(), "/join#"), 0), 0u) << link;
+  browser().new_page(1024, 768);
+  browser().go(link);
+  browser().wait_for("document.querySelector('[data-ready=join] input[name=name]')");
+  check_view("join");
+}
+
+}  // namespace
+}  // namespace afina::collector

@@ -46,8 +46,8 @@ std::vector<AnnotatorWarning> annotator_warnings(const AnnotatorFacts& f) {
   std::vector<AnnotatorWarning> out;
   if (f.submitted >= 20 && f.median_ms && *f.median_ms < 3000) out.push_back(AnnotatorWarning::haste);
   const auto share = [](int64_t part, int64_t all) { return static_cast<double>(part) / static_cast<double>(all); };
-  if (f.decided >= 50 && std::fabs(share(f.left, f.decided) - 0.5) > 0.3 &&
-      position_bias_p_value(f.left, f.decided) < 1e-4) {
+  const bool one_sided = 5 * f.left > 4 * f.decided || 5 * f.left < f.decided;
+  if (f.decided >= 50 && one_sided && position_bias_p_value(f.left, f.decided) < 1e-4) {
     out.push_back(AnnotatorWarning::position);
   }
   if (f.gold_seen >= 20 && share(f.gold_passed, f.gold_seen) < f.gold_pass) out.push_back(AnnotatorWarning::gold);

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/transfer/export_rows.h"
+#include "storage/transfer/packed_text.h"
+
+namespace afina::datasets {
+
+using formats::Column;
+using formats::ColumnKind;
+
+std::vector<Column> export_columns(ExportKind kind) {
+  using K = ColumnKind;
+  switch (kind) {
+    case ExportKind::judgements:
+      return {{"judgement_id", K::text},  {"pair_id", K::text},    {"conversation_id", K::text},
+              {"turn", K::whole},         {"locale", K::text},     {"source", K::text},
+              {"annotator", K::text},     {"outcome", K::text},    {"grade", K::whole},
+              {"confidence", K::whole},   {"reason", K::text},     {"reason_language", K::text},
+              {"ms_to_decide", K::whole}, {"blind", K::truth},     {"superseded", K::truth},
+              {"supersedes_id", K::text}, {"left", K::text},       {"leak_a", K::truth},
+              {"leak_b", K::truth},       {"created_at", K::text}, {"purposes", K::texts},
+              {"aspects", K::json},       {"flags", K::json},      {"spans", K::json},
+              {"rewrite", K::text},       {"prompt", K::messages}, {"answer_a", K::text},
+              {"answer_b", K::text},      {"model_a", K::text},    {"model_b", K::text},
+              {"adapter_a", K::text},     {"adapter_b", K::text}};
+    case ExportKind::dpo:
+      return {{"prompt", K::messages},
+              {"chosen", K::messages},
+              {"rejected", K::messages},
+              {"soft_label", K::real},
+              {"tie", K::real},
+              {"margin", K::real},
+              {"weight", K::real},
+              {"grades", K::json},
+              {"annotators", K::texts},
+              {"locale", K::text},
+              {"pair_id", K::text},
+              {"chosen_model", K::text},
+              {"rejected_model", K::text},
+              {"preference_ids", K::texts}};
+    case ExportKind::sft:
+      return {{"prompt", K::messages},
+              {"completion", K::messages},
+              {"locale", K::text},
+              {"origin", K::text},
+              {"pair_id", K::text}};
+    case ExportKind::kto:
+      return {{"prompt", K::messages}, {"completion", K::messages}, {"label", K::truth}, {"soft_label", K::real},
+              {"weight", K::real},     {"locale", K::text},         {"model", K::text},  {"pair_id", K::text}};
+    case ExportKind::rankings:
+      return {{"prompt", K::messages}, {"completions", K::message_lists},
+              {"weight", K::real},     {"annotator", K::text},
+              {"locale", K::text},     {"ranking_id", K::text}};
+    case ExportKind::conversations:
+      return {{"conversation_id", K::text}, {"locale", K::text},     {"mode", K::text},
+              {"source", K::text},          {"created_at", K::text}, {"purposes", K::texts},
+              {"messages", K::messages},    {"models", K::texts},    {"answers", K::json}};
+  }
+  return {};
+}
+
+void unpack_messages(std::string_view packed, std::vector<formats::MessageView>& out) {
+  out.clear();
+  storage::PackedText list(packed);
+  while (list.next()) {
+    const std::string_view tag = list.tag();
+    out.push_back({tag == "u" ? "user" : tag == "a" ? "assistant" : "system", list.text()});
+  }
+}
+
+}  // namespace afina::datasets

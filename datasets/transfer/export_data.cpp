@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/transfer/export_data.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "datasets/transfer/export_rows.h"
+#include "datasets/transfer/jsonl_writer.h"
+#include "formats/parquet/parquet.h"
+#include "storage/audit.h"
+
+namespace afina::datasets {
+namespace {
+
+constexpr std::pair<ExportKind, std::string_view> kKinds[] = {{ExportKind::judgements, "judgements"},
+                                                              {ExportKind::dpo, "dpo"},
+                                                              {ExportKind::sft, "sft"},
+                                                              {ExportKind::kto, "kto"},
+                                                              {ExportKind::rankings, "rankings"},
+                                                              {ExportKind::conversations, "conversations"}};
+
+void run(storage::Transaction& t, ExportState& state) {
+  switch (state.request.kind) {
+    case ExportKind::judgements:
+      return export_judgements(t, state);
+    case ExportKind::dpo:
+      return export_dpo(t, state);
+    case ExportKind::sft:
+      return export_sft(t, state);
+    case ExportKind::kto:
+      return export_kto(t, state);
+    case ExportKind::rankings:
+      return export_rankings(t, state);
+    case ExportKind::conversations:
+      return export_conversations(t, state);
+  }
+}
+
+void write_audit(storage::Database& database, const ExportRequest& request, const ExportReport& report) {
+  const storage::ExportFilter& filter = request.filter;
+  Json detail{{"form", to_string(request.form)}, {"purpose", filter.purpose}, {"rows", report.rows},
+              {"bytes", report.bytes},           {"sha256", report.sha256},   {"salt_sha256", report.salt_sha256},
+              {"complete", report.complete},     {"locale", filter.locale},   {"project", filter.project_id}};
+  if (filter.since) detail["since"] = storage::time_to_text(*filter.since);
+  storage::TransactionOptions options;
+  options.workspace = filter.workspace_id;
+  database.transaction(
+      [&](storage::Transaction& t) {
+        storage::append_audit(t, request.actor, "export", std::string(to_string(request.kind)), detail);
+      },
+      options);
+}
+
+}  // namespace
+
+std::string_view to_string(ExportKind kind) {
+  for (const auto& [value, word] : kKinds)
+    if (value == kind) return word;
+  return "";
+}
+
+bool from_string(std::string_view word, ExportKind& out) {
+  for (const auto& [value, name] : kKinds) {
+    if (name != word) continue;
+    out = value;
+    return true;
+  }
+  return false;
+}
+
+std::string_view to_string(ExportForm form) {
+  return form == ExportForm::jsonl ? "jsonl" : "parquet";
+}
+
+bool from_string(std::string_view word, ExportForm& out) {
+  out = word == "parquet" ? ExportForm::parquet : ExportForm::jsonl;
+  return word == "jsonl" || word == "parquet";
+}
+
+ExportReport export_data(storage::Database& database, const ExportRequest& request, const formats::ByteSink& sink) {
+  if (!(request.margin_scale >= 0.0 && request.margin_scale < 1e6))
+    throw UsageError(cat("[export] must have a margin_scale of 0 or more, but got ", request.margin_scale, "."));
+  ExportReport report;
+  Pseudonyms pseudonyms;
+  Sha256 digest;
+  report.salt_sha256 = pseudonyms.salt_sha256();
+  const formats::ByteSink counted = [&](std::string_view bytes) {
+    digest.update(bytes);
+    report.bytes += bytes.size();
+    return sink(bytes);
+  };
+  auto writer = request.form == ExportForm::jsonl ? jsonl_writer(export_columns(request.kind), counted)
+                                                  : formats::parquet_writer(export_columns(request.kind), counted);
+  ExportState state{request, *writer, pseudonyms, report};
+  storage::TransactionOptions options;
+  options.isolation = storage::Isolation::repeatable_read;
+  options.read_only = true;
+  options.workspace = request.filter.workspace_id;
+  bool begun = false;
+  try {
+    database.transaction(
+        [&](storage::Transaction& t) {
+          // A second go would append to what has left already.
+          if (std::exchange(begun, true))
+            throw Conflict("[export] the connection must hold for the whole file, but was lost.");
+          t.script(storage::kExportSettings);
+          run(t, state);
+        },
+        options);
+    writer->finish();
+    report.complete = true;
+  } catch (const Cancelled&) {
+    report.complete = false;
+  }
+  report.sha256 = digest.finish_hex();
+  write_audit(database, request, report);
+  return report;
+}
+
+}  // namespace afina::datasets

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+
+#include "datasets/transfer/export_rows.h"
+#include "datasets/transfer/jsonl_writer.h"
+#include "storage/transfer/packed_text.h"
+#include "storage/transfer/row_streams.h"
+
+namespace afina::datasets {
+namespace {
+
+std::string iso_time(std::string_view text) {
+  std::string out(text);
+  if (out.size() > 10) out[10] = 'T';
+  if (out.ends_with("+00")) out.replace(out.size() - 3, 3, "Z");
+  return out;
+}
+
+// Every answer of a conversation, also those that were not gone on with. Parameters are kept as text: a number that no
+// reader can hold must not make the line unreadable.
+std::string answers_json(std::string_view packed) {
+  std::string out = "[";
+  storage::PackedText list(packed);
+  while (list.next()) {
+    const std::string_view tag = list.tag();
+    if (tag == "m" || tag == "p") {
+      out += tag == "m" ? ",\"model\":" : ",\"params\":";
+      append_json_text(out, list.text());
+      if (tag == "p") out += "}";
+      continue;
+    }
+    const size_t first = tag.find('/'), second = tag.rfind('/');
+    out += cat(out.size() > 1 ? "," : "", "{\"turn\":", tag.substr(0, first),
+               ",\"slot\":", tag.substr(first + 1, second - first - 1), ",\"attempt\":", tag.substr(second + 1),
+               ",\"text\":");
+    append_json_text(out, list.text());
+  }
+  return out + "]";
+}
+
+std::vector<std::string_view> texts_of(std::string_view packed) {
+  std::vector<std::string_view> out;
+  storage::PackedText list(packed);
+  while (list.next())
+    out.push_back(list.text());
+  return out;
+}
+
+}  // namespace
+
+void export_conversations(storage::Transaction& t, ExportState& state) {
+  storage::ConversationStream conversations(t, state.request.filter);
+  std::vector<formats::MessageView> messages;
+  formats::RowWriter& out = state.out;
+  while (conversations.next()) {
+    const storage::ExportConversation& row = conversations.row();
+    for (const std::string_view text : {row.id, row.locale, row.mode, row.source})
+      out.text(text);
+    out.text(iso_time(row.created_at));
+    std::vector<std::string_view> purposes;
+    for (std::string_view rest = row.purposes; !rest.empty();) {
+      const size_t blank = rest.find(' ');
+      purposes.push_back(rest.substr(0, blank));
+      rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
+    }
+    out.texts(purposes);
+    unpack_messages(row.messages, messages);
+    out.messages(messages);
+    out.texts(texts_of(row.models));
+    out.json(answers_json(row.answers));
+    state.end_row();
+  }
+}
+
+void export_rankings(storage::Transaction& t, ExportState& state) {
+  storage::RankingStream rankings(t, state.request.filter);
+  std::vector<formats::MessageView> prompt;
+  while (rankings.next()) {
+    const storage::ExportRanking& row = rankings.row();
+    std::vector<std::vector<formats::MessageView>> completions;
+    std::set<std::string_view> ranks;
+    storage::PackedText list(row.answers);
+    while (list.next()) {
+      ranks.insert(list.tag());
+      completions.push_back({{"assistant", list.text()}});
+    }
+    if (completions.size() < 2) continue;
+    // A list says which is better, not which are equal; the pairs of a ranking with ties are in kind dpo.
+    if (ranks.size() < completions.size()) {
+      ++state.report.left_out["with_ties"];
+      continue;
+    }
+    unpack_messages(row.prompt, prompt);
+    state.out.messages(prompt);
+    state.out.message_lists(completions);
+    state.out.real(1.0);
+    state.out.text(state.pseudonyms.of(row.annotator_id));
+    state.out.text(row.locale);
+    state.out.text(row.id);
+    state.end_row();
+  }
+}
+
+}  // namespace afina::datasets

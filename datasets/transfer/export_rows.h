@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function a kind of export, private to datasets/transfer/: from the database's rows to a table's.
+#pragma once
+#include "datasets/transfer/export_data.h"
+#include "datasets/transfer/pseudonyms.h"
+#include "storage/transaction.h"
+
+namespace afina::datasets {
+
+struct ExportState {
+  const ExportRequest& request;
+  formats::RowWriter& out;
+  Pseudonyms& pseudonyms;
+  ExportReport& report;
+
+  void end_row() {
+    out.end_row();
+    ++report.rows;
+  }
+  void text_or_null(std::string_view value) { value.empty() ? out.null() : out.text(value); }
+};
+
+void export_judgements(storage::Transaction& t, ExportState& state);
+void export_dpo(storage::Transaction& t, ExportState& state);
+void export_sft(storage::Transaction& t, ExportState& state);
+void export_kto(storage::Transaction& t, ExportState& state);
+void export_rankings(storage::Transaction& t, ExportState& state);
+void export_conversations(storage::Transaction& t, ExportState& state);
+
+/// The messages of a packed cell (storage/transfer/packed_text.h), into `out`.
+void unpack_messages(std::string_view packed, std::vector<formats::MessageView>& out);
+
+}  // namespace afina::datasets

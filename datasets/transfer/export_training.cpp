@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// TRL's forms from what people said: the same labels that snapshots make (labels.h), without their splits.
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "datasets/labels.h"
+#include "datasets/transfer/export_rows.h"
+#include "storage/transfer/packed_text.h"
+#include "storage/transfer/pair_stream.h"
+#include "storage/transfer/row_streams.h"
+
+namespace afina::datasets {
+namespace {
+
+using formats::MessageView;
+
+int grade_of(const storage::ExportVote& vote) {
+  int value = 0;
+  std::from_chars(vote.grade.data(), vote.grade.data() + vote.grade.size(), value);
+  return value;
+}
+
+/// A pair with the votes that count: standing, blind where asked for, the newest of each annotator.
+class JudgedPairs {
+ public:
+  JudgedPairs(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter) {}
+
+  bool next() {
+    if (!pairs_.next()) return false;
+    unpack_messages(pairs_.pair().prompt, prompt);
+    votes.clear();
+    for (const storage::ExportVote& vote : pairs_.votes())
+      add(vote);
+    judgement = judge_pair(votes);
+    return true;
+  }
+
+  const storage::ExportPair& pair() const { return pairs_.pair(); }
+  const std::vector<storage::ExportRewrite>& rewrites() const { return pairs_.rewrites(); }
+  std::string_view chosen() const { return judgement.swapped ? pair().b_text : pair().a_text; }
+  std::string_view rejected() const { return judgement.swapped ? pair().a_text : pair().b_text; }
+  std::string_view chosen_model() const { return judgement.swapped ? pair().b_model : pair().a_model; }
+  std::string_view rejected_model() const { return judgement.swapped ? pair().a_model : pair().b_model; }
+  bool compared() const { return !judgement.preference_ids.empty(); }
+  bool all_bad() const { return !compared() && !judgement.both_bad_ids.empty(); }
+  /// The pairs of one turn weigh one together: 2/(K(K−1)) each for a ranking of K.
+  double weight() const { return 1.0 / static_cast<double>(std::max<int64_t>(1, pair().siblings)); }
+
+  std::vector<MessageView> prompt;
+  std::vector<Vote> votes;
+  PairJudgement judgement;
+
+ private:
+  void add(const storage::ExportVote& vote) {
+    if (vote.superseded || vote.outcome == "retracted") return;
+    if (state_.request.blind_only && !vote.blind) {
+      ++state_.report.left_out["not_blind"];
+      return;
+    }
+    Vote counted{VoteOutcome::graded, grade_of(vote), 1.0, vote.id, vote.annotator_id};
+    if (vote.outcome == "both_good") counted.outcome = VoteOutcome::both_good;
+    if (vote.outcome == "both_bad") counted.outcome = VoteOutcome::both_bad;
+    if (vote.outcome == "cannot_judge") counted.outcome = VoteOutcome::cannot_judge;
+    const auto same = [&](const Vote& v) { return v.annotator_id == vote.annotator_id; };
+    if (const auto older = std::find_if(votes.begin(), votes.end(), same); older != votes.end()) {
+      votes.erase(older);
+      ++state_.report.left_out["older_vote_of_the_same_annotator"];
+    }
+    votes.push_back(std::move(counted));
+  }
+
+  ExportState& state_;
+  storage::PairStream pairs_;
+};
+
+MessageView answer(std::string_view text) {
+  return {"assistant", text};
+}
+
+class DpoRows {
+ public:
+  DpoRows(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state) {}
+
+  void run() {
+    while (pairs_.next()) {
+      if (pairs_.compared())
+        write_pair();
+      else if (!pairs_.votes.empty())
+        ++state_.report.left_out[pairs_.all_bad() ? "both_bad" : "cannot_judge"];
+      for (const storage::ExportRewrite& rewrite : pairs_.rewrites())
+        write_rewrite(rewrite);
+    }
+  }
+
+ private:
+  void write_pair() {
+    grades_ = "[";
+    names_.clear();
+    ids_.clear();
+    for (const Vote& vote : pairs_.votes) {
+      if (!vote_probability(vote)) continue;
+      const int grade = vote.outcome == VoteOutcome::graded ? vote.grade : 0;
+      grades_ += cat(grades_.size() > 1 ? "," : "", pairs_.judgement.swapped ? -grade : grade);
+      names_.push_back(state_.pseudonyms.of(vote.annotator_id));
+      ids_.push_back(vote.preference_id);
+    }
+    grades_ += "]";
+    write(pairs_.chosen(), pairs_.rejected(), pairs_.judgement, pairs_.chosen_model(), pairs_.rejected_model(),
+          pairs_.weight());
+  }
+
+  void write_rewrite(const storage::ExportRewrite& rewrite) {
+    const std::vector<Vote> vote{{VoteOutcome::graded, kRewriteGrade, 1.0, rewrite.id, rewrite.annotator_id}};
+    grades_ = cat("[", kRewriteGrade, "]");
+    names_ = {state_.pseudonyms.of(rewrite.annotator_id)};
+    ids_.clear();
+    const storage::ExportPair& pair = pairs_.pair();
+    write(rewrite.text, pair.a_text, judge_pair(vote), "", pair.a_model, 1.0);
+    write(rewrite.text, pair.b_text, judge_pair(vote), "", pair.b_model, 1.0);
+  }
+
+  void write(std::string_view chosen, std::string_view rejected, const PairJudgement& judgement,
+             std::string_view chosen_model, std::string_view rejected_model, double weight) {
+    formats::RowWriter& out = state_.out;
+    const MessageView good = answer(chosen), bad = answer(rejected);
+    out.messages(pairs_.prompt);
+    out.messages({&good, 1});
+    out.messages({&bad, 1});
+    out.real(judgement.soft_label);
+    out.real(judgement.tie);
+    const double scale = state_.request.margin_scale;
+    scale > 0.0 ? out.real(scale * (2.0 * judgement.soft_label - 1.0)) : out.null();
+    out.real(weight);
+    out.json(grades_);
+    const std::vector<std::string_view> names(names_.begin(), names_.end()), ids(ids_.begin(), ids_.end());
+    out.texts(names);
+    out.text(pairs_.pair().locale);
+    out.text(pairs_.pair().id);
+    state_.text_or_null(chosen_model);
+    state_.text_or_null(rejected_model);
+    out.texts(ids);
+    state_.end_row();
+  }
+
+  ExportState& state_;
+  JudgedPairs pairs_;
+  std::string grades_;
+  std::vector<std::string> names_, ids_;
+};
+
+void write_sft(ExportState& state, const std::vector<MessageView>& prompt, std::string_view text,
+               std::string_view locale, const char* origin, std::string_view pair_id) {
+  const MessageView reply = answer(text);
+  state.out.messages(prompt);
+  state.out.messages({&reply, 1});
+  state.out.text(locale);
+  state.out.text(origin);
+  state.text_or_null(pair_id);
+  state.end_row();
+}
+
+void write_kto(ExportState& state, const std::vector<MessageView>& prompt, std::string_view text, double good,
+               double weight, std::string_view locale, std::string_view model, std::string_view pair_id) {
+  if (good == 0.5) {
+    ++state.report.left_out["neither_good_nor_bad"];
+    return;
+  }
+  const MessageView reply = answer(text);
+  state.out.messages(prompt);
+  state.out.messages({&reply, 1});
+  state.out.truth(good > 0.5);
+  state.out.real(good);
+  state.out.real(weight);
+  state.out.text(locale);
+  state.text_or_null(model);
+  state.text_or_null(pair_id);
+  state.end_row();
+}
+
+}  // namespace
+
+void export_dpo(storage::Transaction& t, ExportState& state) {
+  DpoRows(t, state).run();
+}
+
+void export_sft(storage::Transaction& t, ExportState& state) {
+  {
+    JudgedPairs pairs(t, state);
+    while (pairs.next()) {
+      const PairJudgement& j = pairs.judgement;
+      const bool liked = j.soft_label > 0.5 && j.both_bad_ids.size() <= j.preference_ids.size();
+      // Of a ranking only the best is to be imitated, not whatever beats the worst.
+      if (liked && pairs.pair().siblings > 1)
+        ++state.report.left_out["one_of_several_pairs"];
+      else if (liked)
+        write_sft(state, pairs.prompt, pairs.chosen(), pairs.pair().locale, "chosen", pairs.pair().id);
+      for (const storage::ExportRewrite& rewrite : pairs.rewrites())
+        write_sft(state, pairs.prompt, rewrite.text, pairs.pair().locale, "rewrite", pairs.pair().id);
+    }
+  }
+  std::vector<MessageView> prompt;
+  storage::RankingStream rankings(t, state.request.filter);
+  while (rankings.next()) {
+    unpack_messages(rankings.row().prompt, prompt);
+    storage::PackedText best(rankings.row().answers);
+    if (best.next()) write_sft(state, prompt, best.text(), rankings.row().locale, "ranked_first", "");
+  }
+  storage::DemonstrationStream demonstrations(t, state.request.filter);
+  while (demonstrations.next()) {
+    unpack_messages(demonstrations.row().prompt, prompt);
+    write_sft(state, prompt, demonstrations.row().text, demonstrations.row().locale, "demonstration", "");
+  }
+}
+
+void export_kto(storage::Transaction& t, ExportState& state) {
+  {
+    JudgedPairs pairs(t, state);
+    while (pairs.next()) {
+      const storage::ExportPair& pair = pairs.pair();
+      const double q = pairs.judgement.soft_label;
+      if (pairs.compared()) {
+        write_kto(state, pairs.prompt, pairs.chosen(), q, pairs.weight(), pair.locale, pairs.chosen_model(), pair.id);
+        write_kto(state, pairs.prompt, pairs.rejected(), 1.0 - q, pairs.weight(), pair.locale, pairs.rejected_model(),
+                  pair.id);
+      } else if (pairs.all_bad()) {
+        write_kto(state, pairs.prompt, pair.a_text, 0.0, 1.0, pair.locale, pair.a_model, pair.id);
+        write_kto(state, pairs.prompt, pair.b_text, 0.0, 1.0, pair.locale, pair.b_model, pair.id);
+      }
+    }
+  }
+  std::vector<MessageView> prompt;
+  storage::ScoreStream scores(t, state.request.filter);
+  while (scores.next()) {
+    const storage::ExportScore& row = scores.row();
+    unpack_messages(row.prompt, prompt);
+    write_kto(state, prompt, row.text, row.value, 1.0, row.locale, row.model, "");
+  }
+}
+
+}  // namespace afina::datasets

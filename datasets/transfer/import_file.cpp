@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "datasets/transfer/import_file.h"
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "datasets/transfer/import_rows.h"
+#include "formats/parquet/parquet.h"
+#include "storage/people.h"
+
+namespace afina::datasets {
+namespace {
+
+constexpr size_t kBatchRecords = 500, kBatchBytes = size_t{4} << 20;
+constexpr int64_t kMostFileBytes = int64_t{10} << 30;
+
+void hash_file(const ImportFile& file, storage::NewImport& about) {
+  const auto source = file.open();
+  Sha256 digest;
+  std::string chunk(1 << 16, '\0');
+  for (size_t n = source->read(chunk.data(), chunk.size()); n > 0; n = source->read(chunk.data(), chunk.size())) {
+    digest.update(chunk.data(), n);
+    about.bytes += static_cast<int64_t>(n);
+    if (about.bytes > kMostFileBytes)
+      throw DataError("[import] must be a file of at most 10 GiB, but it is larger.", "split it");
+  }
+  about.sha256 = digest.finish_hex();
+}
+
+void parse(const ImportFile& file, const ImportRequest& request, const ImportSink& sink) {
+  if (file.parquet.empty()) return parse_import(request.format, *file.open(), request.parse, sink);
+  JsonRowParser parser(request.format, request.parse, sink);
+  int64_t row = 0;
+  formats::read_parquet(file.parquet, [&](const Json& json) { parser.row(json, ++row); });
+  parser.finish();
+}
+
+}  // namespace
+
+ImportReport import_file(storage::Database& database, const ImportFile& file, ImportRequest request) {
+  storage::NewImport& about = request.about;
+  about.format = to_string(request.format);
+  about.receipt_code = storage::new_receipt_code();
+  hash_file(file, about);
+  storage::TransactionOptions options;
+  options.workspace = about.workspace_id;
+  const storage::Import import =
+      database.transaction([&](storage::Transaction& t) { return storage::begin_import(t, about); }, options);
+  ImportReport report;
+  report.id = import.id;
+  if (import.finished) {
+    report.repeated = true;
+    report.counts.existing = import.counts.conversations + import.counts.judgements;
+    report.counts.skipped = import.counts.skipped;
+    return report;
+  }
+  if (import.created) report.receipt_code = about.receipt_code;
+  ImportRows rows(import, about.locale);
+  const auto store = [&] {
+    if (rows.records() == 0) return;
+    const storage::ImportBatch batch = rows.take();
+    const storage::ImportCounts added = database.transaction(
+        [&](storage::Transaction& t) { return storage::add_import_batch(t, import, batch); }, options);
+    report.counts.conversations += added.conversations;
+    report.counts.answers += added.answers;
+    report.counts.judgements += added.judgements;
+    report.counts.existing += added.existing;
+  };
+  const ImportSink sink{[&](ImportRecord record) {
+                          rows.add(record);
+                          if (rows.records() >= kBatchRecords || rows.bytes() >= kBatchBytes) store();
+                        },
+                        [&](SkippedRow row) {
+                          ++report.counts.skipped;
+                          if (report.skipped.size() < kMostSkippedListed) report.skipped.push_back(std::move(row));
+                        }};
+  parse(file, request, sink);
+  store();
+  database.transaction([&](storage::Transaction& t) { storage::finish_import(t, import.id, report.counts.skipped); },
+                       options);
+  return report;
+}
+
+ParsedFile parse_whole(ImportFormat format, std::string_view text, const ParseOptions& options) {
+  ParsedFile out;
+  const auto source = memory_source(text);
+  parse_import(format, *source, options,
+               {[&](ImportRecord record) { out.records.push_back(std::move(record)); },
+                [&](SkippedRow row) { out.skipped.push_back(std::move(row)); }});
+  return out;
+}
+
+}  // namespace afina::datasets

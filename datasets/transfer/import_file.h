@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file into the database: hashed, parsed record by record, stored in batches. A file that was cut off may be given
+// again, and one that was given before adds nothing.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datasets/transfer/import_parser.h"
+#include "storage/database.h"
+#include "storage/transfer/imports.h"
+
+namespace afina::datasets {
+
+/// Where the bytes are; read twice, once for their hash.
+struct ImportFile {
+  std::function<std::unique_ptr<ByteSource>()> open;
+  std::filesystem::path parquet;  ///< not empty: rows of this Parquet file, for formats of rows
+};
+
+struct ImportRequest {
+  ImportFormat format = ImportFormat::jsonl;
+  ParseOptions parse;
+  storage::NewImport about;  ///< format, sha256, bytes, visitor and receipt are filled in
+};
+
+inline constexpr size_t kMostSkippedListed = 100;
+
+struct ImportReport {
+  std::string id;
+  std::string receipt_code;  ///< takes the whole import back; empty where the file was there before
+  bool repeated = false;     ///< this file was given before, whole
+  storage::ImportCounts counts;
+  std::vector<SkippedRow> skipped;  ///< the first kMostSkippedListed
+};
+
+/// Reads and stores. Throws what the source throws; DataError for a declaration, licence or source name that is missing
+/// or too long, and for a file above 10 GiB.
+ImportReport import_file(storage::Database& database, const ImportFile& file, ImportRequest request);
+
+/// Reads only: for tests, and to look before storing.
+struct ParsedFile {
+  std::vector<ImportRecord> records;
+  std::vector<SkippedRow> skipped;
+};
+ParsedFile parse_whole(ImportFormat format, std::string_view text, const ParseOptions& options = {});
+
+}  // namespace afina::datasets

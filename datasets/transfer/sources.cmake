@@ -1,0 +1,7 @@
+# Import and export of files.
+set(_transfer
+    transfer/export_columns.cpp transfer/export_data.cpp transfer/export_judgements.cpp transfer/export_lists.cpp
+    transfer/export_training.cpp transfer/import_file.cpp transfer/import_parser.cpp transfer/import_record.cpp
+    transfer/import_rows.cpp transfer/jsonl_writer.cpp transfer/parse_argilla.cpp transfer/parse_chats.cpp
+    transfer/parse_common.cpp transfer/parse_judgement.cpp transfer/parse_jsonl.cpp transfer/parse_label_studio.cpp
+    transfer/parse_open_assistant.cpp transfer/parse_text.cpp transfer/pseudonyms.cpp transfer/record_reader.cpp)

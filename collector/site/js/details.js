@@ -5,22 +5,24 @@ import { element, newId } from "./dom.js";
 import { names, shownLocale, t } from "./i18n.js";
 import { button, field, select } from "./ui.js";
 
-export const sideName = (side) => (side === "only" ? t("answer") : t("answer_side", { side: side.toUpperCase() }));
-const letter = (side) => (side === "only" ? t("answer") : side.toUpperCase());
+/** What an answer is called; one alone has no letter. */
+export const nameOf = ({ side, alone }) => (alone ? t("answer") : t("answer_side", { side: side.toUpperCase() }));
+const letter = ({ side, alone }) => (alone ? t("answer") : side.toUpperCase());
 
 export function aspectTable(answers, aspects, first, changed) {
   const boxes = new Map();
-  const cell = (side, aspect) => {
+  const cell = (answer, aspect) => {
+    const { side } = answer;
     const box = select([["", "—"], ...[1, 2, 3, 4, 5].map((n) => [n, `${n} · ${t(`rate_${n}`)}`])], "",
-      { "aria-label": `${t(`aspect_${aspect}`)}, ${sideName(side)}`, onchange: changed });
+      { "aria-label": `${t(`aspect_${aspect}`)}, ${nameOf(answer)}`, onchange: changed });
     boxes.set(`${side} ${aspect}`, box);
     return element("td", {}, box);
   };
   const node = element("fieldset", { class: "part" }, element("legend", {}, t(first ? "aspects_title_required" : "aspects_title")),
     element("table", { class: "aspects" },
-      element("thead", {}, element("tr", {}, element("td"), answers.map(({ side }) => element("th", { scope: "col" }, letter(side))))),
+      element("thead", {}, element("tr", {}, element("td"), answers.map((answer) => element("th", { scope: "col" }, letter(answer))))),
       element("tbody", {}, aspects.map((aspect) => element("tr", {}, element("th", { scope: "row" }, t(`aspect_${aspect}`),
-        element("span", { class: "muted small" }, t(`aspect_${aspect}_help`))), answers.map(({ side }) => cell(side, aspect)))))));
+        element("span", { class: "muted small" }, t(`aspect_${aspect}_help`))), answers.map((answer) => cell(answer, aspect)))))));
   return {
     node,
     get value() {
@@ -40,10 +42,10 @@ export const flagKinds = ["toxic", "personal_data", "hallucination"];
 
 export function flagTable(answers, changed) {
   const rows = [];
-  const group = ({ side }) => element("fieldset", { class: "flags" }, element("legend", {}, sideName(side)), flagKinds.map((kind) => {
+  const group = (answer) => element("fieldset", { class: "flags" }, element("legend", {}, nameOf(answer)), flagKinds.map((kind) => {
     const note = element("input", { type: "text", maxlength: "300", hidden: true, placeholder: t("flag_note"), "aria-label": `${t(`flag_${kind}`)}: ${t("flag_note")}`, oninput: changed });
     const box = element("input", { type: "checkbox", onchange: () => { note.hidden = !box.checked; changed(); } });
-    rows.push({ side, kind, box, note });
+    rows.push({ side: answer.side, kind, box, note });
     return element("div", {}, element("label", { class: "check" }, box, element("span", {}, t(`flag_${kind}`))), note);
   }));
   const groups = answers.map(group);
@@ -89,7 +91,7 @@ export function rewriteField(answers, better, first, changed) {
   const start = () => { if (!text.value.trim()) fill(better() ?? answers[0].side); };
   return {
     node: element("div", { class: "part field" }, element("label", { for: text.id }, t(first ? "rewrite_title_required" : "rewrite_title")),
-      element("p", { class: "row" }, answers.map(({ side }) => button(t("rewrite_from", { side: sideName(side) }), () => fill(side)))), text),
+      element("p", { class: "row" }, answers.map((answer) => button(t("rewrite_from", { side: nameOf(answer) }), () => fill(answer.side)))), text),
     focus: () => { start(); text.focus(); },
     get value() { return text.value.trim() ? text.value : ""; },
     set value(words) { text.value = words; },

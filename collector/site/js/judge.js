@@ -43,6 +43,10 @@ export class Judgement {
   /** What is missing, in words, or "". */
   get missing() {
     if (this.kind === "pairwise" && this.verdict.value === null) return t("choose_first");
+    if (this.kind === "ranking" && !this.verdict.touched && !this.confirmed) {
+      this.confirmed = true;  // sending the order as it came takes a second press
+      return t("rank_unchanged");
+    }
     if (this.kind === "rewrite" && !this.rewrite.value) return t("rewrite_first");
     if (this.kind === "rating" && !this.aspects?.value.length) return t("rate_first");
     return "";

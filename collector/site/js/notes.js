@@ -3,7 +3,7 @@
 // the text as stored.
 import { announce, element, newId } from "./dom.js";
 import { t } from "./i18n.js";
-import { sideName } from "./details.js";
+import { nameOf } from "./details.js";
 import { paint, selectedIn, toCodePoints, toUtf16, widen } from "./spans.js";
 import { button, select } from "./ui.js";
 
@@ -13,7 +13,7 @@ const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
 /** answers: [{side, text, body}]; opened() runs when a selection brings a fragment. */
 export function spanNotes(answers, changed, opened) {
   let notes = [], picked = null;
-  const side = select(answers.map((answer) => [answer.side, sideName(answer.side)]), answers[0].side, { "aria-label": t("note_side") });
+  const side = select(answers.map((answer) => [answer.side, nameOf(answer)]), answers[0].side, { "aria-label": t("note_side") });
   const fragment = element("input", { type: "text", id: newId("fragment"), class: "fragment", placeholder: t("note_fragment") });
   const kind = select(noteKinds.map((name) => [name, t(`note_${name}`)]), "wrong", { "aria-label": t("note_kind") });
   const words = element("input", { type: "text", maxlength: "300", placeholder: t("note_text"), "aria-label": t("note_text") });
@@ -63,7 +63,7 @@ export function spanNotes(answers, changed, opened) {
       return { note, text, body, from: toUtf16(text, note.start), to: toUtf16(text, note.end) };
     });
     list.replaceChildren(...places.map(({ note, text, from, to }) => element("li", {},
-      element("span", { class: "tag" }, `${sideName(note.side)} · ${t(`note_${note.kind}`)}`), element("q", {}, short(text.slice(from, to))),
+      element("span", { class: "tag" }, `${nameOf(answerOf(note.side))} · ${t(`note_${note.kind}`)}`), element("q", {}, short(text.slice(from, to))),
       note.text ? element("span", {}, note.text) : null,
       button(t("remove"), () => { notes = notes.filter((other) => other !== note); draw(); changed(); }, { class: "link" }))));
     paint(places);

@@ -2,6 +2,7 @@
 // Withdrawal by receipt code: needs no session, so it works on any device.
 import { post } from "./api.js";
 import { byId } from "./dom.js";
+import { clear } from "./idb.js";
 import { startLanguageMenu, t } from "./i18n.js";
 
 let done = null;
@@ -14,7 +15,7 @@ byId("withdraw-form").addEventListener("submit", async (event) => {
   problem.hidden = true;
   try {
     done = await post("/api/withdraw", { receipt_code: byId("code").value });
-    localStorage.removeItem("afina.outbox");
+    await clear();
     localStorage.removeItem("afina.draft");
     byId("withdraw-form").hidden = true;
     byId("withdraw-done").hidden = false;

@@ -25,7 +25,7 @@ export async function accounts(again) {
 export async function invitations(again) {
   const { invitations: list } = await get("/api/invitations");
   const rows = list.map((one) => {
-    const over = one.revoked_at || one.revoked || Date.parse(one.expires_at) < Date.now() || one.uses >= one.max_uses;
+    const over = one.revoked || Date.parse(one.expires_at) < Date.now() || one.uses >= one.max_uses;
     return [one.note || "—", t(`role_${one.role}`), `${one.uses ?? 0} / ${one.max_uses}`, when(one.expires_at), over ? t("over") : mayWrite()
       ? button(t("revoke"), () => attempt(async () => { await post(`/api/invitations/${one.id}/revoke`); await again(); })) : t("valid")];
   });

@@ -36,11 +36,10 @@ function leaderboard(answer) {
 
 function statistics(answer) {
   const lists = [["days", t("by_day")], ["locales", t("by_language")], ["countries", t("by_country")]]
-    .map(([name, title]) => [answer[name] ?? answer[`by_${name.replace(/ies$/, "y").replace(/s$/, "")}`] ?? [], title]);
+    .map(([name, title]) => [answer[name], title]);
   const region = new Intl.DisplayNames([shownLocale()], { type: "region" });
-  const label = (row) => String(row.day ?? row.date ?? (row.country ? region.of(row.country) : row.locale ? names[row.locale] ?? row.locale : row.name ?? "—"));
-  const count = (row) => row.votes ?? row.judgements ?? row.count ?? 0;
+  const label = (row) => String(row.day ?? (row.country ? region.of(row.country) : row.locale ? names[row.locale] ?? row.locale : "—"));
   const parts = lists.filter(([rows]) => rows.length).map(([rows, title]) => element("div", { class: "block" },
-    columns(title, rows.map((row) => ({ name: label(row), value: count(row) })))));
+    columns(title, rows.map((row) => ({ name: label(row), value: row.votes })))));
   return parts.length ? [element("div", { class: "charts" }, parts), element("p", { class: "muted small" }, t("statistics_help"))] : [element("p", { class: "muted" }, t("boards_none"))];
 }

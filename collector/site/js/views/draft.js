@@ -66,7 +66,7 @@ export class Draft {
 
   /** Another window was faster: the person chooses. */
   stale(answer) {
-    const stored = answer?.draft ?? answer ?? {};
+    const stored = answer?.draft ?? {};
     this.say("draft_stale");
     this.rev = stored.rev ?? this.rev;
     const use = (theirs) => () => {

@@ -15,7 +15,7 @@ export async function open(root) {
   const page = element("section", { class: "page", id: "view-me" }, element("h1", {}, me.account?.name ?? t("nav_me")),
     me.account ? element("p", { class: "muted" }, `${t(`role_${me.who}`)} · ${me.workspace?.name ?? ""}`) : element("p", { class: "muted" }, t("me_visitor")));
   root.append(page);
-  if (is(...members)) await attempt(async () => page.append(dashboard(await get("/api/me/dashboard"))));
+  if (is(...members)) await attempt(async () => page.append(await dashboard(await get("/api/me/dashboard"))));
   if (!is("anyone", "auditor")) await attempt(async () => page.append(await profileForm()));
   if (me.account) {
     await attempt(async () => page.append(await sessions()));
@@ -25,14 +25,19 @@ export async function open(root) {
   page.append(rights());
 }
 
-function dashboard(answer) {
+const seconds = (ms) => (ms === null || ms === undefined ? "—" : t("seconds", { seconds: format(ms / 1000, 1) }));
+const share = (value) => (value === null || value === undefined ? "—" : percent(value));
+
+/** Votes over everything, then a line for each project one has worked in. */
+async function dashboard({ votes, projects }) {
   const figure = (label, value) => element("div", { class: "figure" }, element("dt", {}, label), element("dd", {}, value));
-  const share = (value) => (value === null || value === undefined ? "—" : percent(value));
-  const gold = answer.gold ? `${answer.gold.passed}/${answer.gold.seen}` : "—";
-  const seconds = answer.median_ms ? t("seconds", { seconds: format(answer.median_ms / 1000, 1) }) : "—";
+  const known = projects.length ? (await get("/api/projects")).projects : [];
+  const name = (id) => known.find((one) => one.id === id)?.name ?? "—";
   return element("section", { class: "block", "aria-labelledby": "dashboard-title" }, element("h2", { id: "dashboard-title" }, t("dashboard")),
-    element("dl", { class: "figures" }, figure(t("submitted_count"), format(answer.submitted ?? answer.count ?? 0)), figure(t("median_time"), seconds),
-      figure(t("alpha_with_others"), interval(answer.agreement ?? answer.alpha_with_others)), figure(t("left_share"), share(answer.left_share)), figure(t("gold"), gold)),
+    element("dl", { class: "figures" }, figure(t("votes_count"), format(votes.count)), figure(t("votes_today"), format(votes.today)),
+      figure(t("median_time"), seconds(votes.median_ms)), figure(t("left_share"), share(votes.left_share))),
+    projects.length ? table(t("nav_tasks"), [t("project"), t("submitted_count"), t("median_time"), t("alpha_with_others"), t("left_share"), t("gold")],
+      projects.map((one) => [name(one.project), one.submitted, seconds(one.median_ms), interval(one.alpha_with_others), share(one.left_share), `${one.gold.passed}/${one.gold.seen}`])) : null,
     element("p", { class: "muted small" }, t("dashboard_help")));
 }
 

@@ -3,7 +3,8 @@
 import { get, post } from "../api.js";
 import { announce, element } from "../dom.js";
 import { format, percent, t, wordOf } from "../i18n.js";
-import { Judgement } from "../judge.js";
+import { flagKinds } from "../details.js";
+import { Judgement, allAspects } from "../judge.js";
 import { mayWrite } from "../session.js";
 import { field, form, table } from "../ui.js";
 import { answerCards, promptBox } from "./work_parts.js";
@@ -19,10 +20,10 @@ export async function open(root, [project]) {
 async function openProject(root, id) {
   const [project, parted, agreement, people] = await Promise.all([
     get(`/api/projects/${id}`), get(`/api/projects/${id}/disagreements`), get(`/api/projects/${id}/agreement`), get(`/api/projects/${id}/annotators`)]);
-  const items = parted.disagreements ?? parted.items ?? [];
+  const items = parted.disagreements;
   root.append(element("section", { class: "page broad" },
     element("p", {}, element("a", { href: "#/review" }, t("back"))),
-    element("h1", {}, project.name), agreementTable(agreement), annotatorTable(people.annotators ?? people),
+    element("h1", {}, project.name), agreementTable(agreement.groups), annotatorTable(people.annotators),
     element("h2", { id: "disagreements" }, t("disagreements")),
     items.length ? items.map((item) => disagreement(item, project)) : element("p", { class: "muted" }, t("disagreements_none"))));
 }
@@ -31,16 +32,22 @@ async function openProject(root, id) {
 export function interval(value) {
   if (value === null || value === undefined) return "—";
   if (typeof value === "number") return format(value, 2);
-  const middle = value.value ?? value.alpha ?? value.estimate;
+  const middle = value.value ?? value.mean;
   if (middle === null || middle === undefined) return "—";
   return value.low === undefined || value.low === null ? format(middle, 2) : `${format(middle, 2)}\u00a0(${format(value.low, 2)}\u00a0–\u00a0${format(value.high, 2)})`;
 }
 
-function agreementTable(agreement) {
-  const rows = agreement.rows ?? agreement.agreement ?? [{ ...agreement, locale: "", aspect: "" }];
+/** A group's name: the verdict, an aspect, or a kind of flag. */
+function groupName(aspect) {
+  if (!aspect) return t("verdict");
+  if (allAspects.includes(aspect)) return t(`aspect_${aspect}`);
+  return flagKinds.includes(aspect) ? t(`flag_${aspect}`) : wordOf("group_", aspect);
+}
+
+function agreementTable(rows) {
   return element("div", { class: "block" }, table(t("agreement"), [t("what"), t("people_count"), t("units"), t("alpha_nominal"), t("alpha_ordinal"), t("alpha_interval"), "Cohen κ", "Fleiss κ"],
-    rows.map((row) => [[row.aspect && row.aspect !== "verdict" ? wordOf("aspect_", row.aspect) : t("verdict"), row.locale].filter(Boolean).join(" · "),
-      row.annotators ?? "—", row.units ?? row.items ?? "—", interval(row.nominal ?? row.alpha?.nominal), interval(row.ordinal ?? row.alpha?.ordinal), interval(row.interval ?? row.alpha?.interval), interval(row.cohen?.none ?? row.cohen), interval(row.fleiss)])),
+    rows.map((row) => [[groupName(row.aspect), row.locale].filter(Boolean).join(" · "),
+      row.annotators, row.units, interval(row.nominal), interval(row.ordinal), interval(row.interval), interval(row.cohen?.none), interval(row.fleiss)])),
   element("p", { class: "muted small" }, t("agreement_help")));
 }
 
@@ -52,8 +59,7 @@ function annotatorTable(people) {
 }
 
 /** What one person submitted, in words. */
-export function verdictText(given) {
-  const body = given.body ?? given;
+export function verdictText(body) {
   if (body.outcome !== undefined && body.outcome !== null) return wordOf("vote_", String(body.outcome));
   if (body.tiers) return body.tiers.map((tier) => tier.map((side) => side.toUpperCase()).join(" = ")).join(" > ");
   if (body.aspects?.length) return body.aspects.map(({ side, aspect, value }) => `${side === "only" ? "" : `${side.toUpperCase()} `}${wordOf("aspect_", aspect)} ${value}`).join(", ");
@@ -64,14 +70,14 @@ export function verdictText(given) {
 function disagreement(item, project) {
   const cards = answerCards(item.answers);
   const box = element("article", { class: "disagreement" }, promptBox(item.prompt), cards.node,
-    table(t("what_people_said"), [t("name"), t("verdict"), t("reason")], (item.submissions ?? []).map((one) => [one.name ?? one.annotator ?? "—", verdictText(one), one.reason ?? one.body?.reason ?? ""])));
+    table(t("what_people_said"), [t("name"), t("verdict"), t("reason")], (item.submissions ?? []).map((one) => [one.annotator, verdictText(one), one.reason])));
   if (!mayWrite()) return box;
-  const judgement = new Judgement({ kind: item.kind ?? project.kind, answers: cards.parts, aspects: project.aspects ?? [], legend: t("adjudicate") });
+  const judgement = new Judgement({ kind: item.kind, answers: cards.parts, aspects: project.aspects ?? [], legend: t("adjudicate") });
   const note = element("textarea", { rows: "2", maxlength: "1000" });
   const verdict = judgement.verdict?.node ?? judgement.aspects?.node;
   const send = form(t("adjudicate_send"), async () => {
     const { outcome, tiers, aspects } = judgement.value;
-    await post(`/api/items/${item.item ?? item.id}/adjudicate`, { ...(outcome === undefined ? {} : { outcome }), ...(tiers ? { tiers } : {}), ...(aspects ? { ratings: aspects } : {}), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
+    await post(`/api/items/${item.id}/adjudicate`, { ...(outcome === undefined ? {} : { outcome }), ...(tiers ? { tiers } : {}), ...(aspects ? { ratings: aspects } : {}), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
     announce(t("adjudicated"));
     send.replaceWith(element("p", { class: "done" }, t("adjudicated")));
   }, ...(verdict ? [verdict] : []), field(t("adjudicate_note"), note));

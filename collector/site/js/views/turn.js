@@ -90,7 +90,7 @@ export class TurnView {
     return turn.votable ? [this.voteForm()] : turn.latest ? [this.noteForm()] : [];
   }
 
-  parts() { return this.turn.answers.map((answer) => ({ side: answer.side, text: answer.text, body: this.bodies[answer.side].body })); }
+  parts() { return this.turn.answers.map((answer) => ({ side: answer.side, text: answer.text, alone: answer.side === "only", body: this.bodies[answer.side].body })); }
 
   /** The blind pair's form; with an earlier vote it corrects that. */
   voteForm(earlier = null) {

@@ -75,7 +75,7 @@ class Work {
     const saved = element("span", { class: "saved small", id: "saved" });
     const left = element("span", { class: "lease small", id: "lease" });
     this.judgement = new Judgement({
-      kind: task.kind, answers: cards.parts, aspects: task.aspects ?? [], flags: this.project.flags !== false, changed: () => this.draft.touch(),
+      kind: task.kind, answers: cards.parts, aspects: task.aspects, flags: task.flags, changed: () => this.draft.touch(),
     });
     const problem = () => send.querySelector(".problem");
     const send = form(t("task_submit"), async () => {

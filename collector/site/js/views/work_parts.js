@@ -2,7 +2,7 @@
 // Parts of a task: the prompt, its answers, the reasons to skip, what a training item teaches.
 import { element } from "../dom.js";
 import { t, wordOf } from "../i18n.js";
-import { sideName } from "../details.js";
+import { nameOf } from "../details.js";
 import { render } from "../markdown.js";
 import { attempt, button, select } from "../ui.js";
 
@@ -22,11 +22,11 @@ export function answerCards(answers) {
   const parts = answers.map(({ side, text }) => {
     const body = element("div", { class: "body" });
     render(text, body);
-    return { side, text, body };
+    return { side, text, body, alone: !many };
   });
-  const node = element("div", { class: answers.length === 2 ? "answers two" : many ? "answers many" : "answers" }, parts.map(({ side, body }) =>
-    element("section", { class: "answer", "data-side": side },
-      element("h3", { "aria-label": sideName(side) }, many ? element("b", { class: "badge", "aria-hidden": "true" }, side.toUpperCase()) : t("answer")), body)));
+  const node = element("div", { class: answers.length === 2 ? "answers two" : many ? "answers many" : "answers" }, parts.map((part) =>
+    element("section", { class: "answer", "data-side": part.side },
+      element("h3", { "aria-label": nameOf(part) }, many ? element("b", { class: "badge", "aria-hidden": "true" }, part.side.toUpperCase()) : t("answer")), part.body)));
   return { node, parts };
 }
 

@@ -49,6 +49,7 @@ set(_site_files
   site/js/views/work.js
   site/js/views/work_parts.js
   site/js/withdraw.js
+  site/js/withdrawn.js
   site/locales/arn.json
   site/locales/ay.json
   site/locales/en.json

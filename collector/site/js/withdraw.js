@@ -4,9 +4,14 @@ import { post } from "./api.js";
 import { byId } from "./dom.js";
 import { clear } from "./idb.js";
 import { startLanguageMenu, t } from "./i18n.js";
+import { withdrawnList } from "./withdrawn.js";
 
 let done = null;
-const showDone = () => { if (done) byId("withdraw-done-text").textContent = t("withdraw_done_text", done); };
+const showDone = () => {
+  if (!done) return;
+  byId("withdraw-done-text").textContent = t("withdraw_done_text", done);
+  byId("withdraw-made").replaceChildren(withdrawnList(done));
+};
 
 await startLanguageMenu(showDone);
 byId("withdraw-form").addEventListener("submit", async (event) => {

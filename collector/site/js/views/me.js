@@ -6,6 +6,7 @@ import { format, percent, t, when } from "../i18n.js";
 import { forget } from "../outbox.js";
 import { is, me, members } from "../session.js";
 import { attempt, button, field, form, sure, table } from "../ui.js";
+import { withdrawnList } from "../withdrawn.js";
 import { consentForm } from "./consent.js";
 import { passwordBox } from "./login.js";
 import { profileForm } from "./profile.js";
@@ -86,10 +87,4 @@ function rights() {
   return element("section", { class: "block", id: "rights" }, element("h2", {}, t("rights")),
     is("anyone", "auditor") ? null : element("p", {}, element("a", { href: "/api/export", download: "afina.json" }, t("export_link"))), element("p", {}, withdraw),
     is("anyone") ? element("p", {}, element("a", { href: "#/login" }, t("login_link"))) : button(t(me.account ? "logout" : "leave"), leave, { id: "leave" }));
-}
-
-/** Runs and adapters that were made before the data left. */
-export function withdrawnList(done) {
-  const names = [...(done.adapters ?? []), ...(done.runs ?? [])].map((one) => (typeof one === "string" ? one : one.name ?? one.id));
-  return names.length ? element("div", {}, element("p", {}, t("withdraw_tainted")), element("ul", {}, names.map((name) => element("li", {}, element("code", {}, name))))) : null;
 }

@@ -21,7 +21,9 @@ http::ServerOptions server_options(const CollectorConfig& config) {
   options.public_hosts = config.public_hosts;
   options.trusted_proxies = config.trusted_proxies;
   options.workers = kWorkers;
-  options.max_streams = config.max_streams;
+  options.max_event_streams = config.max_streams;
+  options.max_queue = 128 + config.max_turns;
+  options.max_connections = 1024 + config.max_streams;
   options.max_body_bytes = 64 * 1024;
   return options;
 }
@@ -45,12 +47,16 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
       consents_(load_consent_documents(config_.operator_name, config_.contact)),
       act_rate_(limiter(config_.acts_per_minute)),
       message_rate_(limiter(config_.messages_per_minute)),
+      bulk_rate_(limiter(10 * config_.acts_per_minute)),
       runner_(std::make_unique<TurnRunner>(config_.max_turns)),
       services_{config_, database_, random_, consents_, upstreams_},
       server_(server_options(config_)),
       routes_(
           server_, [this](const Request& request) { return authenticate(request); },
-          [this](const Actor& actor, const RouteSpec& spec, const Request& request) { admit(actor, spec, request); }) {
+          [this](const Actor& actor, const RouteSpec& spec, const Request& request) { admit(actor, spec, request); },
+          [this](const Actor& actor, const RouteSpec& spec, const Request& request, int status) {
+            denied(actor, spec, request, status);
+          }) {
   for (const UpstreamConfig& upstream : config_.upstreams)
     upstreams_.push_back(std::make_unique<Upstream>(upstream));
   // Without limits (tests, a demo of one's own) the address limit goes too.

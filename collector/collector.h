@@ -24,6 +24,7 @@
 namespace afina::collector {
 
 struct TurnContext;
+struct ConsentForm;
 
 /// Thread-safe once started. The database outlives it.
 class Collector {
@@ -47,6 +48,7 @@ class Collector {
   using Response = http::Response;
   /// A person's request: session known, rate checked.
   using PersonHandler = void (Collector::*)(const storage::Visitor&, const Request&, Response&);
+  using OpenHandler = void (Collector::*)(const Actor&, const Request&, Response&);
 
   void add_site();           // routes_site.cpp
   void add_people();         // routes_people.cpp
@@ -61,12 +63,15 @@ class Collector {
   std::optional<storage::Visitor> find_visitor(const Request& request);
   Actor authenticate(const Request& request);
   void admit(const Actor& actor, const RouteSpec& spec, const Request& request);
+  void denied(const Actor& actor, const RouteSpec& spec, const Request& request, int status);
   std::string cookie_name() const;
 
-  void consent(const Request& request, Response& response);
-  void begin_visit(const Request& request, Response& response);
-  void session(const Request& request, Response& response);
-  void withdraw(const Request& request, Response& response);
+  void consent(const Actor& actor, const Request& request, Response& response);
+  void begin_visit(const Actor& actor, const Request& request, Response& response);
+  void attach_visit(const Actor& actor, const ConsentForm& form, storage::NewVisitor visitor, const Request& request,
+                    Response& response);
+  void session(const Actor& actor, const Request& request, Response& response);
+  void withdraw(const Actor& actor, const Request& request, Response& response);
   void end_session(const storage::Visitor& visitor, const Request& request, Response& response);
   void change_consent(const storage::Visitor& visitor, const Request& request, Response& response);
   void export_own(const storage::Visitor& visitor, const Request& request, Response& response);
@@ -87,7 +92,7 @@ class Collector {
   RandomSource random_;
   std::map<std::string, ConsentDocument> consents_;
   std::vector<std::unique_ptr<Upstream>> upstreams_;
-  std::unique_ptr<http::RateLimiter> act_rate_, message_rate_;  // null: no limit
+  std::unique_ptr<http::RateLimiter> act_rate_, message_rate_, bulk_rate_;  // null: no limit
   std::unique_ptr<TurnRunner> runner_;
   Services services_;
   http::Server server_;  // its threads use all of the above

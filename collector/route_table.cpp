@@ -5,6 +5,7 @@
 
 #include "base/cat.h"
 #include "collector/wire.h"
+#include "storage/database.h"
 
 namespace afina::collector {
 namespace {
@@ -28,6 +29,16 @@ void check(const RouteSpec& spec, const Actor& actor) {
   }
 }
 
+// What streams after the handler has returned runs on another thread, in the same workspace.
+template <typename Writer>
+void keep_workspace(std::function<void(Writer&)>& write, const std::string& workspace) {
+  if (!write) return;
+  write = [workspace, inner = std::move(write)](Writer& out) {
+    const storage::WorkspaceScope scope(workspace);
+    inner(out);
+  };
+}
+
 }  // namespace
 
 void RouteTable::add(RouteSpec spec, ActorHandler handler) {
@@ -39,9 +50,23 @@ void RouteTable::add(RouteSpec spec, ActorHandler handler) {
   specs_.push_back(spec);
   auto answer = [this, spec, handler = std::move(handler)](const http::Request& request, http::Response& response) {
     const Actor actor = authenticate_(request);
-    check(spec, actor);
-    admit_(actor, spec, request);
-    handler(actor, request, response);
+    const storage::WorkspaceScope scope(actor.workspace_id);
+    const auto tell = [&](int status) {
+      if (denied_ && (status == 403 || status == 404)) denied_(actor, spec, request, status);
+    };
+    try {
+      check(spec, actor);
+      admit_(actor, spec, request);
+      handler(actor, request, response);
+    } catch (const http::HttpError& error) {
+      tell(error.status());
+      throw;
+    } catch (const NotFound&) {
+      tell(404);
+      throw;
+    }
+    keep_workspace(response.streamer, actor.workspace_id);
+    keep_workspace(response.body_writer, actor.workspace_id);
   };
   http::Handler wrapped = answer;
   if (spec.error_form == http::ErrorForm::afina) wrapped = with_codes(std::move(answer));

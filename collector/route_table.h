@@ -14,12 +14,13 @@ namespace afina::collector {
 struct RouteSpec {
   std::string method, pattern;
   Access access = {};  ///< nobody
-  std::string scope;   ///< an API token must carry it; "" refuses tokens
+  std::string scope;   ///< an API token must carry it; "" refuses tokens, but where anyone may
   size_t max_body_bytes = 8 * 1024;
   std::string rate_class = "address";
   bool json_only = true;
   http::ErrorForm error_form = http::ErrorForm::afina;
   std::string summary;  ///< one sentence, for the OpenAPI document
+  bool csrf = true;     ///< false: signing in and joining, which bring a secret of their own
 };
 
 using ActorHandler = std::function<void(const Actor&, const http::Request&, http::Response&)>;
@@ -27,15 +28,18 @@ using ActorHandler = std::function<void(const Actor&, const http::Request&, http
 using Authenticator = std::function<Actor(const http::Request&)>;
 /// Called before the handler with the caller known: limits by person, cross-site checks.
 using Admission = std::function<void(const Actor&, const RouteSpec&, const http::Request&)>;
+/// Told of a caller who was refused (403) or asked for what is not theirs (404).
+using Denial = std::function<void(const Actor&, const RouteSpec&, const http::Request&, int status)>;
 
 /// Filled before the server starts. The server outlives it; so does what handlers refer to.
 class RouteTable {
  public:
-  RouteTable(http::Server& server, Authenticator authenticate, Admission admit)
-      : server_(server), authenticate_(std::move(authenticate)), admit_(std::move(admit)) {}
-  /// Errors of the handler leave with a code (wire.h). 401 consent_required where a visitor would do and nobody is
-  /// known, 401 login_required where an account is needed, 403 forbidden for the wrong role, 403 wrong_scope for a
-  /// token without the scope.
+  RouteTable(http::Server& server, Authenticator authenticate, Admission admit, Denial denied = {})
+      : server_(server), authenticate_(std::move(authenticate)), admit_(std::move(admit)), denied_(std::move(denied)) {}
+  /// Handlers, and what they stream later, run in a storage::WorkspaceScope of the caller's workspace. Errors of the
+  /// handler leave with a code (wire.h). 401 consent_required where a visitor would do and nobody is known, 401
+  /// login_required where an account is needed, 403 forbidden for the wrong role, 403 wrong_scope for a token without
+  /// the scope.
   void add(RouteSpec spec, ActorHandler handler);
   const std::vector<RouteSpec>& specs() const { return specs_; }
 
@@ -43,6 +47,7 @@ class RouteTable {
   http::Server& server_;
   Authenticator authenticate_;
   Admission admit_;
+  Denial denied_;
   std::vector<RouteSpec> specs_;
 };
 

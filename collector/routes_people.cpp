@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Consent, sessions, withdrawal, one's own data.
-#include <algorithm>
-
 #include "base/cat.h"
 #include "base/clock.h"
+#include "collector/accounts/consent_form.h"
 #include "collector/collector.h"
 #include "collector/turns.h"
 #include "storage/audit.h"
@@ -11,24 +10,8 @@
 namespace afina::collector {
 namespace {
 
-constexpr size_t kMaxPurposes = 16, kMaxNameBytes = 60;
+constexpr size_t kMaxNameBytes = 60;
 constexpr int64_t kExportPage = 200;
-
-bool contains(const std::vector<std::string>& words, const std::string& word) {
-  return std::find(words.begin(), words.end(), word) != words.end();
-}
-
-void check_purposes(const ConsentDocument& document, const std::vector<std::string>& purposes) {
-  for (const std::string& purpose : purposes) {
-    if (contains(document.purposes, purpose)) continue;
-    throw refusal(400, "bad_request", cat("[body] purposes must be ones of the text, but got \"", purpose, "\"."));
-  }
-  for (const std::string& purpose : document.required) {
-    if (contains(purposes, purpose)) continue;
-    throw refusal(400, "bad_request",
-                  cat("[body] purposes must hold \"", purpose, "\", without which nothing is kept."));
-  }
-}
 
 struct Guest {
   storage::Source source = storage::Source::web;
@@ -63,22 +46,27 @@ Json conversation_json(const storage::ConversationView& view) {
 }  // namespace
 
 void Collector::add_people() {
-  const auto plain = [this](auto handler) {
-    return with_codes(
-        [this, handler](const Request& request, Response& response) { (this->*handler)(request, response); });
+  const auto open = [this](const char* method, const char* pattern, OpenHandler handler, const char* rate_class,
+                           const char* summary) {
+    RouteSpec spec{.method = method, .pattern = pattern, .access = kEverybody};
+    spec.rate_class = rate_class;
+    spec.summary = summary;
+    routes_.add(spec, [this, handler](const Actor& actor, const Request& request, Response& response) {
+      (this->*handler)(actor, request, response);
+    });
   };
-  server_.route("GET", "/api/consent/{locale}", plain(&Collector::consent), options(1024));
-  server_.route("POST", "/api/visits", plain(&Collector::begin_visit), options(8 * 1024, "door"));
-  server_.route("GET", "/api/session", plain(&Collector::session), options(1024));
-  server_.route("POST", "/api/withdraw", plain(&Collector::withdraw), options(1024, "door"));
+  open("GET", "/api/consent/{locale}", &Collector::consent, "address", "The consent text as it is shown now");
+  open("POST", "/api/visits", &Collector::begin_visit, "door", "Consent, and get a receipt code and a session");
+  open("GET", "/api/session", &Collector::session, "address", "Whether a consent is on record for the caller");
+  open("POST", "/api/withdraw", &Collector::withdraw, "door", "Take everything back, by receipt code or account");
   person_route("POST", "/api/session/end", &Collector::end_session);
   person_route("POST", "/api/consent", &Collector::change_consent);
   person_route("GET", "/api/export", &Collector::export_own);
 }
 
-void Collector::consent(const Request& request, Response& response) {
+void Collector::consent(const Actor&, const Request& request, Response& response) {
   const auto found = consents_.find(request.param("locale"));
-  if (found == consents_.end()) throw NotFound("[locale] must be es, pt or en, but is none of them.");
+  if (found == consents_.end()) throw NotFound("[locale] must be one that has a consent text, but is none of them.");
   const ConsentDocument& document = found->second;
   Json json = document.json;
   json["version"] = document.version;
@@ -86,35 +74,26 @@ void Collector::consent(const Request& request, Response& response) {
   response.set_json(json);
 }
 
-void Collector::begin_visit(const Request& request, Response& response) {
+void Collector::begin_visit(const Actor& actor, const Request& request, Response& response) {
   const Body body(request, {"locale", "consent_version", "consent_sha256", "purposes", "adult", "kind", "annotator"});
-  const auto found = consents_.find(body.text("locale", 16));
-  if (found == consents_.end()) throw refusal(400, "bad_request", "[body] locale must be es, pt or en.");
-  const ConsentDocument& document = found->second;
-  if (body.text("consent_version", 64) != document.version || body.text("consent_sha256", 64) != document.sha256) {
-    throw refusal(409, "consent_outdated", "[consent] must be to the text as it is now, but that text has changed.");
+  const ConsentForm form = read_consent(body, consents_);
+  storage::NewVisitor visitor = visitor_of(form);
+  if (actor.account) {
+    attach_visit(actor, form, std::move(visitor), request, response);
+    return;
   }
-  if (!body.truth("adult")) throw refusal(400, "bad_request", "[body] adult must be true to take part.");
-  const auto purposes = body.words("purposes", kMaxPurposes);
-  check_purposes(document, purposes);
   const Guest guest = read_guest(body, config_.api_visits);
-
-  storage::NewVisitor visitor;
-  visitor.locale = document.locale;
   visitor.session_token = storage::new_session_token();
-  visitor.receipt_code = storage::new_receipt_code();
   visitor.source = guest.source;
-  visitor.consent.purposes = purposes;
   const auto kind =
       guest.source == storage::Source::demo ? storage::AnnotatorKind::demo : storage::AnnotatorKind::service;
   database_.transaction([&](storage::Transaction& t) {
     storage::NewVisitor row = visitor;
-    row.consent.text_id = storage::ensure_consent_text(t, document.version, document.locale, document.body).id;
     if (!guest.annotator.empty()) row.annotator_id = storage::ensure_annotator(t, kind, guest.annotator).id;
-    storage::create_visitor(t, row);
+    store_visitor(t, form, row);
   });
 
-  Json json{{"visitor", visitor.id}, {"receipt_code", visitor.receipt_code}, {"locale", document.locale}};
+  Json json{{"visitor", visitor.id}, {"receipt_code", visitor.receipt_code}, {"locale", visitor.locale}};
   // A program keeps its token itself; a page's scripts must never see theirs.
   if (guest.source == storage::Source::web) {
     set_session(response, visitor.session_token);
@@ -124,43 +103,78 @@ void Collector::begin_visit(const Request& request, Response& response) {
   response.set_json(json, 201);
 }
 
-void Collector::session(const Request& request, Response& response) {
-  const auto visitor = find_visitor(request);
-  Json json{{"active", visitor.has_value()}, {"blind_pairs", true}};
-  if (visitor) {
-    json["locale"] = visitor->locale;
-    json["purposes"] = visitor->purposes;
-    json["visitor"] = visitor->id;
+// The consent of somebody who is signed in: the account's session is the session.
+void Collector::attach_visit(const Actor& actor, const ConsentForm& form, storage::NewVisitor visitor,
+                             const Request& request, Response& response) {
+  if (actor.visitor) {
+    throw refusal(400, "bad_request",
+                  "[session] must have no consent yet, but has one. Hint: POST /api/consent changes it.");
+  }
+  visitor.annotator_id = actor.member().annotator_id;
+  if (actor.by_token) visitor.source = storage::Source::api;
+  database_.transaction([&](storage::Transaction& t) {
+    store_visitor(t, form, visitor);
+    storage::set_account_visitor(t, actor.member().id, visitor.id);
+    note(t, actor, request, "consent", visitor.id, {{"purposes", form.purposes}});
+  });
+  response.set_json(Json{{"visitor", visitor.id}, {"receipt_code", visitor.receipt_code}, {"locale", visitor.locale}},
+                    201);
+}
+
+void Collector::session(const Actor& actor, const Request&, Response& response) {
+  Json json{{"active", actor.visitor.has_value()}, {"blind_pairs", true}};
+  if (actor.visitor) {
+    json["locale"] = actor.visitor->locale;
+    json["purposes"] = actor.visitor->purposes;
+    json["visitor"] = actor.visitor->id;
   }
   response.set_json(json);
 }
 
-void Collector::withdraw(const Request& request, Response& response) {
+void Collector::withdraw(const Actor& actor, const Request& request, Response& response) {
   const Body body(request, {"receipt_code"});
-  const std::string code = storage::normalise_receipt_code(body.text("receipt_code", 64));
+  const bool by_code = body.has("receipt_code");
+  const std::string code = by_code ? storage::normalise_receipt_code(body.text("receipt_code", 64)) : "";
   const auto unknown = [] {
     return refusal(404, "receipt_unknown", "[receipt_code] must be one we gave, but is not.");
   };
-  if (code.empty()) throw unknown();
+  if (by_code && code.empty()) throw unknown();
+  if (!by_code && (!actor.account || !actor.visitor)) {
+    throw refusal(400, "bad_request", "[body] receipt_code must be given, but by an account that gave a consent.");
+  }
+  const std::string own = by_code ? "" : actor.visitor->id;
   storage::WithdrawalReport report;
+  storage::MadeFrom made;
   try {
-    report = database_.transaction([&](storage::Transaction& t) {
-      auto done = storage::withdraw(t, code);
-      if (!done.already) {
-        storage::append_audit(t, "receipt", "withdraw", done.visitor_id,
-                              {{"conversations", done.conversations}, {"votes", done.votes}});
-      }
-      return done;
-    });
+    // A receipt code is its holder's in every workspace.
+    database_.transaction(
+        [&](storage::Transaction& t) {
+          report = by_code ? storage::withdraw(t, code) : storage::withdraw_visitor(t, own);
+          made = storage::made_from(t, report);
+          if (report.already) return;
+          storage::append_audit(
+              t, by_code ? "receipt" : actor.audit_name(), "withdraw", report.visitor_id,
+              {{"conversations", report.conversations}, {"votes", report.votes}, {"request", request.request_id}},
+              report.workspace_id);
+        },
+        {.workspace = storage::kEveryWorkspace});
   } catch (const NotFound&) {
     throw unknown();
   }
+  const auto named = [](const std::vector<storage::Made>& rows) {
+    Json list = Json::array();
+    for (const auto& row : rows)
+      list.push_back({{"id", row.id}, {"name", row.name}});
+    return list;
+  };
   response.set_json(Json{{"withdrawn", true},
                          {"already", report.already},
                          {"conversations", report.conversations},
                          {"votes", report.votes},
                          {"snapshots_before", report.snapshot_ids.size()},
-                         {"adapters_before", report.adapter_ids.size()}});
+                         {"adapters_before", report.adapter_ids.size()},
+                         {"runs", named(made.runs)},
+                         {"adapters", named(made.adapters)}});
   if (!request.cookie(cookie_name()).empty()) {
     const auto still = find_visitor(request);
     if (!still) set_session(response, "");
@@ -176,14 +190,9 @@ void Collector::end_session(const storage::Visitor& visitor, const Request& requ
 
 void Collector::change_consent(const storage::Visitor& visitor, const Request& request, Response& response) {
   const Body body(request, {"locale", "consent_version", "consent_sha256", "purposes"});
-  const auto found = consents_.find(body.text("locale", 16));
-  if (found == consents_.end() || body.text("consent_version", 64) != found->second.version ||
-      body.text("consent_sha256", 64) != found->second.sha256) {
-    throw refusal(409, "consent_outdated", "[consent] must be to the text as it is now, but that text has changed.");
-  }
-  const ConsentDocument& document = found->second;
-  const auto purposes = body.words("purposes", kMaxPurposes);
-  check_purposes(document, purposes);
+  const ConsentForm form = read_consent(body, consents_, false);
+  const ConsentDocument& document = *form.document;
+  const auto& purposes = form.purposes;
   const std::string event_id = new_uuid();
   database_.transaction([&](storage::Transaction& t) {
     storage::ConsentEvent event;

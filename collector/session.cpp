@@ -4,7 +4,11 @@
 #include <cmath>
 
 #include "base/cat.h"
+#include "base/log.h"
+#include "base/password.h"
+#include "collector/accounts/sign_in.h"
 #include "collector/collector.h"
+#include "storage/accounts/tokens.h"
 
 namespace afina::collector {
 namespace {
@@ -43,21 +47,49 @@ void Collector::set_session(Response& response, const std::string& token) const 
 std::optional<storage::Visitor> Collector::find_visitor(const Request& request) {
   const std::string token = session_token(request);
   if (token.empty()) return std::nullopt;
-  return database_.read([&](storage::Transaction& t) { return storage::find_visitor_by_session(t, token); });
+  return database_.transaction([&](storage::Transaction& t) { return storage::find_visitor_by_session(t, token); },
+                               {.read_only = true, .workspace = storage::kEveryWorkspace});
 }
 
 Actor Collector::authenticate(const Request& request) {
+  const std::string authorization = request.headers.get("Authorization");
+  if (authorization.starts_with(cat(kBearer, storage::kTokenPrefix))) {
+    return actor_of_token(database_, authorization.substr(kBearer.size()));
+  }
+  if (authorization.empty()) {
+    const auto actor = actor_of_session(database_, request.cookie(account_cookie_name(config_)));
+    if (actor) return *actor;
+  }
   Actor actor;
   actor.visitor = find_visitor(request);
   if (actor.visitor) actor.who = Who::visitor;
   return actor;
 }
 
-void Collector::admit(const Actor& actor, const RouteSpec&, const Request& request) {
-  if (!actor.visitor) return;
-  take(act_rate_.get(), actor.visitor->id);
+void Collector::admit(const Actor& actor, const RouteSpec& spec, const Request& request) {
+  const bool changes = request.method != "GET" && request.method != "HEAD";
+  // A program's token is never sent by a browser on its own; a cookie is.
+  if (changes && spec.csrf && !actor.csrf_token.empty() &&
+      !same_secret(request.headers.get("X-CSRF-Token"), actor.csrf_token)) {
+    throw refusal(403, "cross_site", "[X-CSRF-Token] must be that of GET /api/me, but is not.");
+  }
+  const std::string person = actor.account ? actor.account->id : actor.visitor ? actor.visitor->id : "";
+  if (person.empty()) return;
+  take(actor.rate_class == "bulk" ? bulk_rate_.get() : act_rate_.get(), person);
   if (request.method == "POST" && (request.path.ends_with("/messages") || request.path.ends_with("/retry"))) {
-    take(message_rate_.get(), actor.visitor->id);
+    take(message_rate_.get(), person);
+  }
+}
+
+void Collector::denied(const Actor& actor, const RouteSpec& spec, const Request& request, int status) {
+  // Strangers and visitors could fill the trail; who has an account is known and limited.
+  if (!actor.account) return;
+  try {
+    database_.transaction([&](storage::Transaction& t) {
+      note(t, actor, request, "denied", cat(spec.method, " ", spec.pattern), {{"status", status}});
+    });
+  } catch (const StorageError& error) {
+    log_error("collector", "request ", request.request_id, ": a refusal was not written to the trail: ", error.what());
   }
 }
 

@@ -57,14 +57,14 @@ std::string audit_link(const std::string& previous_hex, const std::string& row) 
 }
 
 void append_audit(Transaction& t, const std::string& actor, const std::string& action, const std::string& object,
-                  const Json& detail) {
+                  const Json& detail, const std::string& workspace_id) {
   t.exec("SELECT pg_advisory_xact_lock(4706253442)");
   const Result last = t.exec(
       "SELECT current_workspace() AS workspace, number, hash FROM (SELECT 1) one LEFT JOIN LATERAL "
       "(SELECT number, hash FROM audit_event ORDER BY number DESC LIMIT 1) newest ON true");
   const bool first = last.one().is_null("number");
   const int64_t number = first ? 1 : last.one().integer("number") + 1;
-  const std::string workspace = last.one().text("workspace");
+  const std::string workspace = workspace_id.empty() ? last.one().text("workspace") : workspace_id;
   Json event{{"at", now_iso8601()}, {"actor", actor}, {"action", action}, {"object", object}, {"detail", detail}};
   if (!workspace.empty()) event["workspace"] = workspace;
   const std::string row = escape_controls(dump_json(event));

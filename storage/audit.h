@@ -12,9 +12,10 @@ namespace afina::storage {
 
 class Transaction;
 
-/// One event in the running transaction, of its workspace; writers queue behind each other until it ends.
+/// One event in the running transaction; writers queue behind each other until it ends. It belongs to `workspace`,
+/// where that is empty to the transaction's own.
 void append_audit(Transaction& t, const std::string& actor, const std::string& action, const std::string& object,
-                  const Json& detail = Json::object());
+                  const Json& detail = Json::object(), const std::string& workspace = "");
 
 struct AuditCheck {
   int64_t rows = 0;         ///< walked, the bad one counted

@@ -161,14 +161,23 @@ void end_session(Transaction& t, const std::string& visitor_id) {
 
 WithdrawalReport withdraw(Transaction& t, const std::string& receipt_code) {
   const std::string receipt = normalise_receipt_code(receipt_code);
-  // Locked, so that two uses of one code queue, and a vote that is being cast is counted or refused.
-  const Result found = t.exec("SELECT id, withdrawn_at FROM visitor WHERE receipt_sha256 = $1 FOR NO KEY UPDATE",
-                              Params().text(sha256_hex(receipt)));
+  const Result found = t.exec("SELECT id FROM visitor WHERE receipt_sha256 = $1", Params().text(sha256_hex(receipt)));
   if (receipt.empty() || found.empty()) {
     throw NotFound("[storage.people] a receipt code must be known, but this one is not.", "check it and try again");
   }
+  return withdraw_visitor(t, found.one().text("id"));
+}
+
+WithdrawalReport withdraw_visitor(Transaction& t, const std::string& visitor_id) {
+  require_uuid(visitor_id, "a visitor");
+  // Locked, so that two uses of one code queue, and a vote that is being cast is counted or refused.
+  const Result found =
+      t.exec("SELECT id, workspace_id, withdrawn_at FROM visitor WHERE id = $1::uuid FOR NO KEY UPDATE",
+             Params().text(visitor_id));
+  if (found.empty()) throw_not_found(visitor_id, "a visitor");
   WithdrawalReport report;
-  report.visitor_id = found.one().text("id");
+  report.visitor_id = visitor_id;
+  report.workspace_id = found.one().text("workspace_id");
   report.already = !found.one().is_null("withdrawn_at");
   const Params visitor = Params().text(report.visitor_id);
   if (!report.already) {
@@ -200,6 +209,22 @@ WithdrawalReport withdraw(Transaction& t, const std::string& receipt_code) {
   report.run_ids = std::move(made.run_ids);
   report.adapter_ids = std::move(made.adapter_ids);
   return report;
+}
+
+MadeFrom made_from(Transaction& t, const WithdrawalReport& report) {
+  const auto names = [&](const char* sql, const std::vector<std::string>& ids) {
+    const Result rows = t.exec(sql, Params().texts(ids));
+    std::vector<Made> made;
+    for (size_t i = 0; i < rows.size(); ++i)
+      made.push_back({rows[i].text("id"), rows[i].text("name")});
+    return made;
+  };
+  return {names("SELECT r.id, r.name FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) "
+                "JOIN run r USING (id) ORDER BY place",
+                report.run_ids),
+          names("SELECT a.id, a.name FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, place) "
+                "JOIN adapter a USING (id) ORDER BY place",
+                report.adapter_ids)};
 }
 
 }  // namespace afina::storage

@@ -88,7 +88,7 @@ std::optional<Visitor> find_visitor_by_session(Transaction& t, const std::string
 void end_session(Transaction& t, const std::string& visitor_id);
 
 struct WithdrawalReport {
-  std::string visitor_id;
+  std::string visitor_id, workspace_id;
   Time at{};
   bool already = false;  ///< had been withdrawn before; the rest repeats what was withdrawn then
   int64_t conversations = 0;
@@ -98,5 +98,16 @@ struct WithdrawalReport {
 /// Withdraws all of the visitor's conversations and votes from every later snapshot and listing, and ends the session.
 /// Throws NotFound for an unknown code.
 WithdrawalReport withdraw(Transaction& t, const std::string& receipt_code);
+/// The same for somebody who is known otherwise. Throws NotFound for an unknown visitor.
+WithdrawalReport withdraw_visitor(Transaction& t, const std::string& visitor_id);
+
+struct Made {
+  std::string id, name;
+};
+struct MadeFrom {
+  std::vector<Made> runs, adapters;
+};
+/// The names of a report's runs and adapters, in its order.
+MadeFrom made_from(Transaction& t, const WithdrawalReport& report);
 
 }  // namespace afina::storage

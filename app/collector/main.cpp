@@ -70,7 +70,12 @@ void wait_for(const std::stop_token& stop) {
 int run(const Flags& flags) {
   const std::stop_token stop = afina::stop_on_signals();
   const afina::collector::CollectorConfig config = read_config(flags);
-  const auto database = afina::storage::Database::open(target_of(flags));
+  afina::storage::DatabaseOptions options;
+  options.role = afina::storage::kWebRole;
+  options.role_required = false;
+  // Requests name their workspace; what runs beside them (batched votes, answers being written, webhooks) serves all.
+  options.workspace = afina::storage::kEveryWorkspace;
+  const auto database = afina::storage::Database::open(target_of(flags), options);
   afina::collector::Collector collector(config, *database);
   collector.start();
   // The one line of stdout: scripts read it.

@@ -1,8 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "collector/services.h"
+#include "collector/accounts/routes.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/utf8.h"
+#include "collector/wire.h"
 
 namespace afina::collector {
+namespace {
 
-void add_account_routes(RouteTable&, Services&) {}
+constexpr int64_t kPage = 50, kLongestPage = 200;
+constexpr size_t kMaxNameBytes = 60;
+
+bool moves_the_line(char32_t c) {
+  return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
+}
+
+}  // namespace
+
+int64_t page_limit(const http::Request& request) {
+  const std::string text = request.query_value("limit").value_or("");
+  if (text.empty()) return kPage;
+  int64_t limit = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || limit < 1 || limit > kLongestPage) {
+    throw refusal(400, "bad_request", "[limit] must be a whole number from 1 to 200.");
+  }
+  return limit;
+}
+
+std::string page_cursor(const http::Request& request, const std::string& name) {
+  const std::string text = request.query_value(name).value_or("");
+  if (!text.empty() && !is_uuid(text)) {
+    throw refusal(400, "bad_request", cat("[", name, "] must be an id from \"next\", but is none."));
+  }
+  return text;
+}
+
+std::string checked_name(const std::string& name) {
+  const auto refuse = [](const char* must) { throw refusal(400, "bad_request", cat("[body] name must ", must, ".")); };
+  if (name.empty() || name.size() > kMaxNameBytes) refuse("have 1 to 60 bytes");
+  if (!is_valid_utf8(name)) refuse("be UTF-8");
+  if (name.front() == ' ' || name.back() == ' ') refuse("not begin or end with a blank");
+  if (name.find('@') != std::string::npos) refuse("be a pseudonym, not an e-mail address");
+  const auto points = code_points(name);
+  if (std::ranges::any_of(points, moves_the_line)) refuse("hold no control characters");
+  return name;
+}
+
+void add_account_routes(RouteTable& routes, Services& services) {
+  const auto rooms = std::make_shared<AccountRooms>(services);
+  add_sign_in_routes(routes, rooms);
+  add_join_routes(routes, rooms);
+  add_member_routes(routes, rooms);
+  add_invitation_routes(routes, rooms);
+  add_token_routes(routes, rooms);
+  add_audit_routes(routes, rooms);
+}
 
 }  // namespace afina::collector

@@ -1,1 +1,11 @@
-set(_accounts accounts/routes.cpp)
+set(_accounts
+  accounts/audit.cpp
+  accounts/consent_form.cpp
+  accounts/invitations.cpp
+  accounts/join.cpp
+  accounts/login_guard.cpp
+  accounts/members.cpp
+  accounts/routes.cpp
+  accounts/sign_in.cpp
+  accounts/sign_in_routes.cpp
+  accounts/tokens.cpp)

@@ -55,6 +55,14 @@ Invitation use_invitation(Transaction& t, const std::string& token) {
   return read_invitation(rows.one());
 }
 
+std::optional<Invitation> peek_invitation(Transaction& t, const std::string& token) {
+  const Result rows = t.exec(
+      "SELECT *, '' AS created_by_name FROM invite WHERE token_sha256 = $1 AND revoked_at IS NULL "
+      "AND expires_at > now() AND uses < max_uses",
+      Params().text(sha256_hex(token)));
+  return rows.empty() ? std::nullopt : std::optional<Invitation>(read_invitation(rows.one()));
+}
+
 std::vector<Invitation> invitations(Transaction& t, const std::string& workspace_id, int64_t limit,
                                     const std::string& before) {
   if (!before.empty()) require_uuid(before, "an invitation");

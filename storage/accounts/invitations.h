@@ -35,6 +35,8 @@ struct Invitation {
 };
 /// Counts one use. Throws NotFound for an unknown, used, expired or revoked one.
 Invitation use_invitation(Transaction& t, const std::string& token);
+/// As use_invitation, but uses nothing up; nothing where it is not open.
+std::optional<Invitation> peek_invitation(Transaction& t, const std::string& token);
 /// Newest first; `before` is an id or "".
 std::vector<Invitation> invitations(Transaction& t, const std::string& workspace_id, int64_t limit,
                                     const std::string& before);

@@ -105,7 +105,7 @@ TEST(Migrations, RolesMayDoTheirWorkAndNoMore) {
   TestDatabase test;
   Person ana;
   Shown shown;
-  const auto web = Database::open(test.target(), {.role = kWebRole, .announce = false});
+  const auto web = Database::open(test.target(), {.role = kWebRole, .workspace = kPublicWorkspace, .announce = false});
   web->transaction([&](Transaction& t) {
     ana = make_person(t);
     shown = make_pair_for(t, ana);

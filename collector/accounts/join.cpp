@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joining by an invitation: account, annotator, consent and receipt code in one act.
+#include "collector/accounts/consent_form.h"
+#include "collector/accounts/routes.h"
+#include "collector/accounts/sign_in.h"
+#include "storage/accounts/invitations.h"
+
+namespace afina::collector {
+namespace {
+
+using http::Request;
+using http::Response;
+
+constexpr size_t kMaxPassphraseBytes = 512;
+
+http::HttpError invitation_invalid() {
+  return refusal(404, "invitation_invalid", "[invitation] must be open, but was used, revoked or is too old.");
+}
+
+struct Joining {
+  std::string token;
+  storage::NewAccount account;
+  ConsentForm consent;
+  storage::NewVisitor visitor;
+};
+
+Joining read_joining(const Body& body, const Services& services) {
+  Joining joining;
+  joining.token = body.text("token", 200);
+  joining.account.name = checked_name(body.text("name", 200));
+  joining.consent = read_consent(body, services.consents);
+  joining.visitor = visitor_of(joining.consent);
+  joining.visitor.annotator_id = joining.account.annotator_id;
+  return joining;
+}
+
+/// Everything or nothing: a name that is taken does not use the invitation up.
+void store_joining(storage::Transaction& t, const Joining& joining, const Request& request) {
+  const bool done_before =
+      storage::find_account_by_name(t, joining.account.name).value_or(storage::Account{}).id == joining.account.id;
+  if (done_before) return;
+  const storage::Invitation invitation = storage::use_invitation(t, joining.token);
+  if (!invitation.name.empty() && invitation.name != joining.account.name) {
+    throw refusal(400, "bad_request", "[body] name must be the one that was invited.");
+  }
+  Actor joined;
+  joined.workspace_id = invitation.workspace_id;
+  joined.account = storage::create_account(t, joining.account);
+  storage::add_member(t, invitation.workspace_id, joining.account.id, invitation.role, invitation.project_id);
+  store_visitor(t, joining.consent, joining.visitor);
+  storage::set_account_visitor(t, joining.account.id, joining.visitor.id);
+  note(t, joined, request, "join", invitation.id, {{"role", to_string(invitation.role)}});
+}
+
+void join(AccountRooms& rooms, const Request& request, Response& response) {
+  const Body body(request,
+                  {"token", "name", "password", "locale", "consent_version", "consent_sha256", "purposes", "adult"});
+  const std::string passphrase = body.text("password", kMaxPassphraseBytes);
+  Joining joining = read_joining(body, rooms.services);
+  check_passphrase(passphrase, joining.account.name);
+  storage::Database& database = rooms.services.database;
+  // Before the costly hash: guesses of tokens must stay cheap for us.
+  const auto place = database.read([&](storage::Transaction& t) { return storage::peek_invitation(t, joining.token); });
+  if (!place) throw invitation_invalid();
+  joining.account.password_hash = rooms.hasher.hash(passphrase);
+  try {
+    database.transaction([&](storage::Transaction& t) { store_joining(t, joining, request); },
+                         {.workspace = place->workspace_id});
+  } catch (const Conflict& conflict) {
+    throw refusal(409, "name_taken", conflict.what());
+  } catch (const NotFound&) {
+    throw invitation_invalid();
+  }
+  const Actor actor = begin_account_session(database, rooms.services.config, request, response, joining.account.id,
+                                            place->workspace_id);
+  Json json = me_json(database, actor);
+  json["receipt_code"] = joining.visitor.receipt_code;
+  response.set_json(json, 201);
+}
+
+}  // namespace
+
+void add_join_routes(RouteTable& routes, const SharedRooms& rooms) {
+  RouteSpec spec{.method = "POST", .pattern = "/api/join", .access = kEverybody};
+  spec.rate_class = "door";
+  spec.csrf = false;
+  spec.summary = "Become a member by an invitation, with consent";
+  routes.add(spec,
+             [rooms](const Actor&, const Request& request, Response& response) { join(*rooms, request, response); });
+}
+
+}  // namespace afina::collector

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The groups of routes about accounts, each in a file of its own.
+#pragma once
+#include <memory>
+
+#include "base/password.h"
+#include "collector/accounts/login_guard.h"
+#include "collector/services.h"
+
+namespace afina::collector {
+
+/// What these routes share. Owned by their handlers.
+struct AccountRooms {
+  Services& services;
+  PasswordHasher hasher;
+  LoginGuard guard;
+  explicit AccountRooms(Services& s) : services(s), guard(s.config.acts_per_minute <= 0) {}
+};
+using SharedRooms = std::shared_ptr<AccountRooms>;
+
+inline constexpr Access kAccounts{Who::annotator, Who::reviewer, Who::engineer, Who::admin, Who::auditor};
+inline constexpr Access kAdminsAndAuditors{Who::admin, Who::auditor};
+
+void add_sign_in_routes(RouteTable& routes, const SharedRooms& rooms);     // sign_in_routes.cpp
+void add_join_routes(RouteTable& routes, const SharedRooms& rooms);        // join.cpp
+void add_member_routes(RouteTable& routes, const SharedRooms& rooms);      // members.cpp
+void add_invitation_routes(RouteTable& routes, const SharedRooms& rooms);  // invitations.cpp
+void add_token_routes(RouteTable& routes, const SharedRooms& rooms);       // tokens.cpp
+void add_audit_routes(RouteTable& routes, const SharedRooms& rooms);       // audit.cpp
+
+/// "?limit=" 1 to 200, 50 where absent. Throws HttpError 400 bad_request.
+int64_t page_limit(const http::Request& request);
+/// "?name=", an id or "". Throws HttpError 400 bad_request for what is no id.
+std::string page_cursor(const http::Request& request, const std::string& name);
+/// A sign-in name: 1 to 60 bytes, no control or direction characters, no blank at either end, no @ (an e-mail is no
+/// pseudonym). Throws HttpError 400 bad_request.
+std::string checked_name(const std::string& name);
+
+}  // namespace afina::collector

@@ -145,7 +145,7 @@ CREATE TABLE queue_place (
   account_id uuid NOT NULL,
   priority smallint NOT NULL,
   random_key bigint NOT NULL,
-  walked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  walked_at timestamptz NOT NULL DEFAULT '-infinity',
   PRIMARY KEY (project_id, account_id, priority),
   FOREIGN KEY (project_id, account_id) REFERENCES participation (project_id, account_id)
 );
@@ -222,7 +222,7 @@ CREATE TABLE submission (
   CHECK (grade IS NOT NULL OR outcome IS DISTINCT FROM 'graded'),
   CHECK (grade IS NULL OR outcome = 'graded'),
   CHECK ((kind = 'ranking') = (tiers IS NOT NULL)),
-  CHECK ((kind = 'rewrite') = (rewrite IS NOT NULL))
+  CHECK (kind <> 'rewrite' OR rewrite IS NOT NULL)
 );
 CREATE INDEX submission_project ON submission (project_id, id);
 CREATE INDEX submission_item ON submission (item_id);

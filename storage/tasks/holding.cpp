@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Holding a task: still here, what was typed, not this one.
 #include "base/error.h"
+#include "storage/row_readers.h"
 #include "storage/tasks/queue_detail.h"
 
 namespace afina::storage {
@@ -24,6 +25,16 @@ std::optional<Draft> stored_draft(Transaction& t, const std::string& assignment_
 }
 
 }  // namespace
+
+TaskShape task_shape(Transaction& t, const WhoseAssignment& whose) {
+  require_uuid(whose.assignment_id, "a task of this person");
+  const Result rows = t.exec(
+      "SELECT p.kind, cardinality(a.shown_order) AS answers FROM assignment a JOIN project p ON p.id = a.project_id "
+      "WHERE a.id = $1::uuid AND a.account_id = $2::uuid AND p.workspace_id = $3::uuid",
+      Params().text(whose.assignment_id).text(whose.account_id).text(whose.workspace_id));
+  if (rows.empty()) throw_not_found(whose.assignment_id, "a task of this person");
+  return {word<ProjectKind>(rows[0], "kind"), static_cast<size_t>(rows[0].integer("answers"))};
+}
 
 Time heartbeat(Transaction& t, const WhoseAssignment& whose) {
   const Holding holding = lock_assignment(t, whose);

@@ -161,7 +161,8 @@ PutProject create_project(Transaction& t, const NewProject& project) {
   return {earlier.one().text("id"), false};
 }
 
-Project get_project(Transaction& t, const std::string& project_id, const std::string& workspace_id) {
+Project get_project(Transaction& t, const std::string& project_id, const std::string& workspace_id,
+                    const std::string& account_id) {
   require_uuid(project_id, "a project");
   const Result rows = t.exec(
       "SELECT p.*, to_json(p.aspects) AS aspect_words, g.body AS guidelines, sums.done, sums.submissions, "
@@ -169,8 +170,9 @@ Project get_project(Transaction& t, const std::string& project_id, const std::st
       "FROM project p JOIN guideline g ON g.project_id = p.id AND g.version = p.guidelines_version, LATERAL "
       "(SELECT coalesce(sum(finished_items), 0)::bigint AS done, count(*) AS annotators, "
       "coalesce(sum(work_done + gold_seen + training_seen), 0)::bigint AS submissions FROM participation "
-      "WHERE project_id = p.id) sums WHERE p.id = $1::uuid AND p.workspace_id = $2::uuid",
-      Params().text(project_id).text(workspace_id));
+      "WHERE project_id = p.id) sums WHERE p.id = $1::uuid AND p.workspace_id = $2::uuid AND NOT EXISTS (SELECT FROM "
+      "membership m WHERE m.workspace_id = $2::uuid AND m.account_id = $3::uuid AND m.project_id <> p.id)",
+      Params().text(project_id).text(workspace_id).text_or_null(account_id));
   if (rows.empty()) throw_not_found(project_id, "a project of this workspace");
   const Row row = rows.one();
   Project p;
@@ -195,11 +197,15 @@ std::vector<ProjectLine> list_projects(Transaction& t, const std::string& worksp
   const Result rows = t.exec(
       "SELECT p.*, (SELECT coalesce(sum(finished_items), 0)::bigint FROM participation WHERE project_id = p.id) AS "
       "done, "
-      "coalesce(me.work_done + me.gold_seen, 0) AS mine_done, coalesce(me.training_passed, 0) AS passed, "
+      "coalesce(me.work_done + me.gold_seen, 0) AS mine_done, coalesce(me.training_seen, 0) AS seen, "
+      "coalesce(me.state IN ('work', 'gold_failed'), false) AS passed, "
       "(SELECT count(*) FROM assignment a WHERE a.account_id = $2::uuid AND a.project_id = p.id "
       "AND a.state IN ('offered', 'accepted') AND a.lease_until > clock_timestamp()) AS mine_pending "
       "FROM project p LEFT JOIN participation me ON me.project_id = p.id AND me.account_id = $2::uuid "
-      "WHERE p.workspace_id = $1::uuid AND ($3::uuid IS NULL OR p.id < $3::uuid) ORDER BY p.id DESC LIMIT $4::bigint",
+      "WHERE p.workspace_id = $1::uuid AND ($3::uuid IS NULL OR p.id < $3::uuid) AND NOT EXISTS (SELECT FROM "
+      "membership m "
+      "WHERE m.workspace_id = $1::uuid AND m.account_id = $2::uuid AND m.project_id <> p.id) ORDER BY p.id DESC LIMIT "
+      "$4::bigint",
       Params().text(workspace_id).text_or_null(account_id).text_or_null(before).integer(limit));
   std::vector<ProjectLine> out;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -216,7 +222,8 @@ std::vector<ProjectLine> list_projects(Transaction& t, const std::string& worksp
     line.mine_done = row.integer("mine_done");
     line.mine_pending = row.integer("mine_pending");
     line.training_needed = static_cast<int>(row.integer("training_items"));
-    line.training_passed = static_cast<int>(row.integer("passed"));
+    line.training_seen = static_cast<int>(row.integer("seen"));
+    line.training_passed = row.boolean("passed");
     out.push_back(std::move(line));
   }
   return out;
@@ -230,9 +237,10 @@ void change_project(Transaction& t, const std::string& project_id, const std::st
          Params().text(project_id).text(workspace_id));
   const Project now = get_project(t, project_id, workspace_id);
   if (change.state) {
-    if (*change.state == ProjectState::finished) bad("a state must be open or paused, but is finished.");
-    t.exec("UPDATE project SET state = $2, finished_at = NULL WHERE id = $1::uuid",
-           Params().text(project_id).text(to_string(*change.state)));
+    t.exec(
+        "UPDATE project SET state = $2, finished_at = CASE WHEN $2 = 'finished' THEN clock_timestamp() END "
+        "WHERE id = $1::uuid AND state <> $2",
+        Params().text(project_id).text(to_string(*change.state)));
   }
   if (change.guidelines && *change.guidelines != now.settings.guidelines) {
     if (change.guidelines->size() > kMaxGuidelinesBytes)

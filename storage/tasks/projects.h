@@ -61,8 +61,8 @@ struct ProjectLine {
   ProjectState state = ProjectState::open;
   int guidelines_version = 1;
   int64_t items = 0, done = 0, mine_done = 0, mine_pending = 0;
-  int training_needed = 0;
-  int training_passed = 0;
+  int training_needed = 0, training_seen = 0;
+  bool training_passed = false;
 };
 
 /// The name is taken in the workspace.
@@ -77,14 +77,15 @@ struct PutProject {
 /// Same key and settings: the stored one. Conflict: the key came with other settings. ProjectNameTaken. DataError: a
 /// setting out of range.
 PutProject create_project(Transaction& t, const NewProject& project);
-/// Throws NotFound.
-Project get_project(Transaction& t, const std::string& project_id, const std::string& workspace_id);
-/// Newest first; ids before `before` where not empty. account_id: whose counts; empty: nobody's.
+/// Throws NotFound; with an account also where its invitation was for another project.
+Project get_project(Transaction& t, const std::string& project_id, const std::string& workspace_id,
+                    const std::string& account_id = "");
+/// Newest first; ids before `before` where not empty. account_id: whose counts and invitation; empty: nobody's.
 std::vector<ProjectLine> list_projects(Transaction& t, const std::string& workspace_id, const std::string& account_id,
                                        int64_t limit, const std::string& before);
 
 struct ProjectChange {
-  std::optional<ProjectState> state;      ///< open or paused
+  std::optional<ProjectState> state;      ///< any: finished ends it early
   std::optional<std::string> guidelines;  ///< a new version where the words differ
   std::optional<int> overlap;             ///< of all items; those that have more submissions keep them
 };

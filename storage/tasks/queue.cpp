@@ -137,8 +137,9 @@ std::optional<Found> Search::work() {
   // began before and ended after. Then the whole queue is asked once, and waited for.
   if (walked_lately()) return std::nullopt;
   t_.exec(
-      "INSERT INTO queue_place (project_id, account_id, priority, random_key) SELECT $1::uuid, $2::uuid, p, "
-      "$4::bigint FROM unnest($3::smallint[]) AS p ON CONFLICT (project_id, account_id, priority) DO UPDATE "
+      "INSERT INTO queue_place (project_id, account_id, priority, random_key, walked_at) SELECT $1::uuid, $2::uuid, "
+      "p, $4::bigint, clock_timestamp() FROM unnest($3::smallint[]) AS p ON CONFLICT (project_id, account_id, "
+      "priority) DO UPDATE "
       "SET walked_at = clock_timestamp()",
       mine().integers(project_.priorities).integer(kFromStart));
   for (const int priority : project_.priorities) {
@@ -162,12 +163,12 @@ std::optional<Found> Search::skipped() {
 
 // Positions from left to right. Who saw the pair before sees it the same way round.
 std::vector<int> order_for(Transaction& t, const std::string& item_id, const NextRequest& request) {
-  const Row row = t.exec(
-                       "SELECT (SELECT count(*) FROM item_answer WHERE item_id = i.id) AS answers, "
-                       "(SELECT e.a_on_left FROM exposure e WHERE e.pair_id = i.pair_id "
-                       "AND e.visitor_id = $2::uuid) AS a_on_left FROM item i WHERE i.id = $1::uuid",
-                       Params().text(item_id).text(request.visitor_id))
-                      .one();
+  const Result rows = t.exec(
+      "SELECT (SELECT count(*) FROM item_answer WHERE item_id = i.id) AS answers, "
+      "(SELECT e.a_on_left FROM exposure e WHERE e.pair_id = i.pair_id "
+      "AND e.visitor_id = $2::uuid) AS a_on_left FROM item i WHERE i.id = $1::uuid",
+      Params().text(item_id).text(request.visitor_id));
+  const Row row = rows.one();
   std::vector<int> order(static_cast<size_t>(row.integer("answers")));
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = static_cast<int>(i);
@@ -216,25 +217,33 @@ std::string lease(Transaction& t, const QueueProject& project, const NextRequest
   return request.assignment_id;
 }
 
-// What the person holds already: the task on screen, or the one loaded ahead, which then comes on screen.
+void bring_on_screen(Transaction& t, const QueueProject& project, const std::string& assignment_id) {
+  t.exec(
+      "UPDATE assignment SET state = 'accepted', rendered_at = clock_timestamp(), lease_until = clock_timestamp() + "
+      "make_interval(secs => $2::integer) WHERE id = $1::uuid",
+      Params().text(assignment_id).integer(int64_t{project.lease_seconds}));
+}
+
+// What the person holds already: the task on screen, or the one loaded ahead, which then comes on screen. Asking ahead
+// with nothing on screen says that the one loaded ahead is there now.
 std::optional<std::string> held(Transaction& t, const QueueProject& project, const NextRequest& request,
                                 int64_t& count) {
   const Result rows = t.exec(
       "SELECT id, state FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid "
-      "AND state IN ('offered', 'accepted') AND lease_until > clock_timestamp() ORDER BY state, created_at, id",
+      "AND state IN ('offered', 'accepted') AND lease_until > clock_timestamp() ORDER BY created_at, id",
       Params().text(project.id).text(request.account_id));
   count = static_cast<int64_t>(rows.size());
   std::string accepted, offered;
-  for (size_t i = 0; i < rows.size(); ++i)
-    (rows[i].text("state") == "accepted" ? accepted : offered) = rows[i].text("id");
-  if (request.ahead) return offered.empty() ? std::nullopt : std::optional(offered);
-  if (!accepted.empty()) return accepted;
-  if (offered.empty()) return std::nullopt;
-  t.exec(
-      "UPDATE assignment SET state = 'accepted', rendered_at = clock_timestamp(), lease_until = clock_timestamp() + "
-      "make_interval(secs => $2::integer) WHERE id = $1::uuid",
-      Params().text(offered).integer(int64_t{project.lease_seconds}));
-  return offered;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::string& place = rows[i].text("state") == "accepted" ? accepted : offered;
+    if (place.empty()) place = rows[i].text("id");
+  }
+  if (accepted.empty() && !offered.empty()) {
+    bring_on_screen(t, project, offered);
+    std::swap(accepted, offered);
+  }
+  std::string& wanted = request.ahead ? offered : accepted;
+  return wanted.empty() ? std::nullopt : std::optional(wanted);
 }
 
 // Work that the person holds or did, against the limit.
@@ -267,6 +276,7 @@ NextTask next_task(Transaction& t, const NextRequest& request) {
   if (mine.standing == Standing::training_failed) return {std::nullopt, NoTask::training_failed};
   if (mine.standing == Standing::gold_failed) return {std::nullopt, NoTask::gold_failed};
   if (project.state == ProjectState::paused) return {std::nullopt, NoTask::paused};
+  if (project.state == ProjectState::finished) return {std::nullopt, NoTask::none_left};
   Search search(t, project, request, mine);
   if (mine.standing == Standing::training) {
     // Training whose items are not all there yet has not begun.

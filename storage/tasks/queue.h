@@ -63,6 +63,12 @@ struct LeaseLost : Conflict {
 struct WhoseAssignment {
   std::string assignment_id, workspace_id, account_id;
 };
+/// What must be known to read a submission's body. Throws NotFound as above; held or not.
+struct TaskShape {
+  ProjectKind kind = ProjectKind::pairwise;
+  size_t answers = 0;
+};
+TaskShape task_shape(Transaction& t, const WhoseAssignment& whose);
 Time heartbeat(Transaction& t, const WhoseAssignment& whose);
 void skip_task(Transaction& t, const WhoseAssignment& whose, const std::string& reason);
 

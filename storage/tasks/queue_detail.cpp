@@ -142,13 +142,13 @@ void end_expired_leases(Transaction& t, const std::string& project_id) {
 
 Task load_task(Transaction& t, const std::string& assignment_id) {
   const Params id = Params().text(assignment_id);
-  const Row row = t.exec(
-                       "SELECT a.*, p.kind, p.flags, p.guidelines_version, to_json(p.aspects) AS aspect_words, "
-                       "i.conversation_id, i.turn, c.locale, d.rev, d.body FROM assignment a JOIN project p "
-                       "ON p.id = a.project_id JOIN item i ON i.id = a.item_id JOIN conversation c "
-                       "ON c.id = i.conversation_id LEFT JOIN draft d ON d.assignment_id = a.id WHERE a.id = $1::uuid",
-                       id)
-                      .one();
+  const Result rows = t.exec(
+      "SELECT a.*, p.kind, p.flags, p.guidelines_version, to_json(p.aspects) AS aspect_words, "
+      "i.conversation_id, i.turn, c.locale, d.rev, d.body FROM assignment a JOIN project p "
+      "ON p.id = a.project_id JOIN item i ON i.id = a.item_id JOIN conversation c "
+      "ON c.id = i.conversation_id LEFT JOIN draft d ON d.assignment_id = a.id WHERE a.id = $1::uuid",
+      id);
+  const Row row = rows.one();
   Task task = read_task(row);
   const Result messages =
       t.exec("SELECT role, content FROM message WHERE conversation_id = $1::uuid AND turn < $2::integer ORDER BY turn",

@@ -28,11 +28,11 @@ struct Item {
 };
 
 Item lock_item(Transaction& t, const std::string& item_id) {
-  const Row row = t.exec(
-                       "SELECT i.*, ARRAY(SELECT generation_id FROM item_answer WHERE item_id = i.id ORDER BY "
-                       "position) AS answers FROM item i WHERE i.id = $1::uuid FOR NO KEY UPDATE",
-                       Params().text(item_id))
-                      .one();
+  const Result rows = t.exec(
+      "SELECT i.*, ARRAY(SELECT generation_id FROM item_answer WHERE item_id = i.id ORDER BY "
+      "position) AS answers FROM item i WHERE i.id = $1::uuid FOR NO KEY UPDATE",
+      Params().text(item_id));
+  const Row row = rows.one();
   Item item;
   item.pair_id = row.text("pair_id");
   item.feedback = row.text("feedback");
@@ -64,9 +64,8 @@ JudgementDetails details_of(const NewSubmission& s, const TaskVerdict& stored, c
 void check(const NewSubmission& s, ProjectKind kind) {
   if (s.reason.size() > kMaxReasonBytes)
     throw DataError(cat("[submission] a reason must have at most ", kMaxReasonBytes, " bytes, but has more."));
-  if ((kind == ProjectKind::rewrite) != !s.rewrite.empty())
-    throw DataError(kind == ProjectKind::rewrite ? "[submission] a rewrite must be written, but is empty."
-                                                 : "[submission] only a rewrite task must have a rewrite.");
+  if (kind == ProjectKind::rewrite && s.rewrite.empty())
+    throw DataError("[submission] a rewrite must be written, but is empty.");
   if (s.rewrite.size() > kMaxRewriteBytes)
     throw DataError(cat("[submission] a rewrite must have at most ", kMaxRewriteBytes, " bytes, but has more."));
   if (s.confidence && (*s.confidence < 1 || *s.confidence > 4))
@@ -97,14 +96,14 @@ std::string vote(Transaction& t, const NewSubmission& s, const TaskVerdict& stor
   return put_preference(t, p).stored.id;
 }
 
-std::string rewrite_of(Transaction& t, const NewSubmission& s, const Exposure& exposure) {
+std::string rewrite_of(Transaction& t, const NewSubmission& s, const Exposure& exposure, const std::string& act_id) {
   Rewrite rewrite;
   rewrite.exposure_id = exposure.id;
   rewrite.visitor_id = s.visitor_id;
   rewrite.text = s.rewrite;
   rewrite.idempotency_key = s.id;
   rewrite.source = s.source;
-  rewrite.act_id = s.id;
+  rewrite.act_id = act_id;
   return put_rewrite(t, rewrite).id;
 }
 
@@ -141,12 +140,12 @@ void insert_submission(Transaction& t, const NewSubmission& s, const Holding& ho
 // Counts on the item: once all its people have spoken it is finished, and what they said is compared.
 bool count_on_item(Transaction& t, const Holding& holding) {
   const std::string& item_id = holding.assignment.item_id;
-  const Row row = t.exec(
-                       "UPDATE item SET done_count = done_count + 1, active_leases = active_leases - CASE WHEN "
-                       "overlap IS NULL THEN 0 ELSE 1 END WHERE id = $1::uuid "
-                       "RETURNING done_count, overlap, closed",
-                       Params().text(item_id))
-                      .one();
+  const Result rows = t.exec(
+      "UPDATE item SET done_count = done_count + 1, active_leases = active_leases - CASE WHEN "
+      "overlap IS NULL THEN 0 ELSE 1 END WHERE id = $1::uuid "
+      "RETURNING done_count, overlap, closed",
+      Params().text(item_id));
+  const Row row = rows.one();
   if (row.is_null("overlap")) return false;
   if (row.integer("done_count") > 1) {
     const Spread spread = spread_of(holding.project.kind, verdicts_of_item(t, item_id));
@@ -223,11 +222,11 @@ void write_judgements(Transaction& t, const NewSubmission& s, const Holding& hol
   const ProjectKind kind = holding.project.kind;
   written.annotator_id = get_visitor(t, s.visitor_id).annotator_id;
   // What is known already is asked to learn about the person; it is no vote to train on.
-  if (!item.pair_id.empty() && holding.assignment.phase == Phase::work) {
-    if (kind == ProjectKind::pairwise)
-      written.preference_id = vote(t, s, stored, exposure_of(t, s, holding.assignment, item.pair_id));
-    if (kind == ProjectKind::rewrite)
-      written.rewrite_id = rewrite_of(t, s, exposure_of(t, s, holding.assignment, item.pair_id));
+  const bool votes = kind == ProjectKind::pairwise;
+  if (!item.pair_id.empty() && holding.assignment.phase == Phase::work && (votes || !s.rewrite.empty())) {
+    const Exposure exposure = exposure_of(t, s, holding.assignment, item.pair_id);
+    if (votes) written.preference_id = vote(t, s, stored, exposure);
+    if (!s.rewrite.empty()) written.rewrite_id = rewrite_of(t, s, exposure, votes ? written.preference_id : s.id);
   }
   insert_submission(t, s, holding, item, stored, written);
   put_details(t, {s.id, s.visitor_id, written.annotator_id}, details_of(s, stored, holding.assignment, item));

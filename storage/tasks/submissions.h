@@ -29,7 +29,7 @@ struct NewSubmission {
   };
   std::vector<Span> spans;
   std::vector<SideFlag> flags;  ///< with notes; verdict.flags is filled from it
-  std::string rewrite;          ///< of kind rewrite
+  std::string rewrite;          ///< a better answer; must be there in a rewrite task, may be in others
   std::string reason, reason_language;
   std::optional<int> confidence;
   std::optional<int64_t> ms_to_decide;

@@ -100,6 +100,20 @@ void check_name(const std::string& name) {
   }
 }
 
+// The weights the snapshot was made with, for whoever asks why a label is what it is.
+storage::ReliabilityEstimate estimate_of(const storage::Snapshot& snapshot, const SnapshotPlan& plan,
+                                         const SnapshotSpec& spec) {
+  storage::ReliabilityEstimate out;
+  out.model = to_string(spec.reliability);
+  out.purpose = cat("snapshot:", snapshot.id);
+  out.pairs = plan.counts.value("pairs", int64_t{0});
+  out.settings = to_json(spec);
+  for (const auto& one : plan.reliability)
+    out.votes += one.votes;
+  out.annotators = plan.reliability;
+  return out;
+}
+
 std::optional<storage::Snapshot> find_snapshot(storage::Transaction& t, const std::string& id) {
   try {
     return storage::get_snapshot(t, id);
@@ -130,6 +144,7 @@ storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpe
     storage::Snapshot snapshot = wanted;
     snapshot.counts = plan.counts;
     snapshot = storage::insert_snapshot(t, snapshot, plan.members);
+    if (!plan.reliability.empty()) storage::insert_reliability(t, estimate_of(snapshot, plan, spec));
     storage::append_audit(t, "cli", "snapshot.create", snapshot.id,
                           {{"name", snapshot.name}, {"sha256", snapshot.sha256}});
     return snapshot;

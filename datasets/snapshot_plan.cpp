@@ -17,7 +17,7 @@ using storage::EligiblePair;
 using storage::MemberKind;
 using storage::SnapshotMember;
 
-Vote vote_of(const storage::Preference& preference) {
+Vote vote_of(const storage::Preference& preference, double reliability) {
   VoteOutcome outcome = VoteOutcome::graded;
   switch (preference.outcome) {
     case storage::Outcome::graded:
@@ -33,7 +33,7 @@ Vote vote_of(const storage::Preference& preference) {
       outcome = VoteOutcome::cannot_judge;
       break;
   }
-  return {outcome, preference.grade, 1.0, preference.id, preference.annotator_id};
+  return {outcome, preference.grade, reliability, preference.id, preference.annotator_id};
 }
 
 // Over what is trained on: messages of the prompt, then the chosen and the rejected text.
@@ -58,7 +58,11 @@ std::string content_sha256(const EligiblePair& pair, const SnapshotMember& membe
 
 class Planner {
  public:
-  explicit Planner(const SnapshotSpec& spec) : split_(spec.split) {}
+  Planner(const SnapshotSpec& spec, std::vector<storage::AnnotatorReliability> reliability)
+      : split_(spec.split), reliability_(std::move(reliability)) {
+    for (const auto& one : reliability_)
+      weight_[one.annotator_id] = one.weight;
+  }
 
   void add(const EligiblePair& pair) {
     ++pairs_;
@@ -85,6 +89,7 @@ class Planner {
     plan.counts["both_bad"] = both_bad_;
     plan.counts["exact_ties"] = ties_;
     plan.members = std::move(list_);
+    plan.reliability = std::move(reliability_);
     return plan;
   }
 
@@ -102,9 +107,15 @@ class Planner {
       const auto found = newest.find(preference.annotator_id);
       if (found == newest.end() || found->second != &preference) continue;
       count(preference);
-      groups[split_of(prompt_, preference.annotator_id, split_)].push_back(vote_of(preference));
+      groups[split_of(prompt_, preference.annotator_id, split_)].push_back(
+          vote_of(preference, weight_of(preference.annotator_id)));
     }
     return groups;
+  }
+
+  double weight_of(const std::string& annotator_id) const {
+    const auto found = weight_.find(annotator_id);
+    return found == weight_.end() ? 1.0 : found->second;
   }
 
   void count(const storage::Preference& preference) {
@@ -166,6 +177,8 @@ class Planner {
   }
 
   SplitOptions split_;
+  std::vector<storage::AnnotatorReliability> reliability_;
+  std::map<std::string, double> weight_;
   std::string prompt_, prompt_sha256_;  // of the pair at hand
   std::vector<SnapshotMember> list_;
   std::set<std::pair<Split, std::string>> answers_, negatives_;
@@ -186,6 +199,8 @@ Json to_json(const SnapshotSpec& spec) {
             {"seed", spec.split.seed},
             {"eval_prompts", spec.split.eval_prompts},
             {"eval_annotators", spec.split.eval_annotators}};
+  // Only where asked for, so that older snapshots keep their words.
+  if (spec.reliability != ReliabilityModel::none) json["reliability"] = to_string(spec.reliability);
   if (spec.filter.before) json["before"] = iso8601_utc(*spec.filter.before);
   return json;
 }
@@ -200,7 +215,8 @@ std::string split_prompt(std::span<const storage::Message> prompt) {
 }
 
 SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec) {
-  Planner planner(spec);
+  const bool estimated = spec.reliability == ReliabilityModel::dawid_skene;
+  Planner planner(spec, estimated ? vote_reliability(pairs) : std::vector<storage::AnnotatorReliability>());
   for (const EligiblePair& pair : pairs)
     planner.add(pair);
   return planner.finish();

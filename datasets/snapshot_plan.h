@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "datasets/reliability.h"
 #include "datasets/splits.h"
 #include "storage/snapshots.h"
 
@@ -17,14 +18,16 @@ struct SnapshotSpec {
   std::string name;                ///< unique; empty: made from the time
   storage::EligibleFilter filter;  ///< which votes may be used
   SplitOptions split;
-  std::string parent_id;  ///< snapshot it continues; may be empty
+  ReliabilityModel reliability = ReliabilityModel::none;  ///< how votes weigh in q
+  std::string parent_id;                                  ///< snapshot it continues; may be empty
 };
 /// As stored with the snapshot.
 Json to_json(const SnapshotSpec& spec);
 
 struct SnapshotPlan {
   std::vector<storage::SnapshotMember> members;
-  Json counts = Json::object();  ///< votes used and left out, and members by split and kind
+  Json counts = Json::object();                            ///< votes used and left out, and members by split and kind
+  std::vector<storage::AnnotatorReliability> reliability;  ///< as used; empty: r = 1 for everybody
 };
 
 /// Rules, in the order of the pairs given:

@@ -223,6 +223,7 @@ void WebDriver::screenshot(const std::filesystem::path& file) {
 }
 
 void WebDriver::set_offline(bool offline) {
+  command("Network.enable", Json::object());
   command("Network.emulateNetworkConditions",
           {{"offline", offline}, {"latency", 0}, {"downloadThroughput", -1}, {"uploadThroughput", -1}});
 }

@@ -130,6 +130,41 @@ TEST_F(HostilePageTest, SixtyTextsAreShownAndNothingElse) {
   shot("hostile");
 }
 
+TEST_F(HostilePageTest, NamesGuidelinesPromptsAndTaskAnswersAreTextToo) {
+  start({"good"});
+  browser().new_page(1024, 768);
+  join(storage::Role::admin, "<img src=x onerror=globalThis.ran=1>");
+  const auto all = texts();
+  std::string guidelines;
+  for (const std::string& text : all)
+    guidelines += cat(text, "\n\n");
+  Json project{
+      {"name", "<svg onload=globalThis.ran=1>"}, {"kind", "ranking"}, {"guidelines", guidelines}, {"overlap", 1}};
+  const Json made = api("POST", "/api/projects", project);
+  ASSERT_EQ(made.at("status"), 201) << made.dump();
+  const std::string id = made.at("json").at("id");
+  Json item{{"prompt", Json::array()}, {"answers", Json::array()}};
+  for (size_t i = 0; i < 20; ++i)
+    item["prompt"].push_back({{"role", i % 2 == 0 ? "user" : "assistant"}, {"content", all[i]}});
+  for (size_t i = 20; i < 28; ++i)
+    item["answers"].push_back({{"text", all[i]}});
+  const Json added = api("POST", cat("/api/projects/", id, "/items"), {{"items", Json::array({item})}});
+  ASSERT_LT(added.at("status").get<int>(), 300) << added.dump();
+  for (const auto& [hash, name] :
+       std::initializer_list<std::pair<std::string, const char*>>{{"#/tasks", "tasks"},
+                                                                  {"#/data", "data"},
+                                                                  {"#/review", "review"},
+                                                                  {"#/admin/accounts", "admin"},
+                                                                  {"#/admin/audit", "admin"},
+                                                                  {"#/me", "me"},
+                                                                  {cat("#/tasks/", id), "tasks"}}) {
+    view(hash, name);
+    EXPECT_TRUE(browser().evaluate("document.title").get<std::string>().ends_with("Afina"));
+  }
+  browser().wait_for("document.querySelectorAll('.desk .answer').length === 8");
+  check_inert();
+}
+
 TEST_F(HostilePageTest, MarkdownIsAClosedSubset) {
   start({"hostile"});
   browser().new_page(1024, 768);

@@ -30,16 +30,17 @@ export async function invitations(again) {
       ? button(t("revoke"), () => attempt(async () => { await post(`/api/invitations/${one.id}/revoke`); await again(); })) : t("valid")];
   });
   const shown = element("div", { id: "new-invitation" });
-  return [...(mayWrite() ? [invite(shown), shown] : []), table(t("admin_invitations"), [t("note"), t("role"), t("uses"), t("until"), t("state")], rows)];
+  return [...(mayWrite() ? [invite(shown, (await get("/api/projects")).projects), shown] : []), table(t("admin_invitations"), [t("note"), t("role"), t("uses"), t("until"), t("state")], rows)];
 }
 
-function invite(shown) {
+function invite(shown, projects) {
+  const project = select([["", t("all_projects")], ...projects.map(({ id, name }) => [id, name])]);
   const role = select(roles.map((name) => [name, t(`role_${name}`)]), "annotator");
   const note = element("input", { type: "text", maxlength: "200" });
   const uses = element("input", { type: "number", min: "1", max: "1000", value: "1" });
   const hours = element("input", { type: "number", min: "1", max: "72", value: "72" });
   return form(t("invite"), async () => {
-    const made = await post("/api/invitations", { role: role.value, max_uses: Number(uses.value), hours: Number(hours.value), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
+    const made = await post("/api/invitations", { role: role.value, max_uses: Number(uses.value), hours: Number(hours.value), ...(project.value ? { project: project.value } : {}), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
     shown.replaceChildren(secret(t("invitation_link"), new URL(made.link ?? `/join#${made.token}`, location.origin).href));
-  }, element("div", { class: "filters" }, field(t("role"), role), field(t("note"), note, t("invite_note_help")), field(t("uses"), uses), field(t("hours"), hours)));
+  }, element("div", { class: "filters" }, field(t("role"), role), field(t("project"), project), field(t("note"), note, t("invite_note_help")), field(t("uses"), uses), field(t("hours"), hours)));
 }

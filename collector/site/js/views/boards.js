@@ -11,15 +11,22 @@ export async function open(root) {
   const board = element("div", { id: "leaderboard", "aria-live": "off" }), numbers = element("div", { id: "statistics" });
   const locale = select([["", t("all_languages")], ...Object.entries(names)]);
   const aspect = select([["", t("whole_answer")], ...allAspects.map((name) => [name, t(`aspect_${name}`)])]);
+  const country = select([["", t("all_countries")]]);
   const model = select([["bradley_terry", "Bradley–Terry"], ["davidson", "Davidson"]]);
   const load = () => attempt(async () => board.replaceChildren(...leaderboard(
-    await get("/api/leaderboard", { locale: locale.value, aspect: aspect.value, model: model.value }))));
-  for (const box of [locale, aspect, model]) box.addEventListener("change", load);
+    await get("/api/leaderboard", { locale: locale.value, country: country.value, aspect: aspect.value, model: model.value }))));
+  for (const box of [locale, country, aspect, model]) box.addEventListener("change", load);
   root.append(element("section", { class: "page broad" }, element("h1", {}, t("nav_boards")), element("p", { class: "muted" }, t("boards_text")),
-    element("div", { class: "filters" }, field(t("language"), locale), field(t("aspect"), aspect), field(t("model_of_ranks"), model)), board,
+    element("div", { class: "filters" }, field(t("language"), locale), field(t("country"), country), field(t("aspect"), aspect), field(t("model_of_ranks"), model)), board,
     element("h2", {}, t("statistics")), numbers));
   await load();
-  await attempt(async () => numbers.replaceChildren(...statistics(await get("/api/statistics"))));
+  await attempt(async () => {
+    const counts = await get("/api/statistics");
+    // Only countries with enough people to be shown can be asked for.
+    const region = new Intl.DisplayNames([shownLocale()], { type: "region" });
+    country.append(...counts.countries.map((row) => element("option", { value: row.country }, region.of(row.country))));
+    numbers.replaceChildren(...statistics(counts));
+  });
 }
 
 function leaderboard(answer) {

@@ -75,12 +75,13 @@ function disagreement(item, project) {
   const judgement = new Judgement({ kind: item.kind, answers: cards.parts, aspects: project.aspects ?? [], legend: t("adjudicate") });
   const note = element("textarea", { rows: "2", maxlength: "1000" });
   const verdict = judgement.verdict?.node ?? judgement.aspects?.node;
+  if (!verdict) return box;
   const send = form(t("adjudicate_send"), async () => {
     const { outcome, tiers, aspects } = judgement.value;
     await post(`/api/items/${item.id}/adjudicate`, { ...(outcome === undefined ? {} : { outcome }), ...(tiers ? { tiers } : {}), ...(aspects ? { ratings: aspects } : {}), ...(note.value.trim() ? { note: note.value.trim() } : {}) });
     announce(t("adjudicated"));
     send.replaceWith(element("p", { class: "done" }, t("adjudicated")));
-  }, ...(verdict ? [verdict] : []), field(t("adjudicate_note"), note));
+  }, verdict, field(t("adjudicate_note"), note));
   box.append(send);
   return box;
 }

@@ -22,6 +22,21 @@ bool has_upstream(const CollectorConfig& config, const std::string& name) {
   return false;
 }
 
+/// What can be told without asking for a name's addresses; those are checked at every call.
+void check_address(const UpstreamConfig& upstream, const std::string& where, std::vector<std::string>& problems) {
+  try {
+    const http::Target target = http::parse_target(upstream.base_url);
+    if (target.path.find('?') != std::string::npos) {
+      problems.push_back(cat(where, "base_url must have no query, but got \"", upstream.base_url, "\""));
+    }
+    if (http::is_address(target.host)) http::guard_target(upstream.base_url, address_policy(upstream));
+  } catch (const http::AddressRefused&) {
+    problems.push_back(cat(where, "base_url leads into a private network (allow_private permits it)"));
+  } catch (const UsageError& error) {
+    problems.push_back(cat(where, error.what()));
+  }
+}
+
 void check_upstream(const UpstreamConfig& upstream, std::vector<std::string>& problems) {
   const std::string where = cat("upstream \"", upstream.name, "\": ");
   if (upstream.name.empty() || upstream.name.size() > 100) {
@@ -29,6 +44,8 @@ void check_upstream(const UpstreamConfig& upstream, std::vector<std::string>& pr
   }
   if (!upstream.base_url.starts_with("http://") && !upstream.base_url.starts_with("https://")) {
     problems.push_back(cat(where, "base_url must be http:// or https://, but got \"", upstream.base_url, "\""));
+  } else {
+    check_address(upstream, where, problems);
   }
   if (!upstream.api_key_env.empty() && !upstream.api_key_file.empty()) {
     problems.push_back(cat(where, "api_key_env and api_key_file exclude each other"));
@@ -47,12 +64,14 @@ std::string_view to_string(Pairing pairing) {
       return "self";
     case Pairing::base_vs_adapter:
       return "base_vs_adapter";
+    case Pairing::informative:
+      return "informative";
   }
   return "";
 }
 
 bool from_string(std::string_view text, Pairing& out) {
-  for (const Pairing pairing : {Pairing::random, Pairing::self, Pairing::base_vs_adapter}) {
+  for (const Pairing pairing : {Pairing::random, Pairing::self, Pairing::base_vs_adapter, Pairing::informative}) {
     if (text != to_string(pairing)) continue;
     out = pairing;
     return true;
@@ -111,6 +130,13 @@ void validate(const CollectorConfig& config) {
     all += (all.empty() ? "" : "; ") + problem;
   throw UsageError(cat("[collector config] must be usable, but ", all, "."),
                    "--upstream NAME=URL names a model behind an OpenAI-compatible server");
+}
+
+http::AddressPolicy address_policy(const UpstreamConfig& upstream) {
+  const std::string host = http::parse_target(upstream.base_url).host;
+  const bool loopback =
+      http::is_address(host) ? http::address_kind(host) == http::AddressKind::loopback : host == "localhost";
+  return {.allow_loopback = loopback, .allow_private = upstream.allow_private};
 }
 
 std::string read_api_key(const UpstreamConfig& upstream) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/config_fields.h"
+#include "http/address_guard.h"
 
 namespace afina::collector {
 
@@ -24,6 +25,9 @@ struct UpstreamConfig {
   int read_seconds = 60;
   int total_seconds = 300;
   int retries = 2;
+  bool allow_private = false;
+  int breaker_failures = 5;
+  int breaker_seconds = 15;
 };
 
 template <typename Config, typename Visitor>
@@ -41,11 +45,17 @@ void for_each_field(Config& config, Visitor&& visit) {
   visit("read_seconds", config.read_seconds, FieldInfo{"longest silence of the model in seconds", 1, 3600});
   visit("total_seconds", config.total_seconds, FieldInfo{"longest answer in seconds", 1, 7200});
   visit("retries", config.retries, FieldInfo{"repeats before the first piece of an answer", 0, 5});
+  visit("allow_private", config.allow_private,
+        FieldInfo{"the server may stand in a private network; loopback written as such always may"});
+  visit("breaker_failures", config.breaker_failures,
+        FieldInfo{"failures in a row after which the model is not asked for a while; 0: never", 0, 1000});
+  visit("breaker_seconds", config.breaker_seconds, FieldInfo{"that while, doubled with every failed try", 1, 600});
 }
 
 /// How the two answers of a pair are chosen. random: two different upstreams where there are two; self: two samples of
-/// one; base_vs_adapter: the upstreams named by `base` and `adapter`.
-enum class Pairing { random, self, base_vs_adapter };
+/// one; base_vs_adapter: the upstreams named by `base` and `adapter`; informative: those whose vote tells most about
+/// the ratings so far.
+enum class Pairing { random, self, base_vs_adapter, informative };
 std::string_view to_string(Pairing pairing);
 bool from_string(std::string_view text, Pairing& out);
 
@@ -62,8 +72,8 @@ struct CollectorConfig {
   std::string base;
   std::string adapter;
   bool api_visits = true;
-  int max_streams = 64;
-  int max_turns = 32;
+  int max_streams = 512;
+  int max_turns = 64;
   double acts_per_minute = 120;
   double messages_per_minute = 20;
   bool webhook_allow_private = false;
@@ -85,13 +95,14 @@ void for_each_field(Config& config, Visitor&& visit) {
   visit("operator_name", config.operator_name, FieldInfo{"who is responsible, in the consent text"});
   visit("contact", config.contact, FieldInfo{"how to reach them, in the consent text"});
   visit("system_prompt", config.system_prompt, FieldInfo{"first message of every conversation; empty for none"});
-  visit("pairing", config.pairing, FieldInfo{"random, self or base_vs_adapter"});
+  visit("pairing", config.pairing, FieldInfo{"random, self, base_vs_adapter or informative"});
   visit("base", config.base, FieldInfo{"upstream name of the base, for base_vs_adapter"});
   visit("adapter", config.adapter, FieldInfo{"upstream name of the adapter, for base_vs_adapter"});
   visit("api_visits", config.api_visits,
         FieldInfo{"let programs on this server take part as visitors of kind api or demo"});
-  visit("max_streams", config.max_streams, FieldInfo{"open answer streams at one time", 1, 1000});
-  visit("max_turns", config.max_turns, FieldInfo{"turns being answered at one time", 1, 1000});
+  visit("max_streams", config.max_streams, FieldInfo{"open answer streams at one time", 1, 10000});
+  visit("max_turns", config.max_turns,
+        FieldInfo{"turns being answered at one time; each is one or two requests to models", 1, 10000});
   visit("acts_per_minute", config.acts_per_minute,
         FieldInfo{"requests a minute of one visitor, burst a third; 0: no limit", 0, 1e6});
   visit("messages_per_minute", config.messages_per_minute,
@@ -114,6 +125,10 @@ UpstreamConfig parse_upstream_flag(const std::string& text);
 
 /// Throws UsageError with every problem found: no upstream, a name twice, a bad URL, a range, a missing pairing name.
 void validate(const CollectorConfig& config);
+
+/// Which addresses an upstream may have: public ones; loopback where its URL says so itself; all where it allows
+/// private ones.
+http::AddressPolicy address_policy(const UpstreamConfig& upstream);
 
 /// The secret of an upstream, "" where none is configured. Throws UsageError where the variable is unset or the file is
 /// readable by others.

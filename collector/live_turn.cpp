@@ -1,79 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/live_turn.h"
 
+#include <atomic>
+
 #include "base/cat.h"
 #include "base/log.h"
+#include "base/uuid.h"
 #include "http/server.h"
 
 namespace afina::collector {
 namespace {
 
 constexpr int kCommitTries = 8;
-constexpr std::chrono::milliseconds kFirstCommitPause{250};
+constexpr std::chrono::milliseconds kFirstCommitPause{250}, kLongestCommitPause{4000};
+/// Commits are short and share the database's pool with requests.
+constexpr size_t kCommitters = 4;
 
 }  // namespace
 
-LiveTurn::LiveTurn(Json start, std::vector<std::string> sides) : start_(std::move(start)) {
+LiveTurn::LiveTurn(Json start, std::vector<std::string> sides) : start_(std::move(start)), tag_(new_uuid().substr(24)) {
   for (std::string& side : sides)
     sides_.push_back({std::move(side), ""});
 }
 
 void LiveTurn::append(size_t side, std::string_view piece) {
-  {
-    const std::lock_guard lock(mutex_);
-    sides_.at(side).text += piece;
-  }
-  changed_.notify_all();
+  const std::lock_guard lock(mutex_);
+  sides_.at(side).text += piece;
+  ring_all();
+}
+
+void LiveTurn::leak(size_t side) {
+  const std::lock_guard lock(mutex_);
+  sides_.at(side).leaked = true;
+  ring_all();
 }
 
 void LiveTurn::end(std::string event, Json data) {
-  {
-    const std::lock_guard lock(mutex_);
-    end_event_ = std::move(event);
-    end_data_ = std::move(data);
-  }
-  changed_.notify_all();
+  const std::lock_guard lock(mutex_);
+  end_event_ = std::move(event);
+  end_data_ = std::move(data);
+  ring_all();
+  ended_.notify_all();
 }
 
-void LiveTurn::follow(http::SseWriter& writer) {
-  const std::stop_token stop = writer.stop_token();
-  if (!writer.send(dump_json(start_), "start")) return;
-  std::vector<size_t> sent(sides_.size(), 0);
-  for (bool ended = false; !ended;) {
-    std::vector<Json> pieces;
-    {
-      std::unique_lock lock(mutex_);
-      const auto news = [&] {
-        bool any = !end_event_.empty();
-        for (size_t i = 0; i < sides_.size(); ++i)
-          any = any || sides_[i].text.size() > sent[i];
-        return any;
-      };
-      if (!changed_.wait(lock, stop, news)) return;
-      for (size_t i = 0; i < sides_.size(); ++i) {
-        if (sides_[i].text.size() == sent[i]) continue;
-        pieces.push_back({{"side", sides_[i].name}, {"text", sides_[i].text.substr(sent[i])}});
-        sent[i] = sides_[i].text.size();
-      }
-      ended = !end_event_.empty();
-    }
-    for (const Json& piece : pieces) {
-      if (!writer.send(dump_json(piece), "delta")) return;
-    }
-  }
-  // Nothing changes after the end, so no lock is needed while a slow client is written to.
-  writer.send(dump_json(end_data_), end_event_);
+// Under the lock, so that a reader's end waits for it.
+void LiveTurn::ring_all() {
+  for (const auto& [reader, ring] : rings_)
+    ring();
 }
 
 bool LiveTurn::wait(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  return changed_.wait(lock, stop, [&] { return !end_event_.empty(); });
+  return ended_.wait(lock, stop, [&] { return !end_event_.empty(); });
 }
+
+struct TurnRunner::Job {
+  TurnPlan plan;
+  std::shared_ptr<LiveTurn> live;
+  std::shared_ptr<void> place;
+  std::vector<Completion> said;
+  std::atomic<size_t> left;
+};
+
+TurnRunner::TurnRunner(int max_turns) : max_turns_(max_turns), committers_(kCommitters, 1u << 20) {}
 
 TurnRunner::~TurnRunner() {
   stop_.request_stop();
   std::unique_lock lock(mutex_);
-  idle_.wait(lock, [&] { return threads_ == 0; });
+  idle_.wait(lock, [&] { return running_ == 0; });
 }
 
 std::shared_ptr<void> TurnRunner::reserve() {
@@ -93,64 +87,87 @@ std::shared_ptr<LiveTurn> TurnRunner::start(TurnPlan plan, std::shared_ptr<void>
   std::vector<std::string> names;
   for (const SidePlan& side : plan.sides)
     names.push_back(side.side);
-  auto live = std::make_shared<LiveTurn>(plan.start, std::move(names));
+  const auto job = std::make_shared<Job>();
+  job->live = std::make_shared<LiveTurn>(plan.start, std::move(names));
+  job->plan = std::move(plan);
+  job->place = std::move(place);
+  job->said.resize(job->plan.sides.size());
+  job->left = job->plan.sides.size();
+  const auto live = job->live;
   {
     const std::lock_guard lock(mutex_);
-    live_[plan.turn_id] = live;
-    ++threads_;
+    live_[job->plan.turn_id] = live;
+    ++running_;
   }
-  std::thread([this, plan = std::move(plan), live, place = std::move(place), stop = stop_.get_token()]() mutable {
-    run(plan, live, stop);
-    place.reset();
-    const std::lock_guard lock(mutex_);
-    live_.erase(plan.turn_id);
-    --threads_;
-    idle_.notify_all();
-  }).detach();
+  for (size_t i = 0; i < job->plan.sides.size(); ++i) {
+    const SidePlan& side = job->plan.sides[i];
+    const auto on_piece = [job, i](std::string_view piece) {
+      job->live->append(i, piece);
+      const auto& leaks = job->plan.sides[i].leaks;
+      if (leaks && leaks(piece)) job->live->leak(i);
+    };
+    side.upstream->start(
+        client_, job->plan.messages, side.seed, on_piece,
+        [this, job, i](Completion said) { finish_side(job, i, std::move(said)); }, stop_.get_token());
+  }
   return live;
 }
 
-void TurnRunner::run(const TurnPlan& plan, const std::shared_ptr<LiveTurn>& live, const std::stop_token& stop) {
-  std::vector<Completion> results(plan.sides.size());
-  {
-    std::vector<std::jthread> helpers;
-    const auto answer = [&](size_t i) {
-      const SidePlan& side = plan.sides[i];
-      results[i] = side.upstream->complete(
-          plan.messages, side.seed, [&](std::string_view piece) { live->append(i, piece); }, stop);
-      if (!results[i].error.empty() && !results[i].error_detail.empty()) {
-        log_warning("collector", "turn ", plan.turn_id, " upstream ", side.upstream->config().name, ": ",
-                    results[i].error_detail);
-      }
-    };
-    for (size_t i = 1; i < plan.sides.size(); ++i)
-      helpers.emplace_back(answer, i);
-    answer(0);
+void TurnRunner::finish_side(const std::shared_ptr<Job>& job, size_t i, Completion said) {
+  const SidePlan& side = job->plan.sides[i];
+  if (side.leaks && side.leaks("")) job->live->leak(i);
+  if (!said.error.empty() && !said.error_detail.empty()) {
+    log_warning("collector", "turn ", job->plan.turn_id, " upstream ", side.upstream->config().name, ": ",
+                said.error_detail);
   }
+  job->said[i] = std::move(said);
+  if (--job->left == 0) committers_.submit([this, job] { commit(job); });
+}
+
+void TurnRunner::commit(const std::shared_ptr<Job>& job) {
+  std::string event = "done";
+  Json data;
   // The answers exist only here until they are committed: a database that is restarting is waited for.
   std::chrono::milliseconds pause = kFirstCommitPause;
   for (int tries = 1;; ++tries) {
     try {
-      live->end("done", plan.commit(results));
-      return;
+      data = job->plan.commit(job->said);
+      break;
     } catch (const std::exception& error) {
       const auto* storage = dynamic_cast<const StorageError*>(&error);
       if (storage == nullptr || !storage->retryable() || tries == kCommitTries) {
-        live->end("error", http::error_json(error, plan.turn_id, http::ErrorForm::afina));
-        return;
+        event = "error";
+        data = http::error_json(error, job->plan.turn_id, http::ErrorForm::afina);
+        break;
       }
     }
     std::mutex never;
     std::unique_lock lock(never);
-    std::condition_variable_any().wait_for(lock, stop, pause, [] { return false; });
-    pause = std::min(pause * 2, std::chrono::milliseconds(4000));
+    std::condition_variable_any().wait_for(lock, stop_.get_token(), pause, [] { return false; });
+    pause = std::min(pause * 2, kLongestCommitPause);
   }
+  // Whoever hears the end may ask for the next answer at once: the place must be free by then, and the turn no more
+  // live.
+  job->place.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    live_.erase(job->plan.turn_id);
+  }
+  job->live->end(std::move(event), std::move(data));
+  const std::lock_guard lock(mutex_);
+  --running_;
+  idle_.notify_all();
 }
 
 std::shared_ptr<LiveTurn> TurnRunner::find(const std::string& turn_id) {
   const std::lock_guard lock(mutex_);
   const auto found = live_.find(turn_id);
   return found == live_.end() ? nullptr : found->second;
+}
+
+size_t TurnRunner::running() {
+  const std::lock_guard lock(mutex_);
+  return running_;
 }
 
 }  // namespace afina::collector

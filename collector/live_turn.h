@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A turn while its answers are being written: the pieces so far, for any number of readers that may come late. A page
-// that reloads in the middle follows again from the start; the answers go on without any reader.
+// A turn while its answers are being written: the pieces so far, for any number of readers that may come late or come
+// back. The answers go on without any reader: a turn belongs to the server, not to a connection.
 #pragma once
 #include <condition_variable>
 #include <functional>
@@ -8,37 +8,49 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "collector/upstream.h"
-#include "http/message.h"
+#include "http/async_client.h"
+#include "http/event_reader.h"
+#include "http/worker_pool.h"
 
 namespace afina::collector {
 
-/// Thread-safe.
-class LiveTurn {
+/// Thread-safe. Always owned by a shared pointer.
+class LiveTurn : public std::enable_shared_from_this<LiveTurn> {
  public:
   /// start: the turn as the page shows it before the first piece. sides: "only", or "a" and "b".
   LiveTurn(Json start, std::vector<std::string> sides);
+  /// A piece of an answer, whole code points.
   void append(size_t side, std::string_view piece);
+  /// Tells readers, once, that the answer seems to name its maker.
+  void leak(size_t side);
   /// The last event: name "done" with the committed turn, or "error" with an error object. Once.
   void end(std::string event, Json data);
-  /// Writes start, what was said so far and what follows, until the end or until the client leaves.
-  void follow(http::SseWriter& writer);
+  /// A reader's place: "start" (the turn), then "delta" {side, text} and "leak" {side} as they come, then the last
+  /// event. Pieces that were written while a reader was busy come as one. Each delta carries an id; last_event_id gives
+  /// what came after it, and everything where it is of another turn, server or attempt.
+  std::unique_ptr<http::EventReader> follow(const std::string& last_event_id = "");
   /// Waits for the end; false where the token was tripped first.
   bool wait(std::stop_token stop);
 
  private:
+  friend class LiveReader;
   struct Side {
     std::string name, text;
+    bool leaked = false;
   };
+  void ring_all();
+
   const Json start_;
+  const std::string tag_;  ///< of this attempt in this process, in event ids
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable_any ended_;
   std::vector<Side> sides_;
   std::string end_event_;
   Json end_data_;
+  std::map<const void*, std::function<void()>> rings_;  ///< by reader
 };
 
 /// One side's work.
@@ -46,6 +58,9 @@ struct SidePlan {
   std::string side;
   const Upstream* upstream = nullptr;  ///< outlives the runner
   uint32_t seed = 0;
+  /// Sees every piece and, at the end, an empty one; true once the answer seems to name its maker. May be empty. On one
+  /// thread at a time.
+  std::function<bool(std::string_view piece)> leaks = {};
 };
 
 struct TurnPlan {
@@ -57,11 +72,11 @@ struct TurnPlan {
   std::function<Json(const std::vector<Completion>&)> commit;
 };
 
-/// Runs turns on threads of its own, at most max_turns at one time. Thread-safe. The destructor asks the upstreams'
-/// requests to stop, commits what is there as interrupted, and joins.
+/// Runs turns, at most max_turns at one time: one thread for all upstreams' answers, a few that commit. Thread-safe.
+/// The destructor asks the upstreams' requests to stop, commits what is there as interrupted, and joins.
 class TurnRunner {
  public:
-  explicit TurnRunner(int max_turns) : max_turns_(max_turns) {}
+  explicit TurnRunner(int max_turns);
   ~TurnRunner();
   TurnRunner(const TurnRunner&) = delete;
   TurnRunner& operator=(const TurnRunner&) = delete;
@@ -69,18 +84,25 @@ class TurnRunner {
   /// A place for one turn, held until it is dropped. Throws HttpError 503 upstream_busy where all are taken.
   std::shared_ptr<void> reserve();
   std::shared_ptr<LiveTurn> start(TurnPlan plan, std::shared_ptr<void> place);
-  /// The live turn of that id, or null once it has ended.
+  /// The live turn of that id, or null once it has ended: then it is committed, or lost with an error.
   std::shared_ptr<LiveTurn> find(const std::string& turn_id);
+  /// Turns being answered or committed now.
+  size_t running();
 
  private:
-  void run(const TurnPlan& plan, const std::shared_ptr<LiveTurn>& live, const std::stop_token& stop);
+  struct Job;
+  void finish_side(const std::shared_ptr<Job>& job, size_t side, Completion said);
+  void commit(const std::shared_ptr<Job>& job);
 
   const int max_turns_;
   std::mutex mutex_;
   std::condition_variable idle_;
-  int reserved_ = 0, threads_ = 0;
+  int reserved_ = 0;
+  size_t running_ = 0;
   std::stop_source stop_;
   std::map<std::string, std::shared_ptr<LiveTurn>> live_;
+  http::WorkerPool committers_;
+  http::AsyncClient client_;  // its thread uses all of the above
 };
 
 }  // namespace afina::collector

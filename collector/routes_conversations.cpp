@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "collector/collector.h"
 #include "collector/generations.h"
+#include "collector/judgements/shown_details.h"
 #include "collector/turns.h"
 #include "storage/conversations.h"
 
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kMaxMessageBytes = 32'000, kMaxMessageCodePoints = 8'000;
 constexpr size_t kMaxMessageBody = 64 * 1024;
 constexpr int64_t kListed = 100;
+/// Of a turn as JSON: two answers in which every byte is escaped, and its details.
+constexpr size_t kMaxTurnBytes = 16 * kMaxAnswerBytes;
 
 std::string message_text(const Body& body) {
   std::string text = body.text("text", kMaxMessageBytes);
@@ -57,13 +60,22 @@ const Turn* find_turn(const std::vector<Turn>& turns, const std::string& id) {
 }
 
 void stream_stored(http::Response& response, Json turn) {
-  response.stream([turn = std::move(turn)](http::SseWriter& writer) {
-    if (writer.send(dump_json(turn), "start")) writer.send(dump_json(turn), "done");
-  });
+  http::EventPipe events(2 * kMaxTurnBytes);
+  const std::string data = dump_json(turn);
+  events.push(data, "start");
+  events.push(data, "done");
+  response.stream_events(events.reader());
 }
 
-void stream_live(http::Response& response, std::shared_ptr<LiveTurn> live) {
-  response.stream([live = std::move(live)](http::SseWriter& writer) { live->follow(writer); });
+void stream_live(http::Response& response, const std::shared_ptr<LiveTurn>& live,
+                 const std::string& last_event_id = "") {
+  response.stream_events(live->follow(last_event_id));
+}
+
+/// Where a client that lost its connection goes on.
+std::string last_event_id(const http::Request& request) {
+  const std::string* header = request.headers.find("Last-Event-ID");
+  return header != nullptr ? *header : request.query_value("last_event_id").value_or("");
 }
 
 }  // namespace
@@ -74,6 +86,7 @@ void Collector::add_conversations() {
   person_route("GET", "/api/conversations/{id}", &Collector::show_conversation);
   person_route("POST", "/api/conversations/{id}/messages", &Collector::send_message, kMaxMessageBody);
   person_route("POST", "/api/conversations/{id}/turns/{turn}/retry", &Collector::retry_turn);
+  person_route("POST", "/api/conversations/{id}/turns/{turn}/regenerate", &Collector::regenerate_turn);
   person_route("GET", "/api/conversations/{id}/turns/{turn}/stream", &Collector::follow_turn);
 }
 
@@ -125,18 +138,22 @@ void Collector::create_conversation(const storage::Visitor& visitor, const Reque
 
 void Collector::show_conversation(const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("id"));
-  const auto view =
-      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
-  Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
-  for (const Turn& turn : turns_of(view)) {
-    json["turns"].push_back(turn_json(turn, runner_->find(turn.user->id) != nullptr));
-  }
-  response.set_json(json);
+  response.set_json(database_.read([&](storage::Transaction& t) {
+    const auto view = storage::load_own_conversation(t, id, visitor.id);
+    Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
+    for (const Turn& turn : turns_of(view)) {
+      json["turns"].push_back(turn_json(turn, runner_->find(turn.user->id) != nullptr));
+      add_own_details(t, view, turn, json["turns"].back());
+    }
+    return json;
+  }));
 }
 
 void Collector::send_message(const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("id")), key = idempotency_key(request);
-  const Body body(request, {"text", "answers", "pairing"});
+  const Body body(request, {"text", "answers", "pairing", "attempt"});
+  std::optional<int> attempt;  // of the single answer before, where the person went back to an earlier one
+  if (body.has("attempt")) attempt = static_cast<int>(body.whole("attempt", 0, 100));
   const int answers = body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : 2;
   const Pairing pairing = pairing_of(body, config_, visitor);
   storage::Message message;
@@ -165,7 +182,8 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     const auto turns = turns_of(result.view);
     check_may_go_on(turns, *runner_);
     if (!turns.empty() && turns.back().assistant == nullptr) {
-      const auto* chosen = chosen_answer(turns.back());
+      const auto* chosen = chosen_answer(turns.back(), attempt);
+      if (chosen == nullptr) throw refusal(400, "bad_request", "[body] attempt must be one of the single answers.");
       storage::Message answer;
       answer.id = assistant_id;
       answer.conversation_id = id;
@@ -180,7 +198,7 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     return result;
   });
   if (outcome.repeated) {
-    if (auto live = runner_->find(message.id)) return stream_live(response, std::move(live));
+    if (auto live = runner_->find(message.id)) return stream_live(response, live);
     const auto turns = turns_of(outcome.view);
     return stream_stored(response, turn_json(*find_turn(turns, message.id), false));
   }
@@ -196,12 +214,12 @@ void Collector::retry_turn(const storage::Visitor& visitor, const Request& reque
   auto place = runner_->reserve();
   const auto view =
       database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
-  if (auto live = runner_->find(turn_id)) return stream_live(response, std::move(live));
+  if (auto live = runner_->find(turn_id)) return stream_live(response, live);
   const auto turns = turns_of(view);
   const Turn* turn = find_turn(turns, turn_id);
   if (turn == nullptr || turn != &turns.back()) throw NotFound("[turn] must be the conversation's last, but is not.");
   // A whole answer or a whole pair stands: another try would let people shop for answers, unrecorded.
-  if (turn->exposure != nullptr || turn->assistant != nullptr) return stream_stored(response, turn_json(*turn, false));
+  if (turn->exposure != nullptr || turn->whole()) return stream_stored(response, turn_json(*turn, false));
   const TurnContext context{id, turn_id, visitor.id, turn->user->content, turn->user->turn + 1, turn->next_attempt()};
   stream_live(response, start_turn(context, history_of(view), answers, pairing, std::move(place)));
 }
@@ -214,7 +232,7 @@ void Collector::follow_turn(const storage::Visitor& visitor, const Request& requ
   const auto turns = turns_of(view);
   const Turn* turn = find_turn(turns, turn_id);
   if (turn == nullptr) throw NotFound("[turn] must be of this conversation, but is not.");
-  if (live != nullptr) return stream_live(response, std::move(live));
+  if (live != nullptr) return stream_live(response, live, last_event_id(request));
   stream_stored(response, turn_json(*turn, false));
 }
 

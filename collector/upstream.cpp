@@ -32,6 +32,22 @@ std::string completions_path(std::string base_url) {
                             cat("[upstream] must answer in OpenAI's form, but ", what, "."));
 }
 
+/// What a request's end says about the server, not about the request: a refusal or too many requests come from one
+/// that works.
+CircuitBreaker::Outcome outcome_of(const std::exception_ptr& error) {
+  if (!error) return CircuitBreaker::Outcome::success;
+  try {
+    std::rethrow_exception(error);
+  } catch (const http::UpstreamError& upstream) {
+    if (upstream.upstream_status() == 429) return CircuitBreaker::Outcome::neither;
+    const bool refused = upstream.fault() == http::UpstreamFault::refused;
+    return refused && upstream.upstream_status() < 500 ? CircuitBreaker::Outcome::success
+                                                       : CircuitBreaker::Outcome::failure;
+  } catch (...) {
+    return CircuitBreaker::Outcome::neither;
+  }
+}
+
 std::string error_word(const http::UpstreamError& error) {
   if (error.upstream_status() == 429 || error.upstream_status() == 503) return "upstream_busy";
   return cat("upstream_", http::to_string(error.fault()));
@@ -41,6 +57,40 @@ std::optional<int> count_of(const Json& usage, const char* key) {
   const auto found = usage.find(key);
   if (found == usage.end() || !found->is_number_unsigned() || found->get<uint64_t>() > 100'000'000) return std::nullopt;
   return found->get<int>();
+}
+
+/// One request while it is answered; the client's thread.
+struct Run {
+  explicit Run(ChunkReader::OnPiece on_piece)
+      : reader([this, on_piece = std::move(on_piece)](std::string_view piece) {
+          if (!first_piece_ms) first_piece_ms = elapsed_ms();
+          on_piece(piece);
+        }) {}
+  int elapsed_ms() const { return static_cast<int>(watch.seconds() * 1000); }
+  Completion finish(const std::exception_ptr& error);
+
+  Stopwatch watch;
+  std::optional<int> first_piece_ms;
+  ChunkReader reader;
+};
+
+Completion Run::finish(const std::exception_ptr& error) {
+  Completion completion = std::move(reader.result);
+  completion.first_piece_ms = first_piece_ms;
+  completion.total_ms = elapsed_ms();
+  try {
+    if (error) std::rethrow_exception(error);
+    if (completion.text.find_first_not_of(" \t\r\n") == std::string::npos) completion.error = "upstream_empty";
+  } catch (const http::UpstreamError& fault) {
+    completion.error = error_word(fault);
+    completion.error_detail = fault.what();
+  } catch (const Cancelled&) {
+    completion.error = "interrupted";
+  } catch (const std::exception& other) {
+    completion.error = "upstream_down";  // a forbidden address, or none
+    completion.error_detail = other.what();
+  }
+  return completion;
 }
 
 /// PostgreSQL's text cannot hold U+0000.
@@ -100,7 +150,10 @@ void ChunkReader::take_choice(const Json& choice) {
 }
 
 Upstream::Upstream(const UpstreamConfig& config)
-    : config_(config), path_(completions_path(config.base_url)), client_(client_options(config)) {
+    : config_(config),
+      path_(completions_path(config.base_url)),
+      endpoint_(std::make_shared<const http::Endpoint>(http::Endpoint{client_options(config), address_policy(config)})),
+      breaker_(config.name, config.breaker_failures, std::chrono::seconds(config.breaker_seconds)) {
   if (config_.model.empty()) config_.model = config_.name;
 }
 
@@ -111,8 +164,15 @@ Json Upstream::sampling(uint32_t seed) const {
           {"seed", seed}};
 }
 
-Completion Upstream::complete(const std::vector<ChatMessage>& messages, uint32_t seed,
-                              const ChunkReader::OnPiece& on_piece, std::stop_token stop) const {
+void Upstream::start(http::AsyncClient& client, const std::vector<ChatMessage>& messages, uint32_t seed,
+                     ChunkReader::OnPiece on_piece, std::function<void(Completion)> on_end,
+                     std::stop_token stop) const {
+  if (!breaker_.allow()) {
+    Completion left_alone;
+    left_alone.error = "upstream_down";
+    left_alone.error_detail = "it failed too often and is left alone for a while";
+    return on_end(std::move(left_alone));
+  }
   Json body = sampling(seed);
   body["model"] = config_.model;
   body["stream"] = true;
@@ -121,30 +181,19 @@ Completion Upstream::complete(const std::vector<ChatMessage>& messages, uint32_t
   for (const ChatMessage& message : messages) {
     body["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
-  const Stopwatch watch;
-  const auto elapsed_ms = [&] { return static_cast<int>(watch.seconds() * 1000); };
-  std::optional<int> first_piece_ms;
-  ChunkReader reader([&](std::string_view piece) {
-    if (!first_piece_ms) first_piece_ms = elapsed_ms();
-    on_piece(piece);
-  });
-  std::string error, detail;
-  try {
-    client_.post_stream(
-        path_, body, [&](const http::SseEvent& event) { return reader.take(event.data); }, stop);
-  } catch (const http::UpstreamError& fault) {
-    error = error_word(fault);
-    detail = fault.what();
-  } catch (const Cancelled&) {
-    error = "interrupted";
-  }
-  Completion completion = std::move(reader.result);
-  completion.first_piece_ms = first_piece_ms;
-  completion.total_ms = elapsed_ms();
-  if (error.empty() && completion.text.find_first_not_of(" \t\r\n") == std::string::npos) error = "upstream_empty";
-  completion.error = error;
-  completion.error_detail = detail;
-  return completion;
+  const auto run = std::make_shared<Run>(std::move(on_piece));
+  http::AsyncCall call;
+  call.endpoint = endpoint_;
+  call.path = path_;
+  call.body = dump_json(body);
+  call.stop = std::move(stop);
+  client.post_stream(
+      std::move(call), [run](const http::SseEvent& event) { return run->reader.take(event.data); },
+      [this, run, on_end = std::move(on_end)](std::exception_ptr error) {
+        Completion completion = run->finish(error);
+        breaker_.report(outcome_of(error));
+        on_end(std::move(completion));
+      });
 }
 
 }  // namespace afina::collector

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One model behind an OpenAI-compatible server: asks for a streamed chat completion and reads what comes back as
-// hostile input. Source: OpenAI chat completions; the `afina` object of `afina serve` is passed on as it came.
+// hostile input. No thread waits: pieces come on the client's thread. Source: OpenAI chat completions; the `afina`
+// object of `afina serve` is passed on as it came.
 #pragma once
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -12,7 +14,8 @@
 
 #include "base/json.h"
 #include "collector/config.h"
-#include "http/client.h"
+#include "collector/streams/breaker.h"
+#include "http/async_client.h"
 
 namespace afina::collector {
 
@@ -58,16 +61,21 @@ class Upstream {
   explicit Upstream(const UpstreamConfig& config);
   const UpstreamConfig& config() const { return config_; }
 
-  /// Never throws for what the upstream does: see Completion::error. on_piece runs on the calling thread.
-  Completion complete(const std::vector<ChatMessage>& messages, uint32_t seed, const ChunkReader::OnPiece& on_piece,
-                      std::stop_token stop) const;
+  /// Asks through `client`. Nothing is thrown for what the upstream does: see Completion::error. on_piece runs on the
+  /// client's thread; on_end too, once and last, or on this one where the upstream is being left alone (breaker). This
+  /// object lives until then.
+  void start(http::AsyncClient& client, const std::vector<ChatMessage>& messages, uint32_t seed,
+             ChunkReader::OnPiece on_piece, std::function<void(Completion)> on_end, std::stop_token stop) const;
+  /// Where this upstream stands; other requests to it may ask and report too.
+  CircuitBreaker& breaker() const { return breaker_; }
   /// The request's sampling part, as it is stored with the generation.
   Json sampling(uint32_t seed) const;
 
  private:
   UpstreamConfig config_;
   std::string path_;
-  http::Client client_;
+  std::shared_ptr<const http::Endpoint> endpoint_;
+  mutable CircuitBreaker breaker_;  // has a lock of its own
 };
 
 }  // namespace afina::collector

@@ -32,6 +32,17 @@ std::string host_name(std::string_view host) {
   return std::string(host.substr(0, host.rfind(':')));
 }
 
+/// Many systems allow a program 1024 descriptors at first and far more where it asks: every stream needs one, and its
+/// model another.
+void raise_descriptor_limit(const ServerOptions& options) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  const rlim_t wanted = 3 * static_cast<rlim_t>(options.max_connections) + 3 * options.max_event_streams + 256;
+  if (limit.rlim_cur >= wanted) return;
+  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 size_t connection_cap(int wanted) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return static_cast<size_t>(wanted);
@@ -83,6 +94,7 @@ void Server::Impl::start() {
     throw UsageError(cat("[http server] must bind a loopback address, but got \"", options_.host, "\"."),
                      "Put a reverse proxy with TLS in front, or allow remote addresses explicitly.");
   }
+  raise_descriptor_limit(options_);
   watcher_ = std::make_unique<Watcher>(options_.heartbeat);
   engine_ = std::make_unique<Engine>(
       Engine::Config{.trusted_proxies = options_.trusted_proxies,

@@ -1,1 +1,1 @@
-set(_streams)
+set(_streams streams/breaker.cpp streams/live_reader.cpp)

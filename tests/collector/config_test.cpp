@@ -69,6 +69,36 @@ TEST(CollectorConfig, ReadsAFileWithCommentsAndRefusesUnknownKeys) {
   EXPECT_THROW(read_config_file(config, path), UsageError);
 }
 
+TEST(CollectorConfig, LeadsIntoAPrivateNetworkOnlyWhereItSaysSo) {
+  const auto problem_of = [](const std::string& flag) -> std::string {
+    CollectorConfig config;
+    config.upstreams.push_back(parse_upstream_flag(flag));
+    try {
+      validate(config);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  for (const char* good :
+       {"a=http://127.0.0.1:9", "a=http://[::1]:9/v1", "a=http://localhost:9", "a=https://api.example/v1",
+        "a=http://10.0.0.5:8000,allow_private=true", "a=http://gpu.example:8000"}) {
+    EXPECT_EQ(problem_of(good), "") << good;
+  }
+  for (const char* bad : {"a=http://10.0.0.5:8000", "a=http://169.254.169.254/", "a=http://[fd00::1]/",
+                          "a=http://0.0.0.0:9", "a=http://[::ffff:127.0.0.1]x/"}) {
+    EXPECT_NE(problem_of(bad), "") << bad;
+  }
+  EXPECT_NE(problem_of("a=http://192.168.1.1").find("allow_private"), std::string::npos);
+  for (const char* odd :
+       {"a=http://2130706433", "a=http://user:pw@host", "a=http://host?x=1", "a=http://", "a=http://host#x"}) {
+    EXPECT_NE(problem_of(odd), "") << odd;
+  }
+  // A name that leads home is refused when it is asked for, unless it says what it is.
+  EXPECT_FALSE(address_policy(parse_upstream_flag("a=http://gpu.example:8000")).allow_loopback);
+  EXPECT_TRUE(address_policy(parse_upstream_flag("a=http://localhost:8000")).allow_loopback);
+}
+
 TEST(CollectorConfig, RefusesAKeyFileThatOthersCanRead) {
   const TempFolder folder;
   UpstreamConfig upstream;

@@ -1,1 +1,3 @@
-# Tests of streams; sources are relative to tests/collector/.
+afina_test(collector_streams_unit_test LABEL unit
+  SOURCES streams/breaker_test.cpp
+  DEPS afina_collector)

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// `afina db keep|status|migrate|url|backup`: the database itself.
-#include <sys/wait.h>
-#include <unistd.h>
-
+// `afina db keep|status|migrate|url|backup|restore|retention`: the database itself.
 #include <cstdio>
 #include <filesystem>
 
 #include "app/afina/verbs.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/home.h"
 #include "base/json.h"
-#include "storage/child_process.h"
 #include "storage/cluster_paths.h"
 #include "storage/database.h"
+#include "storage/events/backup.h"
+#include "storage/events/retention.h"
 #include "storage/keeper.h"
 #include "storage/keeper_link.h"
 #include "storage/migrations.h"
@@ -30,6 +27,8 @@ struct Options {
   int64_t linger_ms = -1;
   int ready_fd = -1;
   bool json = false;
+  bool apply = false;
+  storage::RetentionRules rules;
 };
 
 fs::path home_of(const Options& options) {
@@ -100,25 +99,36 @@ int url(const Context& context, const Options& options) {
   return 0;
 }
 
-// pg_dump's own format, whole or not at all.
+void print_tables(const std::vector<storage::TableContent>& tables) {
+  for (const storage::TableContent& table : tables) {
+    std::printf("%-28s %12jd rows  %s\n", table.table.c_str(), static_cast<intmax_t>(table.rows), table.sha256.c_str());
+  }
+}
+
 int backup(const Context& context, const Options& options) {
   const auto database = storage::Database::open(target_of(context, options));
   const fs::path file = fs::absolute(options.file);
-  if (fs::exists(file)) throw Conflict(cat("[db] ", file.string(), " must be a new file, but exists."));
-  const fs::path unfinished = file.string() + ".part";
-  storage::ChildOptions child;
-  child.command = {storage::find_postgres() / "pg_dump", "--format=custom", "--file", unfinished, database->url()};
-  child.output = STDERR_FILENO;
-  const int ended = storage::wait_child(storage::start_child(child));
-  if (!WIFEXITED(ended) || WEXITSTATUS(ended) != 0) {
-    fs::remove(unfinished);
-    throw StorageError(cat("[db] pg_dump must write ", file.string(), ", but failed."));
+  print_tables(storage::backup_database(database->url(), file));
+  std::printf("%s and %s.manifest.json are written; restore them into an empty database with: afina db restore %s\n",
+              file.c_str(), file.c_str(), file.c_str());
+  return 0;
+}
+
+int restore(const Context& context, const Options& options) {
+  const auto database = storage::Database::open(target_of(context, options));
+  print_tables(storage::restore_database(database->url(), fs::absolute(options.file)));
+  std::printf("restored: every table is as it was when the backup was made\n");
+  return 0;
+}
+
+int retention(const Context& context, const Options& options) {
+  const auto database = storage::Database::open(target_of(context, options));
+  const Json report = storage::to_json(storage::run_retention(*database, options.rules, options.apply));
+  if (options.json) {
+    std::printf("%s\n", dump_json(report).c_str());
+  } else {
+    std::printf("%s: %s\n", options.apply ? "gone for good" : "would go with --apply", dump_json(report).c_str());
   }
-  sync_path(unfinished);
-  fs::rename(unfinished, file);
-  sync_path(file.parent_path());
-  std::printf("%s: %ju bytes; restore with: pg_restore --clean --if-exists --dbname \"$(afina db url)\" %s\n",
-              file.c_str(), static_cast<uintmax_t>(fs::file_size(file)), file.c_str());
   return 0;
 }
 
@@ -142,9 +152,19 @@ void add_db(CLI::App& app, Context& context) {
   add("status", "What is there; starts nothing", status)->add_flag("--json", options->json, "for machines");
   add("migrate", "Bring the schema up to date", migrate);
   add("url", "Print the address, as for: psql \"$(afina db url)\"", url);
-  add("backup", "Write everything into one new file (pg_dump)", backup)
+  add("backup", "Write everything into one new file (pg_dump) and a manifest beside it", backup)
       ->add_option("file", options->file, "file to write")
       ->required();
+  add("restore", "Read a backup into an empty database and compare every table with the manifest", restore)
+      ->add_option("file", options->file, "file to read; its manifest stands beside it")
+      ->required();
+  CLI::App* keep_short = add("retention", "Tell what is kept for longer than it should be, and erase it", retention);
+  keep_short->add_flag("--apply", options->apply, "erase for good; without it only counts are told");
+  keep_short->add_flag("--json", options->json, "for machines");
+  keep_short->add_option("--days-withdrawn", options->rules.days_withdrawn,
+                         "texts of people who withdrew longer ago; -1: never");
+  keep_short->add_option("--days-events", options->rules.days_events, "events of webhooks; -1: for ever");
+  keep_short->add_option("--days-sessions", options->rules.days_sessions, "ended sessions; -1: for ever");
 }
 
 }  // namespace afina::app

@@ -57,6 +57,20 @@ int64_t drop_events(Database& database, int days, bool apply) {
   return all;
 }
 
+constexpr const char* kOldSessions =
+    "coalesce(least(ended_at, expires_at), expires_at) < clock_timestamp() - $1::bigint * interval '1 day'";
+
+int64_t drop_sessions(Database& database, int days, bool apply) {
+  if (days < 0) return 0;
+  return database.transaction([&](Transaction& t) {
+    const Params age = Params().integer(int64_t{days});
+    if (apply) {
+      return static_cast<int64_t>(t.exec(cat("DELETE FROM account_session WHERE ", kOldSessions), age).affected());
+    }
+    return t.exec(cat("SELECT count(*) AS n FROM account_session WHERE ", kOldSessions), age).one().integer("n");
+  });
+}
+
 void add(std::map<std::string, int64_t>& sum, const std::map<std::string, int64_t>& more) {
   for (const auto& [kind, n] : more)
     sum[kind] += n;
@@ -100,6 +114,7 @@ RetentionReport run_retention(Database& database, const RetentionRules& rules, b
     add(report.texts, texts);
   }
   report.events = drop_events(database, rules.days_events, apply);
+  report.sessions = drop_sessions(database, rules.days_sessions, apply);
   return report;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
+#include "storage/accounts/accounts.h"
 #include "storage/audit.h"
 #include "storage/events/outbox.h"
 #include "storage/judgements/details.h"
@@ -176,6 +177,28 @@ TEST_F(Retention, DropsOldEventsButNoneThatIsStillOnItsWay) {
   EXPECT_EQ(run_retention(database.db(), {}, true).events, 2);
   EXPECT_EQ(count("outbox"), 2);
   EXPECT_EQ(count("delivery"), 1);
+}
+
+TEST_F(Retention, DropsSessionsThatEndedLongAgoAndNoOther) {
+  in([](Transaction& t) {
+    NewAccount account;
+    account.name = "ana";
+    create_account(t, account);
+    for (const char* times : {"NULL, interval '1 day'", "NULL, interval '-181 days'",
+                              "clock_timestamp() - interval '181 days', interval '1 day'",
+                              "clock_timestamp() - interval '1 day', interval '1 day'"}) {
+      const std::string both = times;
+      const size_t comma = both.rfind(", ");
+      t.exec(cat("INSERT INTO account_session (id, token_sha256, csrf_token, account_id, workspace_id, idle, ended_at, "
+                 "expires_at) VALUES (gen_random_uuid(), $2, repeat('0', 64), $1::uuid, "
+                 "'00000000-0000-7000-8000-000000000001', '1 hour', ",
+                 both.substr(0, comma), ", clock_timestamp() + ", both.substr(comma + 2), ")"),
+             Params().text(account.id).text(sha256_hex(times)));
+    }
+  });
+  EXPECT_EQ(run_retention(database.db(), {}, false).sessions, 2);
+  EXPECT_EQ(run_retention(database.db(), {}, true).sessions, 2);
+  EXPECT_EQ(count("account_session"), 2);
 }
 
 }  // namespace

@@ -1,3 +1,3 @@
 # Tests of tasks; sources are relative to tests/storage/.
 afina_test(storage_tasks_test LABEL db DEPS afina_storage
-  SOURCES tasks/queue_test.cpp)
+  SOURCES tasks/queue_test.cpp tasks/submissions_test.cpp tasks/verdict_test.cpp)

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The next task at scale: next_task with a commit on a real private cluster with fsync, then the task is handed in
+// outside the clock. Four rows: a newcomer, an annotator who has 50,000 answers on items that are still open, eight
+// people at once, and the control: the same annotator without the partial index and without a place in the queue.
+//   bench_tasks FOLDER [items] [answers]     FOLDER: on the disk that is measured
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "bench/bench_report.h"
+#include "storage/accounts/accounts.h"
+#include "storage/database.h"
+#include "storage/people.h"
+#include "storage/tasks/submissions.h"
+#include "storage/transaction.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace afina;
+using namespace afina::storage;
+
+struct Worker {
+  std::string account_id, visitor_id;
+};
+
+Worker make_worker(Database& db) {
+  return db.transaction([](Transaction& t) {
+    NewAccount account;
+    account.name = "worker-" + account.id;
+    create_account(t, account);
+    add_member(t, kPublicWorkspace, account.id, Role::annotator);
+    NewVisitor v;
+    v.annotator_id = account.annotator_id;
+    v.session_token = new_session_token();
+    v.receipt_code = new_receipt_code();
+    v.consent.text_id = ensure_consent_text(t, "bench", "en", "bench").id;
+    v.consent.purposes = {"train", "review"};
+    create_visitor(t, v);
+    set_account_visitor(t, account.id, v.id);
+    return Worker{account.id, v.id};
+  });
+}
+
+std::string make_project(Database& db, const Worker& boss) {
+  return db.transaction([&](Transaction& t) {
+    ProjectSettings settings;
+    settings.name = "bench";
+    settings.kind = ProjectKind::rating;
+    settings.aspects = {Aspect::helpful};
+    settings.overlap = 3;
+    settings.gold_rate = 0.1;
+    const std::string id = create_project(t, {new_uuid(), kPublicWorkspace, boss.account_id, settings, "k"}).id;
+    std::vector<NewItem> items(51);
+    for (size_t i = 0; i < items.size(); ++i) {
+      items[i].prompt = {{"user", "¿Dónde pago la luz?"}};
+      items[i].answers = {{"En la oficina de la calle principal.", "a"}, {"No lo sé.", "b"}};
+      if (i > 0) items[i].gold = Json{{"aspects", {{{"side", "a"}, {"aspect", "helpful"}, {"value", 4}}}}};
+    }
+    add_items(t, {id, kPublicWorkspace, boss.account_id, "k", sha256_hex("k")}, items);
+    return id;
+  });
+}
+
+// Copies of the one item, all with its texts: what is measured is the queue.
+void seed(Database& db, const std::string& project, int64_t items) {
+  const auto script = [&](const std::string& sql) { db.transaction([&](Transaction& t) { t.script(sql); }); };
+  const int64_t step = 100'000;
+  for (int64_t from = 0; from < items; from += step) {
+    script(
+        cat("WITH one AS (SELECT * FROM item WHERE overlap IS NOT NULL ORDER BY created_at LIMIT 1), made AS (INSERT "
+            "INTO item (id, project_id, batch_id, conversation_id, turn, random_key, text_chars, overlap, source) "
+            "SELECT gen_random_uuid(), project_id, batch_id, conversation_id, turn, queue_key(1), text_chars, "
+            "overlap, source FROM one, generate_series(1, ",
+            std::min(step, items - from),
+            ") RETURNING id) INSERT INTO item_answer (item_id, position, generation_id) SELECT made.id, x.position, "
+            "x.generation_id FROM made, one JOIN item_answer x ON x.item_id = one.id"));
+  }
+  script(cat("UPDATE project SET work_items = work_items + ", items, " WHERE id = '", project, "'"));
+}
+
+// The first `answers` items of the queue were done by this person and by nobody else: all are still open.
+void give_answers(Database& db, const std::string& project, const Worker& who, int64_t answers) {
+  db.transaction([&](Transaction& t) {
+    t.script(cat("INSERT INTO participation (project_id, account_id, work_done, leased) VALUES ('", project, "', '",
+                 who.account_id, "', ", answers, ", ", answers, ")"));
+    t.script(
+        cat("CREATE TEMP TABLE mine ON COMMIT DROP AS SELECT id FROM item WHERE overlap IS NOT NULL ORDER BY "
+            "random_key LIMIT ",
+            answers));
+    t.script(
+        cat("INSERT INTO assignment (id, project_id, item_id, account_id, state, phase, lease_until, shown_order, "
+            "rendered_at, ended_at) SELECT gen_random_uuid(), '",
+            project, "', id, '", who.account_id, "', 'done', 'work', now(), '{0,1}', now(), now() FROM mine"));
+    t.script("UPDATE item SET done_count = done_count + 1 WHERE id IN (SELECT id FROM mine)");
+  });
+}
+
+NextTask next(Database& db, const std::string& project, const Worker& who, double luck) {
+  NextRequest request{project, kPublicWorkspace, who.account_id, who.visitor_id};
+  request.luck = luck;
+  return db.transaction([&](Transaction& t) { return next_task(t, request); });
+}
+
+void hand_in(Database& db, const Task& task, const Worker& who) {
+  NewSubmission s;
+  s.whose = {task.assignment_id, kPublicWorkspace, who.account_id};
+  s.visitor_id = who.visitor_id;
+  s.verdict.ratings = {{0, Aspect::helpful, 4}};
+  s.idempotency_key = s.id;
+  s.body_sha256 = sha256_hex("b");
+  db.transaction([&](Transaction& t) { submit(t, s); });
+}
+
+void measure(Database& db, const std::string& project, const char* what, const std::vector<Worker>& people, int calls) {
+  std::mutex mutex;
+  std::vector<double> next_ms, submit_ms;
+  {
+    std::vector<std::jthread> threads;
+    for (const Worker& who : people) {
+      threads.emplace_back([&, who] {
+        for (int i = 0; i < calls; ++i) {
+          const Stopwatch watch;
+          const NextTask got = next(db, project, who, i % 10 == 0 ? 0.0 : 0.9);
+          const double next_took = watch.seconds() * 1e3;
+          if (!got.task) throw InternalError("[bench] a task must be left, but none is.");
+          const Stopwatch second;
+          hand_in(db, *got.task, who);
+          const std::scoped_lock lock(mutex);
+          next_ms.push_back(next_took);
+          submit_ms.push_back(second.seconds() * 1e3);
+        }
+      });
+    }
+  }
+  std::ranges::sort(next_ms);
+  std::ranges::sort(submit_ms);
+  const auto at = [](const std::vector<double>& v, double q) {
+    return v[static_cast<size_t>(q * static_cast<double>(v.size() - 1))];
+  };
+  std::printf("%-44s next p50 %7.2f ms  p99 %7.2f ms  worst %7.1f ms | hand in p50 %6.2f ms  p99 %6.2f ms\n", what,
+              at(next_ms, 0.5), at(next_ms, 0.99), next_ms.back(), at(submit_ms, 0.5), at(submit_ms, 0.99));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc < 2)
+      throw UsageError("[bench] a folder must be given, but is not.", "bench_tasks FOLDER [items] [answers]");
+    const fs::path folder = fs::absolute(argv[1]);
+    const int64_t items = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
+    const int64_t answers = argc > 3 ? std::atoll(argv[3]) : 50'000;
+    fs::create_directories(folder);
+    std::printf("%s\nother load %.2f cores\n", bench::machine_line(2).c_str(), bench::other_load(1.0));
+    DatabaseOptions options;
+    options.max_connections = 16;
+    options.pool_wait = std::chrono::seconds(30);
+    options.statement_timeout = std::chrono::minutes(10);
+    options.keeper_linger = std::chrono::milliseconds(500);
+    const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
+    const Worker boss = make_worker(*db), newcomer = make_worker(*db), old = make_worker(*db);
+    const std::string project = make_project(*db, boss);
+    const Stopwatch seeding;
+    seed(*db, project, items);
+    give_answers(*db, project, old, answers);
+    db->transaction([](Transaction& t) { t.script("ANALYZE item; ANALYZE assignment; ANALYZE item_answer"); });
+    std::printf("%lld items, %lld answers of one person, seeded in %.0f s\n", static_cast<long long>(items),
+                static_cast<long long>(answers), seeding.seconds());
+    measure(*db, project, "a newcomer", {newcomer}, 1000);
+    const Stopwatch first;
+    const NextTask got = next(*db, project, old, 0.9);
+    std::printf("%-44s next %.2f ms, once\n", "who has the answers, without a place yet", first.seconds() * 1e3);
+    hand_in(*db, *got.task, old);
+    measure(*db, project, "who has the answers", {old}, 1000);
+    std::vector<Worker> crowd;
+    for (int i = 0; i < 8; ++i)
+      crowd.push_back(make_worker(*db));
+    measure(*db, project, "eight people at once", crowd, 200);
+    db->transaction([](Transaction& t) { t.script("DROP INDEX item_open; DELETE FROM queue_place"); });
+    measure(*db, project, "control: no partial index, no place", {old}, 10);
+    return 0;
+  } catch (const std::exception& error) {
+    return report_exception(error);
+  }
+}

@@ -67,4 +67,20 @@ void unpack_messages(std::string_view packed, std::vector<formats::MessageView>&
   }
 }
 
+std::string iso_time(std::string_view text) {
+  std::string out(text.substr(0, text.ends_with("+00") ? text.size() - 3 : text.size()));
+  if (out.size() > 10) out[10] = 'T';
+  out += 'Z';
+  return out;
+}
+
+void split_words(std::string_view words, std::vector<std::string_view>& out) {
+  out.clear();
+  while (!words.empty()) {
+    const size_t blank = words.find(' ');
+    out.push_back(words.substr(0, blank));
+    words.remove_prefix(blank == std::string_view::npos ? words.size() : blank + 1);
+  }
+}
+
 }  // namespace afina::datasets

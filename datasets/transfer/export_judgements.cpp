@@ -18,23 +18,6 @@ int64_t number(std::string_view digits) {
   return value;
 }
 
-// "2026-11-21 12:00:00.123456+00" as ISO 8601.
-std::string iso_time(std::string_view text) {
-  std::string out(text);
-  if (out.size() > 10) out[10] = 'T';
-  if (out.ends_with("+00")) out.replace(out.size() - 3, 3, "Z");
-  return out;
-}
-
-void split(std::string_view words, std::vector<std::string_view>& out) {
-  out.clear();
-  while (!words.empty()) {
-    const size_t blank = words.find(' ');
-    out.push_back(words.substr(0, blank));
-    words.remove_prefix(blank == std::string_view::npos ? words.size() : blank + 1);
-  }
-}
-
 // Parts of a tag: GENERATION/ASPECT/VALUE and the like.
 struct Tag {
   explicit Tag(std::string_view tag) {
@@ -82,7 +65,7 @@ class Judgements {
     out.truth(vote.leak_a);
     out.truth(vote.leak_b);
     out.text(iso_time(vote.created_at));
-    split(vote.purposes, words_);
+    split_words(vote.purposes, words_);
     out.texts(words_);
     write_details(pair, vote);
     state_.text_or_null(rewrite_of(vote));
@@ -101,7 +84,7 @@ class Judgements {
     static constexpr const char* kSecond[] = {"aspect", "kind", "kind"};
     const std::string* lists[] = {&vote.aspects, &vote.flags, &vote.spans};
     for (size_t which = 0; which < 3; ++which) {
-      json_ = "[";
+      json_.assign(1, '[');
       storage::PackedText list(*lists[which]);
       while (list.next()) {
         const Tag tag(list.tag());

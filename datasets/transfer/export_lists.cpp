@@ -9,13 +9,6 @@
 namespace afina::datasets {
 namespace {
 
-std::string iso_time(std::string_view text) {
-  std::string out(text);
-  if (out.size() > 10) out[10] = 'T';
-  if (out.ends_with("+00")) out.replace(out.size() - 3, 3, "Z");
-  return out;
-}
-
 // Every answer of a conversation, also those that were not gone on with. Parameters are kept as text: a number that no
 // reader can hold must not make the line unreadable.
 std::string answers_json(std::string_view packed) {
@@ -58,11 +51,7 @@ void export_conversations(storage::Transaction& t, ExportState& state) {
       out.text(text);
     out.text(iso_time(row.created_at));
     std::vector<std::string_view> purposes;
-    for (std::string_view rest = row.purposes; !rest.empty();) {
-      const size_t blank = rest.find(' ');
-      purposes.push_back(rest.substr(0, blank));
-      rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
-    }
+    split_words(row.purposes, purposes);
     out.texts(purposes);
     unpack_messages(row.messages, messages);
     out.messages(messages);

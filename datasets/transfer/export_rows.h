@@ -29,5 +29,9 @@ void export_conversations(storage::Transaction& t, ExportState& state);
 
 /// The messages of a packed cell (storage/transfer/packed_text.h), into `out`.
 void unpack_messages(std::string_view packed, std::vector<formats::MessageView>& out);
+/// "2026-11-21 12:00:00.123456+00" as ISO 8601 with Z.
+std::string iso_time(std::string_view text);
+/// At single blanks, into `out`.
+void split_words(std::string_view words, std::vector<std::string_view>& out);
 
 }  // namespace afina::datasets

@@ -95,7 +95,7 @@ class DpoRows {
 
  private:
   void write_pair() {
-    grades_ = "[";
+    grades_.assign(1, '[');
     names_.clear();
     ids_.clear();
     for (const Vote& vote : pairs_.votes) {

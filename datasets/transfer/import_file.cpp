@@ -6,6 +6,7 @@
 #include "datasets/transfer/import_rows.h"
 #include "formats/parquet/parquet.h"
 #include "storage/people.h"
+#include "storage/tasks/items.h"
 
 namespace afina::datasets {
 namespace {
@@ -34,6 +35,54 @@ void parse(const ImportFile& file, const ImportRequest& request, const ImportSin
   parser.finish();
 }
 
+// Items of a project, stored in batches that may be given again.
+class ProjectItems {
+ public:
+  ProjectItems(storage::Database& database, const ImportRequest& request, ImportReport& report)
+      : database_(database), request_(request), report_(report) {}
+
+  /// Nothing, or why the record is no item.
+  std::string add(const ImportRecord& record) {
+    if (record.answers.empty()) return "[row] must have answers to be an item of a project, but has none.";
+    storage::NewItem item;
+    item.external_id =
+        record.external_id.size() <= 200 ? record.external_id : "sha256:" + sha256_hex(record.external_id);
+    for (const ImportMessage& m : record.messages)
+      item.prompt.push_back({m.role, m.content});
+    for (const ImportAnswer& a : record.answers)
+      item.answers.push_back({a.text, a.model});
+    items_.push_back(std::move(item));
+    if (items_.size() >= kBatchRecords) store();
+    return record.judgements.empty() ? ""
+                                     : "[row] must bring no judgements into a project, but does: they were left out.";
+  }
+
+  void store() {
+    if (items_.empty()) return;
+    storage::ItemRequest request;
+    request.project_id = request_.project_id;
+    request.workspace_id = request_.about.workspace_id;
+    request.account_id = request_.account_id;
+    request.body_sha256 = sha256_hex(cat(request_.about.sha256, ":", batch_));
+    request.idempotency_key = cat("import-", request.body_sha256.substr(0, 32));
+    ++batch_;
+    storage::TransactionOptions options;
+    options.workspace = request_.about.workspace_id;
+    const storage::ItemsAdded added =
+        database_.transaction([&](storage::Transaction& t) { return storage::add_items(t, request, items_); }, options);
+    report_.items += added.added;
+    report_.counts.existing += added.existing;
+    items_.clear();
+  }
+
+ private:
+  storage::Database& database_;
+  const ImportRequest& request_;
+  ImportReport& report_;
+  std::vector<storage::NewItem> items_;
+  int batch_ = 0;
+};
+
 }  // namespace
 
 ImportReport import_file(storage::Database& database, const ImportFile& file, ImportRequest request) {
@@ -47,7 +96,7 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
       database.transaction([&](storage::Transaction& t) { return storage::begin_import(t, about); }, options);
   ImportReport report;
   report.id = import.id;
-  if (import.finished) {
+  if (import.finished && request.project_id.empty()) {
     report.repeated = true;
     report.counts.existing = import.counts.conversations + import.counts.judgements;
     report.counts.skipped = import.counts.skipped;
@@ -65,14 +114,22 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
     report.counts.judgements += added.judgements;
     report.counts.existing += added.existing;
   };
+  ProjectItems items(database, request, report);
+  const bool into_project = !request.project_id.empty();
+  const auto skip = [&](SkippedRow row) {
+    ++report.counts.skipped;
+    if (report.skipped.size() < kMostSkippedListed) report.skipped.push_back(std::move(row));
+  };
   const ImportSink sink{[&](ImportRecord record) {
+                          if (into_project) {
+                            const std::string why = items.add(record);
+                            if (!why.empty()) skip({record.line, why});
+                            return;
+                          }
                           rows.add(record);
                           if (rows.records() >= kBatchRecords || rows.bytes() >= kBatchBytes) store();
                         },
-                        [&](SkippedRow row) {
-                          ++report.counts.skipped;
-                          if (report.skipped.size() < kMostSkippedListed) report.skipped.push_back(std::move(row));
-                        }};
+                        skip};
   parse(file, request, sink);
   store();
   database.transaction([&](storage::Transaction& t) { storage::finish_import(t, import.id, report.counts.skipped); },

@@ -23,6 +23,9 @@ struct ImportFile {
 struct ImportRequest {
   ImportFormat format = ImportFormat::jsonl;
   ParseOptions parse;
+  /// Not empty: records become items of that project, under account_id, instead of conversations. Judgements in the
+  /// file are passed over and told.
+  std::string project_id, account_id;
   storage::NewImport about;  ///< format, sha256, bytes, visitor and receipt are filled in
 };
 
@@ -33,6 +36,7 @@ struct ImportReport {
   std::string receipt_code;  ///< takes the whole import back; empty where the file was there before
   bool repeated = false;     ///< this file was given before, whole
   storage::ImportCounts counts;
+  int64_t items = 0;                ///< new ones of the project
   std::vector<SkippedRow> skipped;  ///< the first kMostSkippedListed
 };
 

@@ -181,8 +181,13 @@ void parse_argilla_row(const Json& row, const ParseOptions& options, const Emit&
   if (found != row.end() && found->is_object()) read_v2(*found, responses);
   read_flat(row, responses);
   if (options.suggestions) read_suggestions(row, responses);
-  for (const Response& response : responses)
-    read_response(response, options, r, remark);
+  for (const Response& response : responses) {
+    try {
+      read_response(response, options, r, remark);
+    } catch (const DataError& error) {
+      remark(error.what());  // one person's slip takes nothing from the others
+    }
+  }
   // Free words belong to what the same person decided.
   for (ImportJudgement& j : r.record.judgements) {
     j.reason = std::exchange(r.reasons[j.annotator], "");

@@ -140,7 +140,13 @@ void read_annotation(const Json& annotation, const FieldMap& map, const ParseOpt
   Annotation a{map, options, remark, {}, "", "", {}};
   const auto results = annotation.find("result");
   for (const Json& result : results != annotation.end() && results->is_array() ? *results : Json::array())
-    if (result.is_object()) read_result(a, result);
+    if (result.is_object()) {
+      try {
+        read_result(a, result);
+      } catch (const DataError& error) {
+        remark(error.what());  // one slip takes nothing from the rest
+      }
+    }
   const std::string id = id_at(annotation, "id");
   for (size_t i = 0; i < a.judgements.size(); ++i) {
     ImportJudgement& j = a.judgements[i];

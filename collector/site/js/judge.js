@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One form for every judgement: the verdict (graded scale, ranking or none), and what may be said beside it: reason,
 // ratings by aspect, flags, notes on fragments, a rewrite. The arena and the tasks share it.
-import { aspectTable, flagTable, reasonFields, rewriteField } from "./details.js";
-import { element, newId } from "./dom.js";
-import { t } from "./i18n.js";
-import { spanNotes } from "./notes.js";
-import { rankingGroup } from "./ranking.js";
-import { scaleGroup } from "./scale.js";
-import { select } from "./ui.js";
+import {aspectTable, flagTable, reasonFields, rewriteField} from "./details.js";
+import {element, newId} from "./dom.js";
+import {t} from "./i18n.js";
+import {spanNotes} from "./notes.js";
+import {rankingGroup} from "./ranking.js";
+import {scaleGroup} from "./scale.js";
+import {select} from "./ui.js";
 
 export const allAspects = ["helpful", "truthful", "harmless", "cultural_fit", "dialect", "clarity", "follows_regulation"];
 
@@ -22,15 +22,18 @@ export class Judgement {
     if (kind === "ranking") this.verdict = rankingGroup(legend || t("rank_title"), answers, changed);
     this.aspects = aspects.length ? aspectTable(answers, aspects, kind === "rating", changed) : null;
     this.flags = flags || kind === "flagging" ? flagTable(answers, changed) : null;
-    this.notes = spanNotes(answers, changed, () => { if (this.more) this.more.open = true; });
+    this.notes = spanNotes(answers, changed, () => {
+      if (this.more) this.more.open = true;
+    });
     this.rewrite = rewriteField(answers, () => this.betterSide(), kind === "rewrite", changed);
     this.reason = reasonFields(changed);
-    this.confidence = select([["", t("confidence_none")], ...[1, 2, 3, 4].map((n) => [n, t(`confidence_${n}`)])], "", { id: newId("confidence"), onchange: changed });
+    this.confidence = select([["", t("confidence_none")], ...[1, 2, 3, 4].map((n) => [n, t(`confidence_${n}`)])], "",
+      { id: newId("confidence"), onchange: changed });
     const first = { rating: this.aspects, rewrite: this.rewrite, flagging: this.flags }[kind];
     const rest = [this.aspects, this.flags, this.notes, this.rewrite].filter((part) => part && part !== first);
-    this.more = element("details", { class: "more" }, element("summary", {}, t("more_details")),
-      rest.map((part) => part.node),
-      element("div", { class: "field narrow" }, element("label", { for: this.confidence.id }, t("confidence")), this.confidence));
+    this.more = element("details", { class: "more" }, element("summary", {}, t("more_details")), rest.map((part) => part.node),
+      element("div", { class: "field narrow" }, element("label", { for: this.confidence.id
+      }, t("confidence")), this.confidence));
     this.node = element("div", { class: "judgement" }, (first ?? this.verdict)?.node, this.reason.node, this.more);
   }
 
@@ -57,7 +60,9 @@ export class Judgement {
     const body = {};
     if (this.kind === "pairwise" && this.verdict.value !== null) body.outcome = this.verdict.value;
     if (this.kind === "ranking") body.tiers = this.verdict.value;
-    const put = (name, value) => { if (value?.length) body[name] = value; };
+    const put = (name, value) => {
+      if (value?.length) body[name] = value;
+    };
     put("aspects", this.aspects?.value);
     put("flags", this.flags?.value);
     put("spans", this.notes.value);
@@ -83,10 +88,18 @@ export class Judgement {
   }
 
   keys() {
-    const unfold = (focus) => () => { this.more.open = true; focus(); };
+    const unfold = (focus) => () => {
+      this.more.open = true;
+      focus();
+    };
     return [
       ...(this.verdict?.keys ?? []),
-      ...(this.flags ? [{ key: "g", text: t("key_flag_a"), run: unfold(() => this.flags.focus(0)) }, { key: "h", text: t("key_flag_b"), run: unfold(() => this.flags.focus(1)) }] : []),
+      ...(this.flags ?
+          [
+            { key: "g", text: t("key_flag_a"), run: unfold(() => this.flags.focus(0)) },
+            { key: "h", text: t("key_flag_b"), run: unfold(() => this.flags.focus(1)) }
+          ] :
+          []),
       { key: "r", text: t("key_rewrite"), run: unfold(() => this.rewrite.focus()) },
       { key: "e", text: t("key_reason"), run: () => this.reason.focus() },
     ];

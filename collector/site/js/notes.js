@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Notes on fragments of answers: select text with a mouse or a finger, or write the fragment. Places are code points of
 // the text as stored.
-import { announce, element, newId } from "./dom.js";
-import { t } from "./i18n.js";
-import { nameOf } from "./details.js";
-import { paint, selectedIn, toCodePoints, toUtf16, widen } from "./spans.js";
-import { button, select } from "./ui.js";
+import {nameOf} from "./details.js";
+import {announce, element, newId} from "./dom.js";
+import {t} from "./i18n.js";
+import {paint, selectedIn, toCodePoints, toUtf16, widen} from "./spans.js";
+import {button, select} from "./ui.js";
 
 export const noteKinds = ["good", "bad", "wrong", "personal_data", "dialect", "other"];
 const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
@@ -21,7 +21,9 @@ export function spanNotes(answers, changed, opened) {
   const list = element("ul", { class: "notes" });
   const answerOf = (name) => answers.find((answer) => answer.side === name);
 
-  fragment.addEventListener("input", () => { picked = null; });
+  fragment.addEventListener("input", () => {
+    picked = null;
+  });
   const onSelect = () => {
     for (const { side: name, text, body } of answers) {
       const place = selectedIn(body, text);
@@ -33,7 +35,8 @@ export function spanNotes(answers, changed, opened) {
     }
   };
   const release = () => setTimeout(onSelect);
-  for (const { body } of answers) for (const event of ["mouseup", "touchend"]) body.addEventListener(event, release);
+  for (const { body } of answers)
+    for (const event of ["mouseup", "touchend"]) body.addEventListener(event, release);
 
   const placeOf = () => {
     if (picked && picked.side === side.value) return picked;
@@ -49,7 +52,13 @@ export function spanNotes(answers, changed, opened) {
     problem.textContent = place ? "" : t("note_not_found");
     if (!place) return fragment.focus();
     const { text } = answerOf(side.value);
-    notes.push({ side: side.value, start: toCodePoints(text, place.from), end: toCodePoints(text, place.to), kind: kind.value, ...(words.value.trim() ? { text: words.value.trim() } : {}) });
+    notes.push({
+      side: side.value,
+      start: toCodePoints(text, place.from),
+      end: toCodePoints(text, place.to),
+      kind: kind.value,
+      ...(words.value.trim() ? { text: words.value.trim() } : {})
+    });
     fragment.value = words.value = "";
     picked = null;
     announce(t("note_added"));
@@ -62,20 +71,35 @@ export function spanNotes(answers, changed, opened) {
       const { text, body } = answerOf(note.side);
       return { note, text, body, from: toUtf16(text, note.start), to: toUtf16(text, note.end) };
     });
-    list.replaceChildren(...places.map(({ note, text, from, to }) => element("li", {},
-      element("span", { class: "tag" }, `${nameOf(answerOf(note.side))} · ${t(`note_${note.kind}`)}`), element("q", {}, short(text.slice(from, to))),
-      note.text ? element("span", {}, note.text) : null,
-      button(t("remove"), () => { notes = notes.filter((other) => other !== note); draw(); changed(); }, { class: "link" }))));
+    list.replaceChildren(
+      ...places.map(({ note, text, from, to }) => element("li", {},
+                      element("span", { class: "tag" }, `${nameOf(answerOf(note.side))} · ${t(`note_${note.kind}`)}`),
+                      element("q", {}, short(text.slice(from, to))), note.text ? element("span", {}, note.text) : null,
+                      button(t("remove"), () => {
+                        notes = notes.filter((other) => other !== note);
+                        draw();
+                        changed();
+                      }, { class: "link" }))));
     paint(places);
   }
-  const enter = (event) => { if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); add(); } };
+  const enter = (event) => {
+    if (event.key === "Enter" && !event.isComposing) {
+      event.preventDefault();
+      add();
+    }
+  };
   for (const box of [fragment, words]) box.addEventListener("keydown", enter);
   return {
     node: element("fieldset", { class: "part" }, element("legend", {}, t("notes_title")), element("p", { class: "muted small" }, t("notes_help")),
       element("div", { class: "note-form" }, side, element("div", { class: "grow" }, element("label", { for: fragment.id, class: "sr" }, t("note_fragment")), fragment), kind, words, button(t("note_add"), add)),
       problem, list),
-    get value() { return notes; },
-    set value(given) { notes = given.filter((note) => answerOf(note.side)); draw(); },
-    close: () => paint([]),
+    get value() {
+        return notes;
+      }
+    , set value(given) {
+      notes = given.filter((note) => answerOf(note.side));
+      draw();
+    }
+    , close: () => paint([]),
   };
 }

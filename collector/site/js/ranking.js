@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers in order, best first, moved by buttons or by arrow keys; an answer may share the rank of the one above it.
-import { announce, element } from "./dom.js";
-import { t } from "./i18n.js";
+import {announce, element} from "./dom.js";
+import {t} from "./i18n.js";
 
 const kPreview = 70;
 
@@ -15,8 +15,10 @@ export function rankingGroup(legend, answers, changed = () => {}) {
   const tiers = () => {
     const out = [];
     order.forEach(({ side, tied }, index) => {
-      if (index && tied) out.at(-1).push(side);
-      else out.push([side]);
+      if (index && tied)
+        out.at(-1).push(side);
+      else
+        out.push([side]);
     });
     return out;
   };
@@ -37,20 +39,36 @@ export function rankingGroup(legend, answers, changed = () => {}) {
     changed();
   };
   const arrow = (index, by, side) => element("button", {
-    type: "button", class: by < 0 ? "up" : "down", disabled: index + by < 0 || index + by >= order.length,
-    "aria-label": t(by < 0 ? "rank_up" : "rank_down", { side: side.toUpperCase() }), onclick: () => move(index, by, by < 0 ? ".up:enabled, .down" : ".down:enabled, .up"),
-  }, by < 0 ? "↑" : "↓");
+    type: "button",
+    class: by < 0 ? "up" : "down",
+    disabled: index + by < 0 || index + by >= order.length,
+    "aria-label": t(by < 0 ? "rank_up" : "rank_down", { side: side.toUpperCase() }),
+    onclick: () => move(index, by, by < 0 ? ".up:enabled, .down" : ".down:enabled, .up"),
+  },
+    by < 0 ? "↑" : "↓");
   function draw() {
     list.replaceChildren(...order.map(({ side, tied }, index) => {
       const item = element("li", { "data-side": side, class: index && tied ? "tied" : null },
-        element("button", { type: "button", class: "grip", "aria-label": t("rank_item", { side: side.toUpperCase(), rank: rankOf(side), all: order.length }) },
+        element("button", {
+          type: "button",
+          class: "grip",
+          "aria-label": t("rank_item", { side: side.toUpperCase(), rank: rankOf(side), all: order.length })
+        },
           element("b", { class: "badge", "aria-hidden": "true" }, side.toUpperCase())),
-        element("span", { class: "grow" }, t("rank_place", { rank: rankOf(side) }), element("span", { class: "muted small preview" }, preview(side))),
+        element("span", { class: "grow" }, t("rank_place", { rank: rankOf(side) }),
+          element("span", { class: "muted small preview" }, preview(side))),
         arrow(index, -1, side), arrow(index, 1, side),
-        index ? element("label", { class: "check" }, element("input", { type: "checkbox", checked: tied, onchange: (event) => {
-          order[index].tied = event.target.checked;
-          settle(side, "input");
-        } }), element("span", {}, t("rank_tie"))) : null);
+        index ? element(
+                  "label", { class: "check" }, element("input", {
+                    type: "checkbox",
+                    checked: tied,
+                    onchange: (event) => {
+                      order[index].tied = event.target.checked;
+                      settle(side, "input");
+                    }
+                  }),
+                  element("span", {}, t("rank_tie"))) :
+                null);
       item.querySelector(".grip").addEventListener("keydown", (event) => {
         const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
         if (!by) return;
@@ -62,7 +80,8 @@ export function rankingGroup(legend, answers, changed = () => {}) {
   }
   draw();
   return {
-    node: element("fieldset", { class: "verdict" }, element("legend", {}, legend), element("p", { class: "muted small" }, t("rank_help")), list),
+    node: element("fieldset", { class: "verdict" }, element("legend", {}, legend),
+      element("p", { class: "muted small" }, t("rank_help")), list),
     get value() { return tiers(); },
     /** An order nobody has touched asks for a second look before it is sent. */
     get touched() { return touched; },

@@ -113,7 +113,7 @@ TEST_F(HostilePageTest, SixtyTextsAreShownAndNothingElse) {
         {{"text", text}, {"answers", 1}});
   }
   browser().go(cat(address(), "/#/chat/", conversation));
-  browser().run("location.reload()");
+  reload();
   browser().wait_for("document.querySelectorAll('.turn').length === 60");
   browser().wait_for("document.querySelectorAll('#conversations li').length === 61");
   EXPECT_EQ(browser().evaluate("[...document.querySelectorAll('.answer')].filter((a) => a.innerText.trim()).length"),

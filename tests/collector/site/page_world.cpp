@@ -41,13 +41,24 @@ const std::string& PageWorld::axe() {
 }
 
 void PageWorld::choose_language(const std::string& locale) {
-  browser().run(cat("const menu = document.querySelector('#language'); menu.value = '", locale,
-                    "'; menu.dispatchEvent(new Event('change'));"));
-  browser().wait_for(cat("localStorage.getItem('afina.locale') === '", locale, "'"));
+  // The view is drawn anew: the old one is marked, so that nothing is typed into it.
+  browser().run(
+      cat("const root = document.querySelector('[data-ready]'); globalThis.drawn = !root; "
+          "root?.removeAttribute('data-ready'); const menu = document.querySelector('#language'); "
+          "menu.value = '",
+          locale, "'; menu.dispatchEvent(new Event('change'));"));
+  browser().wait_for(cat("localStorage.getItem('afina.locale') === '", locale,
+                         "' && (globalThis.drawn || document.querySelector('[data-ready]'))"));
+}
+
+void PageWorld::reload() {
+  browser().run("globalThis.stale = true; location.reload();");
+  browser().wait_for("!globalThis.stale");
 }
 
 void PageWorld::view(const std::string& hash, const std::string& name) {
-  browser().run(cat("if (location.hash === '", hash, "') location.reload(); else location.hash = '", hash, "'"));
+  browser().run(cat("document.querySelector('[data-ready]')?.removeAttribute('data-ready'); if (location.hash === '",
+                    hash, "') location.reload(); else location.hash = '", hash, "'"));
   browser().wait_for(
       cat("location.hash.startsWith('", hash, "') && document.querySelector('[data-ready=", name, "]')"));
 }
@@ -152,7 +163,7 @@ void PageWorld::shot(const std::string& name) {
 }
 
 void PageWorld::check_view(const std::string& name) {
-  browser().run(cat("if (!globalThis.axe) {", axe(), "}"));
+  if (browser().evaluate("Boolean(globalThis.axe)") != true) browser().run(axe());
   EXPECT_EQ(browser().evaluate(kViolations), "") << name;
   EXPECT_EQ(browser().evaluate(kTooWide), false) << name << " is wider than the window";
   shot(name);

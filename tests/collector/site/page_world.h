@@ -21,6 +21,8 @@ class PageWorld : public World {
 
   std::string address() const { return collector_->address(); }
   void choose_language(const std::string& locale);
+  /// The same address once more, as F5 does it.
+  void reload();
   /// Opens a view by the address after "#" and waits for it.
   void view(const std::string& hash, const std::string& name);
   /// Opens the page in Spanish, gives consent, keeps the receipt code.

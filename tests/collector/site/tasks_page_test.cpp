@@ -62,7 +62,7 @@ TEST_F(TasksPageTest, ADraftSurvivesAReloadAndASkipBringsTheNextItem) {
   browser().type("B cita la norma");
   browser().wait_for("document.querySelector('#saved').dataset.state === 'draft_saved'");
   check_view("task-draft");
-  browser().run("location.reload()");
+  reload();
   browser().wait_for("document.querySelector('.desk .vote')");
   EXPECT_EQ(question(), first) << "the same item is still leased";
   browser().wait_for("document.querySelector('.vote input:checked')?.value === '-2'");

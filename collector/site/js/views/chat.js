@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conversations: a list, the turns of one, and the box to write in. The server holds the state; a reload finds
 // everything again.
-import { get, getStream, newKey, post, postStream } from "../api.js";
-import { announce, byId, element } from "../dom.js";
-import { shownLocale, t } from "../i18n.js";
-import { setKeys } from "../keys.js";
-import { deliver, enqueue, onSettled, waiting } from "../outbox.js";
-import { rename } from "../router.js";
-import { attempt, button } from "../ui.js";
-import { composer, sidebar } from "./chat_parts.js";
-import { follow } from "./chat_stream.js";
-import { TurnView } from "./turn.js";
+import {get, getStream, newKey, post, postStream} from "../api.js";
+import {announce, byId, element} from "../dom.js";
+import {shownLocale, t} from "../i18n.js";
+import {setKeys} from "../keys.js";
+import {deliver, enqueue, onSettled, waiting} from "../outbox.js";
+import {rename} from "../router.js";
+import {attempt, button} from "../ui.js";
 
-export function open(root, [wanted]) {
-  return new Chat(root).start(wanted);
-}
+import {composer, sidebar} from "./chat_parts.js";
+import {follow} from "./chat_stream.js";
+import {TurnView} from "./turn.js";
+
+export function open(root, [wanted]) { return new Chat(root).start(wanted); }
 
 class Chat {
   constructor(root) {
@@ -26,7 +25,9 @@ class Chat {
     this.turns = element("div", { class: "turns", id: "turns" });
     this.empty = element("div", { class: "empty", id: "empty", hidden: true });
     this.box = composer(this);
-    root.append(element("h1", { class: "sr", tabindex: "-1" }, t("nav_chat")), element("div", { class: "chat", id: "view-chat" }, this.side.node, element("div", { class: "talk" }, this.turns, this.empty, this.box.node)));
+    root.append(element("h1", { class: "sr", tabindex: "-1" }, t("nav_chat")),
+      element("div", { class: "chat", id: "view-chat" }, this.side.node,
+        element("div", { class: "talk" }, this.turns, this.empty, this.box.node)));
     this.stopListening = onSettled((...what) => this.settled(...what));
     setKeys([]);
   }
@@ -34,8 +35,10 @@ class Chat {
   async start(wanted) {
     this.conversations = (await get("/api/conversations")).conversations;
     const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
-    if (known) this.open(known.id).catch(() => {});
-    else this.fresh();
+    if (known)
+      this.open(known.id).catch(() => {});
+    else
+      this.fresh();
     return () => {
       this.leaving.abort();
       this.stopListening();
@@ -62,7 +65,8 @@ class Chat {
       this.side.close();
       const last = this.views.at(-1);
       if (last) requestAnimationFrame(() => last.node.scrollIntoView({ block: "start" }));
-      if (last?.turn.state === "running") await this.follow(last, (onEvent) => getStream(`${this.path(last.turn)}/stream`, onEvent, this.leaving.signal));
+      if (last?.turn.state === "running")
+        await this.follow(last, (onEvent) => getStream(`${this.path(last.turn)}/stream`, onEvent, this.leaving.signal));
     });
   }
 
@@ -70,7 +74,7 @@ class Chat {
   withWaiting(turn) {
     for (const item of waiting()) {
       if (item.about.exposure !== turn.exposure || item.about.kind === "note") continue;
-      turn.vote = item.about.kind === "undo" ? null : { ...item.body, id: item.key, waiting: true };
+      turn.vote = item.about.kind === "undo" ? null : {...item.body, id: item.key, waiting: true };
     }
     return turn;
   }
@@ -86,8 +90,10 @@ class Chat {
     this.turns.replaceChildren(...this.views.map((view) => view.node));
     this.empty.hidden = this.views.length > 0;
     this.empty.replaceChildren(element("h2", { class: "title" }, t("empty_title")), element("p", {}, t("empty_text")),
-      element("div", { class: "starters" }, ["starter_1", "starter_2", "starter_3"].map((key) =>
-        button(t(key), () => { this.box.message.value = t(key); this.box.message.focus(); }))));
+      element("div", { class: "starters" }, ["starter_1", "starter_2", "starter_3"].map((key) => button(t(key), () => {
+        this.box.message.value = t(key);
+        this.box.message.focus();
+      }))));
     this.side.draw();
     this.drawComposer();
   }
@@ -126,14 +132,16 @@ class Chat {
       this.conversations.unshift({ id: made.id, title: text.slice(0, 80) });
     }
     const sides = this.sides();
-    const view = new TurnView({ text, state: "running", latest: true, answers: sides.map((side) => ({ side, text: "" })) }, this.actions);
+    const view =
+      new TurnView({ text, state: "running", latest: true, answers: sides.map((side) => ({ side, text: "" })) }, this.actions);
     this.views.push(view);
     this.draw();
     this.box.clear();
     view.node.scrollIntoView({ block: "start" });
     const path = `/api/conversations/${this.current}/messages`;
     try {
-      await this.follow(view, (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+      await this.follow(
+        view, (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent, this.leaving.signal));
     } catch (error) {
       if (!view.turn.id && !this.leaving.signal.aborted) {  // The server has not taken the message: nothing written is lost.
         this.views.pop();
@@ -159,10 +167,12 @@ class Chat {
       const view = this.views.find((other) => other.turn.id === turn.id);
       const sides = turn.answers.length ? turn.answers.map(({ side }) => side) : this.sides();
       const before = turn;
-      view.show({ ...turn, state: "running", votable: false, exposure: null, answers: sides.map((side) => ({ side, text: "" })) });
+      view.show({...turn, state: "running", votable: false, exposure: null, answers: sides.map((side) => ({ side, text: "" })) });
       this.drawComposer();
       try {
-        await this.follow(view, (onEvent) => postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+        await this.follow(view,
+          (onEvent) =>
+            postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, this.leaving.signal));
       } catch (error) {
         if (error.status >= 400 && error.status < 500) view.show(before);
         this.drawComposer();
@@ -176,30 +186,44 @@ class Chat {
   actions = {
     vote: (turn, body) => {
       const ms = this.readyAt ? Math.round(performance.now() - this.readyAt) : undefined;
-      const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, ...(ms === undefined ? {} : { ms_to_decide: ms }) }, { kind: "vote", exposure: turn.exposure });
-      this.redraw(turn.exposure, (shown) => { shown.vote = { ...body, id }; });
+      const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, ...(ms === undefined ? {} : { ms_to_decide: ms }) },
+        { kind: "vote", exposure: turn.exposure });
+      this.redraw(turn.exposure, (shown) => {
+        shown.vote = {...body, id };
+      });
       this.focusIn(turn.exposure, ".reveal");
     },
-    undo: (turn) => {
-      enqueue(`/api/votes/${turn.vote.id}/undo`, {}, { kind: "undo", exposure: turn.exposure });
-      this.redraw(turn.exposure, (shown) => { shown.vote = null; });
-      this.focusIn(turn.exposure, ".vote input");
-    },
-    correct: (turn, body) => {
-      const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, supersedes: turn.vote.id }, { kind: "correction", exposure: turn.exposure });
-      this.redraw(turn.exposure, (shown) => { shown.vote = { ...body, id }; shown.details = null; });
-      this.focusIn(turn.exposure, ".reveal");
-    },
-    note: async (turn, body) => {
-      await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", exposure: turn.id });
-      const view = this.views.find((other) => other.turn.id === turn.id);
-      view?.show(turn);
-      announce(t("note_saved"));
-      view?.node.append(element("p", { class: "muted" }, t("note_saved")));
-    },
+    undo:
+      (turn) => {
+        enqueue(`/api/votes/${turn.vote.id}/undo`, {}, { kind: "undo", exposure: turn.exposure });
+        this.redraw(turn.exposure, (shown) => {
+          shown.vote = null;
+        });
+        this.focusIn(turn.exposure, ".vote input");
+      },
+    correct:
+      (turn, body) => {
+        const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, supersedes: turn.vote.id },
+          { kind: "correction", exposure: turn.exposure });
+        this.redraw(turn.exposure, (shown) => {
+          shown.vote = {...body, id };
+          shown.details = null;
+        });
+        this.focusIn(turn.exposure, ".reveal");
+      },
+    note:
+      async (turn, body) => {
+        await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", exposure: turn.id });
+        const view = this.views.find((other) => other.turn.id === turn.id);
+        view?.show(turn);
+        announce(t("note_saved"));
+        view?.node.append(element("p", { class: "muted" }, t("note_saved")));
+      },
     reveal: (turn) => attempt(async () => {
       const answer = await post(`/api/pairs/${turn.exposure}/reveal`);
-      this.redraw(turn.exposure, (shown) => { shown.reveal = answer; });
+      this.redraw(turn.exposure, (shown) => {
+        shown.reveal = answer;
+      });
       announce(t("revealed", answer));
       this.box.message.focus({ preventScroll: true });
     }),
@@ -226,12 +250,16 @@ class Chat {
       const view = this.views.find((other) => other.turn.exposure === exposure);
       if (!view?.turn.vote || Boolean(view.turn.vote.waiting) === waits) return;
       const focused = view.node.contains(document.activeElement) ? document.activeElement.className : "";
-      this.redraw(exposure, (turn) => { turn.vote.waiting = waits; });
+      this.redraw(exposure, (turn) => {
+        turn.vote.waiting = waits;
+      });
       if (focused) this.focusIn(exposure, `.${focused.trim().split(/\s+/).join(".")}`);
     };
     if (error?.passing) return mark(true);
     if (error) {
-      attempt(() => { throw error; });
+      attempt(() => {
+        throw error;
+      });
       if (this.current) this.open(this.current);
       return;
     }
@@ -239,4 +267,3 @@ class Chat {
     announce(kind === "undo" ? t("undone") : t("vote_saved", { vote: t(`vote_${item.body.outcome}`) }));
   }
 }
-

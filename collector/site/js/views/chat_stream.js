@@ -23,10 +23,11 @@ export async function follow(view, stream, path, signal) {
       throw new ApiError("offline", 0);
     } catch (error) {
       if (signal.aborted) return;
-      if (!(error instanceof ApiError) || !view.turn.id || !error.passing || tries > kTries) throw error;
+      const again = error instanceof ApiError && error.passing && error.status !== 429;
+      if (!again || !view.turn.id || tries > kTries) throw error;
       await new Promise((resume) => setTimeout(resume, kPauseMs));
-      const again = `${path(view.turn)}/stream`;
-      stream = (onEvent) => getStream(again, onEvent, signal);
+      const address = `${path(view.turn)}/stream`;
+      stream = (onEvent) => getStream(address, onEvent, signal);
     }
   }
 }

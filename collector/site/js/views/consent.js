@@ -1,40 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // Consent: the whole text, purposes apart and off by default, then the receipt code, shown once.
-import { get, post } from "../api.js";
-import { announce, element } from "../dom.js";
-import { shownLocale, t } from "../i18n.js";
-import { loadMe, me } from "../session.js";
-import { attempt, button, form } from "../ui.js";
+import {get, post} from "../api.js";
+import {announce, element} from "../dom.js";
+import {shownLocale, t} from "../i18n.js";
+import {loadMe, me} from "../session.js";
+import {attempt, button, form} from "../ui.js";
 
 let ticked = new Set();  // survives a change of language
 
-/** The text with its boxes, for visits, joins and changes. node, and body() → what the API takes or null, saying what is missing. */
-export async function consentForm({ adult = true, chosen = null } = {}) {
+/**
+ * The text with its boxes, for visits, joins and changes. node, and body() → what the API takes or null, saying what is missing.
+ */
+export async function consentForm({adult = true, chosen = null} = {}) {
   const text = await get(`/api/consent/${shownLocale()}`);
   const wanted = chosen ? new Set(chosen) : ticked;
   const boxes = [...(adult ? [{ id: "adult", required: true, label: text.adult }] : []), ...text.purposes].map((purpose) => {
-    const box = element("input", { type: "checkbox", value: purpose.id, checked: wanted.has(purpose.id), onchange: () => {
-      if (box.checked) wanted.add(purpose.id);
-      else wanted.delete(purpose.id);
-    } });
+    const box = element("input", {
+      type: "checkbox",
+      value: purpose.id,
+      checked: wanted.has(purpose.id),
+      onchange: () => {
+        if (box.checked)
+          wanted.add(purpose.id);
+        else
+          wanted.delete(purpose.id);
+      }
+    });
     return { purpose, box };
   });
   const problem = element("p", { class: "problem", id: "consent-problem", role: "alert", hidden: true });
   const node = element("div", {},
-    element("div", { id: "consent-body", class: "prose" }, text.sections.map((section) =>
-      [element("h2", {}, section.title), section.paragraphs.map((paragraph) => element("p", {}, paragraph))])),
-    element("fieldset", { id: "consent-purposes" }, element("legend", {}, t("consent_choices")), boxes.map(({ purpose, box }) =>
-      element("label", { class: "check" }, box, element("span", {}, `${purpose.label} `,
-        element("span", { class: "tag" }, t(purpose.required ? "consent_required" : "consent_optional")))))), problem);
+    element("div", { id: "consent-body", class: "prose" },
+      text.sections.map(
+        (section) => [element("h2", {}, section.title), section.paragraphs.map((paragraph) => element("p", {}, paragraph))])),
+    element("fieldset", { id: "consent-purposes" }, element("legend", {}, t("consent_choices")),
+      boxes.map(({ purpose, box }) => element("label", { class: "check" }, box,
+                  element("span", {}, `${purpose.label} `,
+                    element("span", { class: "tag" }, t(purpose.required ? "consent_required" : "consent_optional")))))),
+    problem);
   return {
-    node, title: text.title, version: text.version,
+    node,
+    title: text.title,
+    version: text.version,
     body: () => {
       const missing = boxes.filter(({ purpose, box }) => purpose.required && !box.checked).map(({ purpose }) => purpose.label);
       problem.hidden = !missing.length;
       problem.textContent = missing.length ? t("consent_missing", { what: missing.join(" · ") }) : "";
       if (missing.length) return null;
       return {
-        locale: text.locale, consent_version: text.version, consent_sha256: text.sha256, ...(adult ? { adult: true } : {}),
+        locale: text.locale,
+        consent_version: text.version,
+        consent_sha256: text.sha256,
+        ...(adult ? { adult: true } : {}),
         purposes: boxes.filter(({ purpose, box }) => box.checked && purpose.id !== "adult").map(({ purpose }) => purpose.id),
       };
     },
@@ -62,9 +79,10 @@ export async function open(root) {
     receipt(root, answer.receipt_code, () => attempt(() => entered(root)));
   }, consent.node);
   send.id = "consent-form";
-  root.append(element("section", { class: "page", id: "view-consent" }, element("h1", { id: "consent-title" }, consent.title), send,
-    element("p", { class: "muted small" }, t("consent_version", { version: consent.version }), " · ", element("a", { href: "/withdraw" }, t("withdraw_link")),
-      " · ", element("a", { href: "#/login" }, t("login_link")))));
+  root.append(
+    element("section", { class: "page", id: "view-consent" }, element("h1", { id: "consent-title" }, consent.title), send,
+      element("p", { class: "muted small" }, t("consent_version", { version: consent.version }), " · ",
+        element("a", { href: "/withdraw" }, t("withdraw_link")), " · ", element("a", { href: "#/login" }, t("login_link")))));
 }
 
 /** Shows a receipt code, once. */
@@ -72,20 +90,18 @@ export function receipt(root, code, done) {
   const shown = element("code", { id: "receipt-code" }, code);
   const title = element("h1", { tabindex: "-1" }, t("receipt_title"));
   root.replaceChildren(element("section", { class: "page", id: "view-receipt" }, title, element("p", {}, t("receipt_text")),
-    element("p", { class: "code-box" }, shown),
-    element("p", { class: "row" },
-      button(t("copy"), async () => {
-        await navigator.clipboard?.writeText(code).catch(() => {});
-        getSelection().selectAllChildren(shown);
-        announce(t("copied"));
-      }),
-      button(t("save_file"), () => {
-        const file = new Blob([t("receipt_file", { code, url: `${location.origin}/withdraw` })], { type: "text/plain" });
-        const link = element("a", { href: URL.createObjectURL(file), download: "afina.txt" });
-        link.click();
-        setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-      })),
-    element("p", { class: "muted" }, t("receipt_where")),
-    button(t("receipt_done"), done, { class: "primary", id: "receipt-done" })));
+    element("p", { class: "code-box" }, shown), element("p", { class: "row" }, button(t("copy"), async () => {
+      await navigator.clipboard?.writeText(code).catch(() => {});
+      getSelection().selectAllChildren(shown);
+      announce(t("copied"));
+    }), button(t("save_file"), () => {
+      const file = new Blob([t("receipt_file", { code, url: `${location.origin}/withdraw` })], { type: "text/plain" });
+      const link = element("a", { href: URL.createObjectURL(file), download: "afina.txt" });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    })), element("p", { class: "muted" }, t("receipt_where")), button(t("receipt_done"), done, {
+      class: "primary",
+      id: "receipt-done"
+    })));
   title.focus();
 }

@@ -1,30 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // For engineers: projects and their items, import of files, export.
-import { get, post, query, upload } from "../api.js";
-import { announce, element } from "../dom.js";
-import { names, t, when } from "../i18n.js";
-import { mayWrite } from "../session.js";
-import { attempt, button, field, form, select, table } from "../ui.js";
-import { itemsForm, projectForm } from "./project_form.js";
+import {get, post, query, upload} from "../api.js";
+import {announce, element} from "../dom.js";
+import {names, t, when} from "../i18n.js";
+import {mayWrite} from "../session.js";
+import {attempt, button, field, form, select, table} from "../ui.js";
 
-const formats = { text: "text/plain", markdown: "text/plain", qa: "application/jsonl", jsonl: "application/jsonl", argilla: "application/json", label_studio: "application/json", open_assistant: "application/jsonl", lmsys: "application/jsonl", sharegpt: "application/json" };
+import {itemsForm, projectForm} from "./project_form.js";
+
+const formats = {
+  text: "text/plain",
+  markdown: "text/plain",
+  qa: "application/jsonl",
+  jsonl: "application/jsonl",
+  argilla: "application/json",
+  label_studio: "application/json",
+  open_assistant: "application/jsonl",
+  lmsys: "application/jsonl",
+  sharegpt: "application/json"
+};
 const kinds = ["judgements", "dpo", "sft", "kto", "rankings", "conversations"];
 
 export async function open(root) {
   const { projects } = await get("/api/projects");
-  const again = () => attempt(async () => { root.replaceChildren(); await open(root); });
+  const again = () => attempt(async () => {
+    root.replaceChildren();
+    await open(root);
+  });
   root.append(element("section", { class: "page broad" }, element("h1", {}, t("nav_data")), projectTable(projects, again),
-    mayWrite() ? element("details", { class: "block", id: "project-new" }, element("summary", {}, t("project_new")), projectForm(again)) : null,
-    mayWrite() && projects.length ? element("details", { class: "block" }, element("summary", {}, t("items_add")), itemsForm(projects)) : null,
-    element("h2", {}, t("import")), mayWrite() ? importForm(projects) : null, await importTable(), element("h2", {}, t("export")), exportForm(projects)));
+    mayWrite() ?
+      element("details", { class: "block", id: "project-new" }, element("summary", {}, t("project_new")), projectForm(again)) :
+      null,
+    mayWrite() && projects.length ?
+      element("details", { class: "block" }, element("summary", {}, t("items_add")), itemsForm(projects)) :
+      null,
+    element("h2", {}, t("import")), mayWrite() ? importForm(projects) : null, await importTable(), element("h2", {}, t("export")),
+    exportForm(projects)));
 }
 
 function projectTable(projects, again) {
-  const change = (project) => select(["open", "paused", "finished"].map((state) => [state, t(`project_${state}`)]), project.state, {
-    "aria-label": `${t("state")}: ${project.name}`, onchange: (event) => attempt(async () => { await post(`/api/projects/${project.id}`, { state: event.target.value }); announce(t("saved")); await again(); }),
-  });
+  const change = (project) =>
+    select(["open", "paused", "finished"].map((state) => [state, t(`project_${state}`)]), project.state, {
+      "aria-label": `${t("state")}: ${project.name}`,
+      onchange: (event) => attempt(async () => {
+        await post(`/api/projects/${project.id}`, { state: event.target.value });
+        announce(t("saved"));
+        await again();
+      }),
+    });
   return table(t("projects"), [t("name"), t("kind"), t("language"), t("items"), t("items_done"), t("state")],
-    projects.map((one) => [one.name, t(`kind_${one.kind}`), one.locale || "—", one.items, one.done, mayWrite() ? change(one) : t(`project_${one.state}`)]), t("tasks_none"));
+    projects.map((one) => [one.name, t(`kind_${one.kind}`), one.locale || "—", one.items, one.done,
+                   mayWrite() ? change(one) : t(`project_${one.state}`)]),
+    t("tasks_none"));
 }
 
 function importForm(projects) {
@@ -32,29 +59,46 @@ function importForm(projects) {
   const project = select([["", t("no_project")], ...projects.map(({ id, name }) => [id, name])]);
   const file = element("input", { type: "file", required: true });
   const result = element("div", { role: "status", id: "import-result" });
-  return form(t("import_send"), async (node) => {
-    const [chosen] = file.files;
-    const done = await upload(`/api/imports${query({ format: format.value, project: project.value, name: chosen.name.slice(0, 100) })}`, chosen, formats[format.value]);
-    node.reset();
-    result.replaceChildren(element("p", { class: "done" }, t("import_done", { conversations: done.conversations, answers: done.answers, judgements: done.judgements })),
-      done.skipped?.length ? table(t("import_skipped"), [t("line"), t("why")], done.skipped.map(({ line, why }) => [String(line), why])) : "");
-  }, element("div", { class: "filters" }, field(t("file_format"), format), field(t("project"), project), field(t("file"), file, t("file_help"))), result);
+  return form(t("import_send"),
+    async (node) => {
+      const [chosen] = file.files;
+      const done =
+        await upload(`/api/imports${query({ format: format.value, project: project.value, name: chosen.name.slice(0, 100) })}`,
+          chosen, formats[format.value]);
+      node.reset();
+      result.replaceChildren(
+        element("p", { class: "done" },
+          t("import_done", { conversations: done.conversations, answers: done.answers, judgements: done.judgements })),
+        done.skipped?.length ?
+          table(t("import_skipped"), [t("line"), t("why")], done.skipped.map(({ line, why }) => [String(line), why])) :
+          "");
+    },
+    element("div", { class: "filters" }, field(t("file_format"), format), field(t("project"), project),
+      field(t("file"), file, t("file_help"))),
+    result);
 }
 
 async function importTable() {
   const { imports } = await get("/api/imports");
   return imports.length ? table(t("imports"), [t("name"), t("file_format"), t("when"), t("conversations"), t("judgements")],
-    imports.map((one) => [one.name || "—", one.format, when(one.created_at ?? one.at), one.conversations ?? "—", one.judgements ?? "—"])) : "";
+                            imports.map((one) => [one.name || "—", one.format, when(one.created_at ?? one.at),
+                                          one.conversations ?? "—", one.judgements ?? "—"])) :
+                          "";
 }
 
 function exportForm(projects) {
-  const kind = select(kinds.map((name) => [name, t(`export_${name}`)])), format = select([["jsonl", "JSONL"], ["parquet", "Parquet"]]);
-  const locale = select([["", t("all_languages")], ...Object.entries(names)]), project = select([["", t("all_projects")], ...projects.map(({ id, name }) => [id, name])]);
+  const kind = select(kinds.map((name) => [name, t(`export_${name}`)])),
+        format = select([["jsonl", "JSONL"], ["parquet", "Parquet"]]);
+  const locale = select([["", t("all_languages")], ...Object.entries(names)]),
+        project = select([["", t("all_projects")], ...projects.map(({ id, name }) => [id, name])]);
   const since = element("input", { type: "date" });
   const start = button(t("export_send"), () => {
-    const path = `/api/exports/${kind.value}.${format.value}${query({ locale: locale.value, project: project.value, since: since.value ? `${since.value}T00:00:00Z` : "" })}`;
+    const path = `/api/exports/${kind.value}.${format.value}${
+      query({ locale: locale.value, project: project.value, since: since.value ? `${since.value}T00:00:00Z` : "" })}`;
     element("a", { href: path, download: `afina-${kind.value}.${format.value}` }).click();
   }, { class: "primary" });
-  return element("div", { class: "block" }, element("div", { class: "filters" }, field(t("what"), kind), field(t("file_format"), format), field(t("language"), locale), field(t("project"), project), field(t("since"), since)),
+  return element("div", { class: "block" },
+    element("div", { class: "filters" }, field(t("what"), kind), field(t("file_format"), format), field(t("language"), locale),
+      field(t("project"), project), field(t("since"), since)),
     element("p", { class: "muted small" }, t("export_help")), start);
 }

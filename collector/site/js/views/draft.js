@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A task's draft: on this device at once, on the server within a second, with a revision, so that two windows never
 // overwrite each other unseen.
-import { ApiError, post } from "../api.js";
-import { t } from "../i18n.js";
-import { button } from "../ui.js";
+import {ApiError, post} from "../api.js";
+import {t} from "../i18n.js";
+import {button} from "../ui.js";
 
 const kPauseMs = 800;
 
@@ -52,7 +52,8 @@ export class Draft {
       }
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code === "draft_stale") this.stale(error.answer);
+      if (error.code === "draft_stale")
+        this.stale(error.answer);
       else {
         this.dirty = true;
         this.say("draft_local");
@@ -60,7 +61,8 @@ export class Draft {
       }
     } finally {
       this.busy = false;
-      if (this.dirty && !this.stopped && this.sign.dataset.state === "draft_saving") this.timer = setTimeout(() => this.save(), kPauseMs);
+      if (this.dirty && !this.stopped && this.sign.dataset.state === "draft_saving")
+        this.timer = setTimeout(() => this.save(), kPauseMs);
     }
   }
 
@@ -73,7 +75,8 @@ export class Draft {
       if (theirs && stored.body) this.judgement.value = stored.body;
       this.touch();
     };
-    this.sign.append(" ", button(t("draft_take_theirs"), use(true), { class: "link" }), " ", button(t("draft_keep_mine"), use(false), { class: "link" }));
+    this.sign.append(" ", button(t("draft_take_theirs"), use(true), { class: "link" }), " ",
+      button(t("draft_keep_mine"), use(false), { class: "link" }));
   }
 
   stop() {

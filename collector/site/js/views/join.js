@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // "/join#TOKEN": an invitation becomes an account, with a name of one's own, a password and consent. The token stands
 // after "#", which browsers do not send; it is taken out of the address at once.
-import { post } from "../api.js";
-import { element } from "../dom.js";
-import { shownLocale, t } from "../i18n.js";
-import { takeMe } from "../session.js";
-import { attempt, field, form } from "../ui.js";
-import { consentForm, receipt } from "./consent.js";
-import { nameBox, passwordBox } from "./login.js";
+import {post} from "../api.js";
+import {element} from "../dom.js";
+import {shownLocale, t} from "../i18n.js";
+import {takeMe} from "../session.js";
+import {attempt, field, form} from "../ui.js";
+
+import {consentForm, receipt} from "./consent.js";
+import {nameBox, passwordBox} from "./login.js";
 
 let token = "";
 export const takeToken = () => {
@@ -18,17 +19,22 @@ export const takeToken = () => {
 export async function open(root) {
   const consent = await consentForm();
   const name = nameBox(), password = passwordBox(true);
-  root.append(element("section", { class: "page", id: "view-join" }, element("h1", {}, t("join_title")), element("p", {}, t("join_text")),
-    token ? null : element("p", { class: "problem" }, t("error.invitation_invalid")),
-    form(t("join_send"), async () => {
-      const agreed = consent.body();
-      if (!agreed) return;
-      const answer = await post("/api/join", { ...agreed, token, name: name.value.trim(), password: password.value, locale: agreed.locale ?? shownLocale() });
-      token = "";
-      takeMe(answer);
-      const enter = () => window.dispatchEvent(new CustomEvent("afina:entered"));
-      if (answer.receipt_code) receipt(root, answer.receipt_code, () => attempt(enter));
-      else enter();
-    }, field(t("account_name"), name, t("account_name_help")), field(t("password"), password, t("password_help")),
-    element("h2", {}, consent.title), consent.node)));
+  root.append(element("section", { class: "page", id: "view-join" }, element("h1", {}, t("join_title")),
+    element("p", {}, t("join_text")), token ? null : element("p", { class: "problem" }, t("error.invitation_invalid")),
+    form(t("join_send"),
+      async () => {
+        const agreed = consent.body();
+        if (!agreed) return;
+        const answer = await post("/api/join",
+          {...agreed, token, name: name.value.trim(), password: password.value, locale: agreed.locale ?? shownLocale() });
+        token = "";
+        takeMe(answer);
+        const enter = () => window.dispatchEvent(new CustomEvent("afina:entered"));
+        if (answer.receipt_code)
+          receipt(root, answer.receipt_code, () => attempt(enter));
+        else
+          enter();
+      },
+      field(t("account_name"), name, t("account_name_help")), field(t("password"), password, t("password_help")),
+      element("h2", {}, consent.title), consent.node)));
 }

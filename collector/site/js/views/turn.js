@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One turn of a conversation: what the person wrote, the answer or the blind pair, and what follows a pair: vote, undo,
 // correction, reveal. It shows the server's state and never knows a model's name before the server tells it.
-import { element } from "../dom.js";
-import { t, wordOf } from "../i18n.js";
-import { Judgement } from "../judge.js";
-import { render } from "../markdown.js";
-import { button, form } from "../ui.js";
+import {element} from "../dom.js";
+import {t, wordOf} from "../i18n.js";
+import {Judgement} from "../judge.js";
+import {render} from "../markdown.js";
+import {button, form} from "../ui.js";
 
 const problem = (code) => wordOf("error.", code);
 
@@ -24,8 +24,9 @@ export class TurnView {
     this.turn = turn;
     this.bodies = {};
     const pair = turn.answers.length === 2;
-    const answers = element("div", { class: pair ? "answers two" : "answers", "aria-busy": turn.state === "running" ? "true" : "false" },
-      turn.answers.map((answer) => this.answerCard(answer)));
+    const answers =
+      element("div", { class: pair ? "answers two" : "answers", "aria-busy": turn.state === "running" ? "true" : "false" },
+        turn.answers.map((answer) => this.answerCard(answer)));
     this.node.replaceChildren(
       element("div", { class: "mine" }, element("span", { class: "sr" }, `${t("you")}: `), turn.text), answers, ...this.below());
     if (written && this.judgement) this.judgement.value = written;
@@ -39,8 +40,9 @@ export class TurnView {
   answerCard(answer) {
     const single = answer.side === "only", side = answer.side.toUpperCase();
     const state = element("span", { class: "state" });
-    const title = single ? element("h2", {}, t("answer"), " ", state)
-      : element("h2", { "aria-label": t("answer_side", { side }) }, element("b", { class: "badge", "aria-hidden": "true" }, side), state);
+    const title = single ? element("h2", {}, t("answer"), " ", state) :
+                           element("h2", { "aria-label": t("answer_side", { side }) },
+                             element("b", { class: "badge", "aria-hidden": "true" }, side), state);
     const body = element("div", { class: "body" });
     render(answer.text, body);
     const leak = element("p", { class: "leak", hidden: !answer.reveals || Boolean(this.turn.reveal) }, t("leak_warning"));
@@ -90,13 +92,16 @@ export class TurnView {
     return turn.votable ? [this.voteForm()] : turn.latest ? [this.noteForm()] : [];
   }
 
-  parts() { return this.turn.answers.map((answer) => ({ side: answer.side, text: answer.text, alone: answer.side === "only", body: this.bodies[answer.side].body })); }
+  parts() {
+    return this.turn.answers.map(
+      (answer) => ({ side: answer.side, text: answer.text, alone: answer.side === "only", body: this.bodies[answer.side].body }));
+  }
 
   /** The blind pair's form; with an earlier vote it corrects that. */
   voteForm(earlier = null) {
     const { turn, actions } = this;
     this.judgement = new Judgement({ kind: "pairwise", answers: this.parts() });
-    if (earlier) this.judgement.value = { ...earlier, ...(turn.details ?? earlier.details ?? {}) };
+    if (earlier) this.judgement.value = {...earlier, ...(turn.details ?? earlier.details ?? {}) };
     const send = form(t(earlier ? "vote_correct" : "vote_send"), async () => {
       const problemLine = send.querySelector(".problem");
       problemLine.textContent = this.judgement.missing;
@@ -108,8 +113,13 @@ export class TurnView {
     }, this.judgement.node);
     send.classList.add("vote");
     const row = send.querySelector(".actions");
-    if (earlier) row.append(button(t("cancel"), () => { this.editing = false; this.show(turn); }));
-    else row.append(button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" }));
+    if (earlier)
+      row.append(button(t("cancel"), () => {
+        this.editing = false;
+        this.show(turn);
+      }));
+    else
+      row.append(button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" }));
     return send;
   }
 
@@ -124,7 +134,9 @@ export class TurnView {
       const send = form(t("note_single_send"), () => actions.note(turn, this.judgement.value), this.judgement.node);
       fold.append(send);
     });
-    return element("div", {}, element("p", { class: "row" }, button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" })), fold);
+    return element("div", {},
+      element("p", { class: "row" }, button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" })),
+      fold);
   }
 
   afterVote() {
@@ -134,14 +146,21 @@ export class TurnView {
     if (turn.vote.waiting) box.append(element("p", { class: "waiting-line" }, t("vote_waiting")));
     if (turn.vote.reason) box.append(element("p", { class: "own-reason" }, t("your_reason", { reason: turn.vote.reason })));
     if (turn.reveal) {
-      box.append(element("p", { class: "revealed" }, element("strong", {}, t("revealed", turn.reveal))), element("p", { class: "muted" }, t("go_on")));
+      box.append(element("p", { class: "revealed" }, element("strong", {}, t("revealed", turn.reveal))),
+        element("p", { class: "muted" }, t("go_on")));
       return box;
     }
     box.append(element("p", { class: "row" },
-      button(t("reveal"), () => actions.reveal(turn), { class: "primary reveal", "aria-keyshortcuts": "m" }),
-      button(t("vote_edit"), () => { this.editing = true; this.show(turn); this.judgement.verdict.focus(); }, { class: "edit" }),
-      button(t("undo"), () => actions.undo(turn), { class: "undo", "aria-keyshortcuts": "u" })),
-    element("p", { class: "muted small" }, t("reveal_note")));
+                 button(t("reveal"), () => actions.reveal(turn), { class: "primary reveal", "aria-keyshortcuts": "m" }),
+                 button(t("vote_edit"),
+                   () => {
+                     this.editing = true;
+                     this.show(turn);
+                     this.judgement.verdict.focus();
+                   },
+                   { class: "edit" }),
+                 button(t("undo"), () => actions.undo(turn), { class: "undo", "aria-keyshortcuts": "u" })),
+      element("p", { class: "muted small" }, t("reveal_note")));
     return box;
   }
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // One task after another: guidelines, the item, its form, draft, lease, skip, feedback. What was written is on the
 // server within a second, and on this device before that.
-import { ApiError, get, post } from "../api.js";
-import { announce, element, notice } from "../dom.js";
-import { t } from "../i18n.js";
-import { Judgement } from "../judge.js";
-import { setKeys } from "../keys.js";
-import { render } from "../markdown.js";
-import { deliver } from "../outbox.js";
-import { go } from "../router.js";
-import { attempt, button, form, progress } from "../ui.js";
-import { Draft } from "./draft.js";
-import { Lease } from "./lease.js";
-import { answerCards, feedback, promptBox, skipDialog } from "./work_parts.js";
+import {ApiError, get, post} from "../api.js";
+import {announce, element, notice} from "../dom.js";
+import {t} from "../i18n.js";
+import {Judgement} from "../judge.js";
+import {setKeys} from "../keys.js";
+import {render} from "../markdown.js";
+import {deliver} from "../outbox.js";
+import {go} from "../router.js";
+import {attempt, button, form, progress} from "../ui.js";
+
+import {Draft} from "./draft.js";
+import {Lease} from "./lease.js";
+import {answerCards, feedback, promptBox, skipDialog} from "./work_parts.js";
 
 export async function open(root, id) {
   const work = new Work(root, await get(`/api/projects/${id}`), id);
@@ -22,22 +23,26 @@ export async function open(root, id) {
 
 class Work {
   constructor(root, project, id) {
-    this.project = { ...project, id };
+    this.project = {...project, id };
     this.ahead = null;
     const guidelines = element("div", { class: "prose" });
     render(project.guidelines ?? "", guidelines);
-    this.fold = element("details", { class: "guidelines", open: matchMedia("(min-width: 70rem)").matches }, element("summary", {}, t("guidelines")), guidelines);
+    this.fold = element("details", { class: "guidelines", open: matchMedia("(min-width: 70rem)").matches },
+      element("summary", {}, t("guidelines")), guidelines);
     this.bar = element("div", { class: "work-bar" });
     this.desk = element("div", { class: "desk", id: "desk" });
     root.append(element("section", { class: "work" },
-      element("header", { class: "work-head" }, element("h1", {}, project.name), button(t("back_to_tasks"), () => go("tasks"), { class: "quiet" })),
+      element("header", { class: "work-head" }, element("h1", {}, project.name),
+        button(t("back_to_tasks"), () => go("tasks"), { class: "quiet" })),
       this.bar, element("div", { class: "work-columns" }, this.fold, this.desk)));
   }
 
   async drawBar() {
     const { projects } = await get("/api/projects");
     const mine = projects.find(({ id }) => id === this.project.id);
-    if (mine) this.bar.replaceChildren(progress(t("items_done"), mine.done, mine.items), element("span", { class: "small muted" }, t("mine_done", { done: mine.mine_done, pending: mine.mine_pending })));
+    if (mine)
+      this.bar.replaceChildren(progress(t("items_done"), mine.done, mine.items),
+        element("span", { class: "small muted" }, t("mine_done", { done: mine.mine_done, pending: mine.mine_pending })));
   }
 
   put() {
@@ -59,13 +64,15 @@ class Work {
     this.ahead = null;
     const { task, reason } = ready ? { task: ready } : await post(`/api/projects/${this.project.id}/next`, {});
     if (!task) {
-      this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", { tabindex: "-1" }, t(`none_${reason}`)), button(t("back_to_tasks"), () => go("tasks"))));
+      this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", { tabindex: "-1" }, t(`none_${reason}`)),
+        button(t("back_to_tasks"), () => go("tasks"))));
       return;
     }
     this.show(task);
     // The next item comes while this one is being read; a failure only costs the wait later.
-    post(`/api/projects/${this.project.id}/next`, { ahead: true })
-      .then((answer) => { this.ahead = answer.task && answer.task.assignment !== task.assignment ? answer.task : null; }, () => {});
+    post(`/api/projects/${this.project.id}/next`, { ahead: true }).then((answer) => {
+      this.ahead = answer.task && answer.task.assignment !== task.assignment ? answer.task : null;
+    }, () => {});
   }
 
   show(task) {
@@ -75,7 +82,11 @@ class Work {
     const saved = element("span", { class: "saved small", id: "saved" });
     const left = element("span", { class: "lease small", id: "lease" });
     this.judgement = new Judgement({
-      kind: task.kind, answers: cards.parts, aspects: task.aspects, flags: task.flags, changed: () => this.draft.touch(),
+      kind: task.kind,
+      answers: cards.parts,
+      aspects: task.aspects,
+      flags: task.flags,
+      changed: () => this.draft.touch(),
     });
     const problem = () => send.querySelector(".problem");
     const send = form(t("task_submit"), async () => {
@@ -85,8 +96,11 @@ class Work {
       if (!missing) await this.submit();
     }, this.judgement.node);
     send.classList.add("vote");
-    send.querySelector(".actions").append(button(t("skip"), () => this.skip(), { class: "quiet", id: "skip", "aria-keyshortcuts": "s" }), element("span", { class: "grow" }), saved, left);
-    const head = element("h2", { tabindex: "-1", class: "task-head" }, task.phase === "training" ? t("task_training") : t(`kind_${task.kind}`));
+    send.querySelector(".actions")
+      .append(button(t("skip"), () => this.skip(), { class: "quiet", id: "skip", "aria-keyshortcuts": "s" }),
+        element("span", { class: "grow" }), saved, left);
+    const head = element(
+      "h2", { tabindex: "-1", class: "task-head" }, task.phase === "training" ? t("task_training") : t(`kind_${task.kind}`));
     this.desk.replaceChildren(head, promptBox(task.prompt), cards.node, send);
     this.draft = new Draft(task, this.judgement, saved);
     this.lease = new Lease(task, left, () => this.lost());
@@ -97,10 +111,11 @@ class Work {
 
   async submit() {
     const { task } = this;
-    const body = { ...this.judgement.value, ms_to_decide: Math.round(performance.now() - this.shownAt) };
+    const body = {...this.judgement.value, ms_to_decide: Math.round(performance.now() - this.shownAt) };
     this.draft.stop();
     try {
-      const answer = await deliver(`/api/assignments/${task.assignment}/submit`, body, { kind: "submit", assignment: task.assignment });
+      const answer =
+        await deliver(`/api/assignments/${task.assignment}/submit`, body, { kind: "submit", assignment: task.assignment });
       this.draft.forget();
       announce(t("submitted"));
       if (answer.feedback) return feedback(this.desk, answer.feedback, () => attempt(() => this.next()));
@@ -110,8 +125,11 @@ class Work {
       if (error.code === "lease_lost") return this.lost();
       if (!error.passing) throw error;
       // It waits in the outbox; work goes on where an item is at hand.
-      if (this.ahead) await this.next();
-      else this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", {}, t("submit_waiting")), button(t("try_again"), () => attempt(() => this.next()), { class: "primary" })));
+      if (this.ahead)
+        await this.next();
+      else
+        this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", {}, t("submit_waiting")),
+          button(t("try_again"), () => attempt(() => this.next()), { class: "primary" })));
       notice(t("submit_waiting"));
     }
   }
@@ -130,6 +148,7 @@ class Work {
     this.lease?.stop();
     this.ahead = null;
     notice(t("error.lease_lost"));
-    this.desk.append(element("p", { class: "row" }, button(t("next_task"), () => attempt(() => this.next()), { class: "primary" })));
+    this.desk.append(
+      element("p", { class: "row" }, button(t("next_task"), () => attempt(() => this.next()), { class: "primary" })));
   }
 }

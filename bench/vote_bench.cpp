@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Durable votes a second: put_preference on a real private cluster with fsync, each vote acknowledged after its commit,
-// by 1, 8 and 32 threads. Beside it the disk's bound: flushes a second of one 8 KiB block by one writer.
-//   bench_votes FOLDER [votes]     FOLDER: on the disk that is measured; a home is made in it and left stopped
+// Durable votes a second on a private PostgreSQL with fsync, each acknowledged after its commit. Control, in the same
+// run and cluster: pgbench inserting the same row alone, prepared, by as many clients. Then our own ways: votes through
+// the writer that shares commits, votes each in a transaction of their own, and votes over HTTP through the whole
+// collector; and what latency is at 70 % of the best rate.
+//   bench_votes FOLDER [votes for each measurement]     FOLDER: on the disk that is measured
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
 #include "bench/bench_report.h"
-#include "storage/conversations.h"
+#include "bench/vote_clients.h"
+#include "collector/judgements/vote_writer.h"
 #include "storage/database.h"
 #include "storage/people.h"
 #include "storage/preferences.h"
@@ -25,36 +31,11 @@ namespace {
 namespace fs = std::filesystem;
 using namespace afina;
 using namespace afina::storage;
+using bench::Act;
+using bench::Load;
 
-std::string make_visitor(Database& db) {
-  NewVisitor v;
-  v.session_token = new_session_token();
-  v.receipt_code = new_receipt_code();
-  db.transaction([&](Transaction& t) {
-    v.consent.text_id = ensure_consent_text(t, "bench", "en", "bench").id;
-    create_visitor(t, v);
-  });
-  return v.id;
-}
-
-Exposure make_exposure(Transaction& t, const std::string& visitor_id) {
-  Conversation c;
-  c.visitor_id = visitor_id;
-  create_conversation(t, c);
-  Generation a;
-  a.conversation_id = c.id;
-  a.model = std::string("m");
-  a.text = std::string("an answer");
-  Generation b = a;
-  b.id = new_uuid();
-  b.slot = 1;
-  append_generation(t, a);
-  append_generation(t, b);
-  Exposure e;
-  e.pair_id = create_pair(t, a.id, b.id).id;
-  e.visitor_id = visitor_id;
-  return create_exposure(t, e);
-}
+constexpr int kClients[] = {8, 16, 32, 64};
+constexpr int kRounds = 3;
 
 double flushes_per_second(const fs::path& folder) {
   const fs::path file = folder / "flush";
@@ -70,39 +51,142 @@ double flushes_per_second(const fs::path& folder) {
   return done / watch.seconds();
 }
 
-void measure(Database& db, const std::string& visitor_id, int threads, int votes) {
-  std::vector<Exposure> shown;
-  for (int i = 0; i < votes; i += 100) {
-    db.transaction([&](Transaction& t) {
-      for (int j = 0; j < 100; ++j) {
-        shown.push_back(make_exposure(t, visitor_id));
-      }
-    });
-  }
-  std::vector<double> ms(shown.size());
-  std::atomic<size_t> next{0};
-  const Stopwatch watch;
-  {
-    std::vector<std::jthread> writers;
-    for (int i = 0; i < threads; ++i) {
-      writers.emplace_back([&] {
-        for (size_t k = next++; k < shown.size(); k = next++) {
-          NewPreference vote;
-          vote.exposure_id = shown[k].id;
-          vote.visitor_id = visitor_id;
-          vote.grade = static_cast<int>(k % 7) - 3;
-          vote.idempotency_key = vote.id;
-          const Stopwatch one;
-          db.transaction([&](Transaction& t) { put_preference(t, vote); });
-          ms[k] = one.seconds() * 1e3;
-        }
+/// Pairs shown to people, whose ids follow from their number, so that pgbench can name them without looking them up.
+class Shown {
+ public:
+  explicit Shown(Database& db) : db_(db) {
+    for (int i = 0; i < 256; ++i) {
+      NewVisitor v;
+      v.session_token = new_session_token();
+      v.receipt_code = new_receipt_code();
+      v.source = Source::demo;
+      db_.transaction([&](Transaction& t) {
+        v.consent.text_id = ensure_consent_text(t, "bench", "en", "bench").id;
+        create_visitor(t, v);
+        t.exec("CREATE TABLE IF NOT EXISTS bench_person (n integer PRIMARY KEY, visitor_id uuid, annotator_id uuid)");
+        t.exec("INSERT INTO bench_person SELECT $1::integer, id, annotator_id FROM visitor WHERE id = $2::uuid",
+               Params().integer(int64_t{i}).text(v.id));
       });
+      visitors_.push_back(v.id);
+      tokens_.push_back(v.session_token);
     }
   }
-  const double seconds = watch.seconds();
-  std::sort(ms.begin(), ms.end());
-  std::printf("%3d threads: %7.0f votes/s, p50 %.2f ms, p99 %.2f ms, worst %.1f ms\n", threads,
-              static_cast<double>(shown.size()) / seconds, ms[ms.size() / 2], ms[ms.size() * 99 / 100], ms.back());
+  /// Makes exposures [made, made + count): 105 pairs of a conversation's 15 answers, person n mod 256.
+  void more(int count) {
+    const int conversations = count / 105 + 1;
+    db_.transaction([&](Transaction& t) {
+      const Params range = Params().integer(int64_t{conversation_}).integer(int64_t{conversation_ + conversations - 1});
+      t.exec(
+          "INSERT INTO conversation (id, visitor_id, consent_event_id, mode, source) "
+          "SELECT ('00000000-0000-7000-8001-' || lpad(to_hex(c), 12, '0'))::uuid, p.visitor_id, k.id, 'arena', 'demo' "
+          "FROM generate_series($1::bigint, $2::bigint) c JOIN bench_person p ON p.n = c % 256 "
+          "JOIN consent_event k ON k.visitor_id = p.visitor_id",
+          range);
+      t.exec(
+          "INSERT INTO generation (id, conversation_id, turn, slot, model, upstream, text) "
+          "SELECT ('00000000-0000-7000-8002-' || lpad(to_hex(c * 16 + s), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8001-' || lpad(to_hex(c), 12, '0'))::uuid, 1, s, 'm', 'm', 'an answer' "
+          "FROM generate_series($1::bigint, $2::bigint) c, generate_series(0, 14) s",
+          range);
+      t.exec(
+          "WITH duel AS (SELECT x, y, row_number() OVER () - 1 AS k FROM generate_series(0, 14) x, "
+          "generate_series(0, 14) y WHERE x < y) "
+          "INSERT INTO pair (id, conversation_id, turn, generation_a_id, generation_b_id) "
+          "SELECT ('00000000-0000-7000-8003-' || lpad(to_hex(c * 105 + k), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8001-' || lpad(to_hex(c), 12, '0'))::uuid, 1, "
+          "('00000000-0000-7000-8002-' || lpad(to_hex(c * 16 + x), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8002-' || lpad(to_hex(c * 16 + y), 12, '0'))::uuid "
+          "FROM generate_series($1::bigint, $2::bigint) c, duel",
+          range);
+      t.exec(
+          "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left) "
+          "SELECT ('00000000-0000-7000-8004-' || lpad(to_hex(n), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8003-' || lpad(to_hex(n), 12, '0'))::uuid, p.visitor_id, p.annotator_id, true "
+          "FROM generate_series($1::bigint * 105, $2::bigint * 105 + 104) n JOIN bench_person p ON p.n = n % 256",
+          range);
+    });
+    conversation_ += conversations;
+    db_.transaction([](Transaction& t) { t.exec("ANALYZE"); });
+  }
+  /// The next `count` exposures nobody has voted on.
+  int take(int count) {
+    while (next_ + count > conversation_ * 105)
+      more(20'000);
+    next_ += count;
+    return next_ - count;
+  }
+  Act act(int n) const {
+    char id[40];
+    std::snprintf(id, sizeof id, "00000000-0000-7000-8004-%012x", static_cast<unsigned>(n));
+    return {id, visitors_[n % 256], tokens_[n % 256], static_cast<int>(n % 7) - 3};
+  }
+
+ private:
+  Database& db_;
+  std::vector<std::string> visitors_, tokens_;
+  int conversation_ = 0, next_ = 0;
+};
+
+/// The same row by pgbench: prepared, one statement, its own commit. Returns rows a second.
+double pgbench(const Database& db, const fs::path& folder, Shown& shown, int clients, int votes) {
+  const int each = votes / clients, first = shown.take(each * clients);
+  const fs::path script = folder / "vote.sql";
+  write_file_atomic(
+      script,
+      cat("\\set i :i + 1\n\\set n ", first, " + :client_id * ", each,
+          " + :i\nINSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, reason, "
+          "ms_to_decide, idempotency_key, body_sha256, source, blind) SELECT gen_random_uuid(), "
+          "('00000000-0000-7000-8004-' || lpad(to_hex(:n), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8003-' || lpad(to_hex(:n), 12, '0'))::uuid, p.visitor_id, p.annotator_id, 'graded', "
+          "(:n % 7 - 3)::smallint, 'clear', 4000, 'k' || :n, repeat('a', 64), 'demo', true "
+          "FROM bench_person p WHERE p.n = :n % 256;\n"));
+  const fs::path out = folder / "pgbench.txt";
+  const std::string command = cat(PGBENCH, " -n -M prepared -D i=-1 -f ", script.string(), " -c ", clients, " -j 2 -t ",
+                                  each, " '", db.url(), "' > ", out.string(), " 2>&1");
+  if (std::system(command.c_str()) != 0) throw StorageError(cat("[bench] pgbench failed: ", read_file(out, 1 << 20)));
+  const std::string said = read_file(out, 1 << 20);
+  const size_t at = said.find("tps = ");
+  if (at == std::string::npos) throw StorageError(cat("[bench] pgbench said no rate: ", said));
+  return std::atof(said.c_str() + at + 6);
+}
+
+NewPreference vote_of(const Act& act) {
+  NewPreference vote;
+  vote.exposure_id = act.exposure;
+  vote.visitor_id = act.visitor;
+  vote.grade = act.grade;
+  vote.reason = "clear";
+  vote.ms_to_decide = 4000;
+  vote.source = Source::demo;
+  vote.idempotency_key = vote.id;
+  return vote;
+}
+
+void print_rate(const char* name, int clients, const Load& load, double best_alone) {
+  std::printf("%-22s %3d clients: %7.0f votes/s = %.2f x pgbench's best, p50 %.2f ms, p99 %.2f ms, worst %.1f ms\n",
+              name, clients, load.per_second, load.per_second / best_alone, load.p50_ms, load.p99_ms, load.worst_ms);
+}
+
+struct Way {
+  const char* name;
+  std::function<Load(int clients, int votes, double rate)> run;
+  double best = 0;
+  int best_clients = 0;
+};
+
+void measure(Way& way, int votes, double best_alone) {
+  for (const int clients : kClients) {
+    std::vector<Load> loads;
+    for (int round = 0; round < kRounds; ++round)
+      loads.push_back(way.run(clients, votes, 0));
+    std::sort(loads.begin(), loads.end(), [](const Load& x, const Load& y) { return x.per_second < y.per_second; });
+    const Load& median = loads[loads.size() / 2];
+    print_rate(way.name, clients, median, best_alone);
+    if (median.per_second > way.best) way.best = median.per_second, way.best_clients = clients;
+  }
+  const Load calm = way.run(way.best_clients, votes, way.best * 0.7);
+  std::printf("%-22s at 70 %% of its peak (%.0f/s, %d clients): p50 %.2f ms, p99 %.2f ms, worst %.1f ms\n", way.name,
+              way.best * 0.7, way.best_clients, calm.p50_ms, calm.p99_ms, calm.worst_ms);
 }
 
 }  // namespace
@@ -111,18 +195,56 @@ int main(int argc, char** argv) {
   try {
     if (argc < 2) throw UsageError("[bench] a folder must be given, but is not.", "bench_votes FOLDER [votes]");
     const fs::path folder = fs::absolute(argv[1]);
-    const int votes = argc > 2 ? std::atoi(argv[2]) : 4000;
+    const int votes = argc > 2 ? std::atoi(argv[2]) : 12'800;
     fs::create_directories(folder);
+    set_log_level(LogLevel::error);
     std::printf("%s\nother load %.2f cores\n", bench::machine_line(2).c_str(), bench::other_load(1.0));
     std::printf("flushes/s of one writer: %.0f\n", flushes_per_second(folder));
     DatabaseOptions options;
-    options.max_connections = 32;
+    options.max_connections = 16;
     options.pool_wait = std::chrono::seconds(30);
     options.keeper_linger = std::chrono::milliseconds(500);
+    options.announce = false;
     const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
-    const std::string visitor_id = make_visitor(*db);
-    for (const int threads : {1, 8, 32})
-      measure(*db, visitor_id, threads, votes);
+    Shown shown(*db);
+    shown.more(60'000);
+    double best_alone = 0;
+    for (const int clients : kClients) {
+      std::vector<double> rates;
+      for (int round = 0; round < kRounds; ++round)
+        rates.push_back(pgbench(*db, folder, shown, clients, votes));
+      const double median = bench::spread(rates).median;
+      std::printf("%-22s %3d clients: %7.0f rows/s\n", "pgbench, row alone", clients, median);
+      best_alone = std::max(best_alone, median);
+    }
+    collector::VoteWriter writer(*db);
+    const auto first_of = [&](int count) { return shown.take(count); };
+    Way ways[] = {
+        {"shared commits",
+         [&](int clients, int count, double rate) {
+           return bench::run_load(clients, count, rate, [&, first = first_of(count)](int, int i) {
+             VoteDraft draft;
+             draft.vote = vote_of(shown.act(first + i));
+             if (!writer.put(std::move(draft)).put.created) throw StorageError("[bench] a vote was not new");
+           });
+         }},
+        {"a commit each",
+         [&](int clients, int count, double rate) {
+           return bench::run_load(clients, count, rate, [&, first = first_of(count)](int, int i) {
+             const NewPreference vote = vote_of(shown.act(first + i));
+             db->transaction([&](Transaction& t) { put_preference(t, vote); });
+           });
+         }},
+        {"over HTTP",
+         [&](int clients, int count, double rate) {
+           return bench::run_http_load(*db, clients, count, rate,
+                                       [&, first = first_of(count)](int i) { return shown.act(first + i); });
+         }},
+    };
+    for (Way& way : ways)
+      measure(way, votes, best_alone);
+    std::printf("best: shared commits %.2f, a commit each %.2f, over HTTP %.2f x pgbench's best row alone\n",
+                ways[0].best / best_alone, ways[1].best / best_alone, ways[2].best / best_alone);
     return 0;
   } catch (const std::exception& error) {
     return report_exception(error);

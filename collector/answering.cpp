@@ -15,7 +15,6 @@ struct Draft {
   TurnContext context;
   std::vector<storage::Generation> generations;  ///< by slot
   storage::Exposure exposure;                    ///< of a pair
-  std::string assistant_id;
 };
 
 storage::ConversationView commit_draft(storage::Transaction& t, const Draft& draft) {
@@ -31,16 +30,8 @@ storage::ConversationView commit_draft(storage::Transaction& t, const Draft& dra
     storage::Exposure exposure = draft.exposure;
     exposure.pair_id = storage::create_pair(t, draft.generations[0].id, draft.generations[1].id).id;
     storage::create_exposure(t, exposure);
-  } else if (draft.generations.size() == 1 && whole(draft.generations[0])) {
-    storage::Message answer;
-    answer.id = draft.assistant_id;
-    answer.conversation_id = context.conversation_id;
-    answer.turn = context.position;
-    answer.role = "assistant";
-    answer.content = draft.generations[0].text;
-    answer.generation_id = draft.generations[0].id;
-    storage::append_message(t, answer, context.visitor_id);
   }
+  // Which answer the conversation goes on with is known with the next message: until then another may be asked for.
   return storage::load_own_conversation(t, context.conversation_id, context.visitor_id);
 }
 
@@ -55,7 +46,8 @@ Json committed_turn(const storage::ConversationView& view, const std::string& tu
 
 std::shared_ptr<LiveTurn> Collector::start_turn(const TurnContext& context, std::vector<ChatMessage> history,
                                                 int answers, Pairing pairing, std::shared_ptr<void> place) {
-  const std::vector<size_t> chosen = choose_upstreams(config_, pairing, answers, random_);
+  const std::vector<size_t> chosen = choose_upstreams(
+      config_, pairing, answers, random_, [this](const auto& random) { return informative_.choose(random); });
   const bool a_on_left = chosen.size() == 1 || draw_a_on_left(random_);
   // Sides in the order of the screen; slots are the pair's A and B.
   std::vector<int> slot_of_side = chosen.size() == 1 ? std::vector<int>{0}
@@ -68,14 +60,16 @@ std::shared_ptr<LiveTurn> Collector::start_turn(const TurnContext& context, std:
   for (size_t side = 0; side < chosen.size(); ++side) {
     names.push_back(chosen.size() == 1 ? "only" : side == 0 ? "a" : "b");
     ids.push_back(new_uuid());  // the left one first: by_side in turns.cpp reads it back
-    plan.sides.push_back({names.back(), upstreams_[chosen[slot_of_side[side]]].get(), draw_seed(random_)});
+    plan.sides.push_back({names.back(), upstreams_[chosen[slot_of_side[side]]].get(), draw_seed(random_),
+                          [watch = std::make_shared<LeakWatch>(leaks_)](std::string_view piece) {
+                            return piece.empty() ? watch->end() : watch->append(piece);
+                          }});
   }
   plan.start = new_turn_json(context.turn_id, context.text, names);
   Draft draft;
   draft.context = context;
   draft.exposure.visitor_id = context.visitor_id;
   draft.exposure.a_on_left = a_on_left;
-  draft.assistant_id = new_uuid();
   plan.commit = [this, draft = std::move(draft), sides = plan.sides, ids, slot_of_side,
                  context](const std::vector<Completion>& said) mutable {
     draft.generations.resize(said.size());
@@ -88,6 +82,8 @@ std::shared_ptr<LiveTurn> Collector::start_turn(const TurnContext& context, std:
       generation.attempt = context.attempt;
       generation.slot = slot_of_side[side];
     }
+    draft.exposure.leak_a = leaks_.reveals(draft.generations[0].text);
+    draft.exposure.leak_b = leaks_.reveals(draft.generations.back().text);
     const auto view = database_.transaction([&](storage::Transaction& t) { return commit_draft(t, draft); });
     return committed_turn(view, context.turn_id);
   };

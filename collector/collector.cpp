@@ -45,6 +45,8 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
       database_(database),
       random_(std::move(random)),
       consents_(load_consent_documents(config_.operator_name, config_.contact)),
+      leaks_(leak_names(config_)),
+      informative_(database_, upstream_names(config_)),
       act_rate_(limiter(config_.acts_per_minute)),
       message_rate_(limiter(config_.messages_per_minute)),
       bulk_rate_(limiter(10 * config_.acts_per_minute)),

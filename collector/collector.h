@@ -10,6 +10,8 @@
 
 #include "collector/config.h"
 #include "collector/consent_texts.h"
+#include "collector/judgements/informative.h"
+#include "collector/judgements/leak.h"
 #include "collector/live_turn.h"
 #include "collector/pairing.h"
 #include "collector/route_table.h"
@@ -82,6 +84,8 @@ class Collector {
   void send_message(const storage::Visitor& visitor, const Request& request, Response& response);
   void retry_turn(const storage::Visitor& visitor, const Request& request, Response& response);
   void follow_turn(const storage::Visitor& visitor, const Request& request, Response& response);
+  /// judgements/regenerate.cpp
+  void regenerate_turn(const storage::Visitor& visitor, const Request& request, Response& response);
 
   /// answering.cpp
   std::shared_ptr<LiveTurn> start_turn(const TurnContext& context, std::vector<ChatMessage> history, int answers,
@@ -92,6 +96,8 @@ class Collector {
   RandomSource random_;
   std::map<std::string, ConsentDocument> consents_;
   std::vector<std::unique_ptr<Upstream>> upstreams_;
+  LeakDetector leaks_;
+  InformativePairs informative_;
   std::unique_ptr<http::RateLimiter> act_rate_, message_rate_, bulk_rate_;  // null: no limit
   std::unique_ptr<TurnRunner> runner_;
   Services services_;

@@ -76,7 +76,8 @@ void Collector::admit(const Actor& actor, const RouteSpec& spec, const Request& 
   const std::string person = actor.account ? actor.account->id : actor.visitor ? actor.visitor->id : "";
   if (person.empty()) return;
   take(actor.rate_class == "bulk" ? bulk_rate_.get() : act_rate_.get(), person);
-  if (request.method == "POST" && (request.path.ends_with("/messages") || request.path.ends_with("/retry"))) {
+  if (request.method == "POST" && (request.path.ends_with("/messages") || request.path.ends_with("/retry") ||
+                                   request.path.ends_with("/regenerate"))) {
     take(message_rate_.get(), person);
   }
 }

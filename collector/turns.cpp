@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "collector/judgements/leak.h"
 #include "collector/wire.h"
 
 namespace afina::collector {
@@ -34,17 +35,42 @@ const storage::Preference* standing_vote(const storage::ConversationView& view, 
   return standing != nullptr && standing->outcome == storage::Outcome::retracted ? nullptr : standing;
 }
 
+bool is_whole(const storage::Generation* answer) {
+  return answer->error.empty();
+}
+
+// A newer attempt that failed does not hide a whole one, nor does a new one delete the old.
 void add_answers(const storage::ConversationView& view, Turn& turn) {
-  std::map<int, const storage::Generation*> by_slot;
-  int attempt = 0;
+  std::map<int, std::vector<const storage::Generation*>> attempts;
   for (const auto& generation : view.generations) {
-    if (generation.turn == turn.user->turn + 1) attempt = std::max(attempt, generation.attempt);
+    if (generation.turn == turn.user->turn + 1) attempts[generation.attempt].push_back(&generation);
   }
-  for (const auto& generation : view.generations) {
-    if (generation.turn == turn.user->turn + 1 && generation.attempt == attempt) by_slot[generation.slot] = &generation;
+  if (attempts.empty()) return;
+  turn.attempts = attempts.rbegin()->first + 1;
+  const std::string went_on = turn.assistant == nullptr ? "" : turn.assistant->generation_id;
+  const auto rank = [&](const std::vector<const storage::Generation*>& answers) {
+    const bool chosen = std::any_of(answers.begin(), answers.end(), [&](auto* a) { return a->id == went_on; });
+    if (chosen) return 3;
+    if (std::all_of(answers.begin(), answers.end(), is_whole)) return 2;
+    return std::any_of(answers.begin(), answers.end(), is_whole) ? 1 : 0;
+  };
+  auto best = attempts.rbegin();
+  for (auto at = attempts.rbegin(); at != attempts.rend(); ++at) {
+    if (rank(at->second) > rank(best->second)) best = at;
   }
-  for (const auto& [slot, generation] : by_slot)
-    turn.answers.push_back(generation);
+  turn.answers = best->second;
+  std::sort(turn.answers.begin(), turn.answers.end(), [](auto* x, auto* y) { return x->slot < y->slot; });
+  for (const auto& [attempt, answers] : attempts) {
+    if (attempt != best->first && answers.size() == 1 && is_whole(answers[0])) turn.earlier.push_back(answers[0]);
+  }
+}
+
+// A pair's marks were made when it was committed, with the names of the upstreams at hand. A single answer hides no
+// name that matters: vendors' words are enough.
+bool reveals(const Turn& turn, const storage::Generation& answer) {
+  static const LeakDetector kVendors;
+  if (turn.exposure == nullptr) return kVendors.reveals(answer.text);
+  return answer.slot == 0 ? turn.exposure->leak_a : turn.exposure->leak_b;
 }
 
 void add_pair(const storage::ConversationView& view, Turn& turn) {
@@ -60,14 +86,15 @@ void add_pair(const storage::ConversationView& view, Turn& turn) {
 }  // namespace
 
 bool Turn::answered() const {
-  return std::any_of(answers.begin(), answers.end(), [](const auto* answer) { return answer->error.empty(); });
+  return std::any_of(answers.begin(), answers.end(), is_whole);
+}
+
+bool Turn::whole() const {
+  return !answers.empty() && std::all_of(answers.begin(), answers.end(), is_whole);
 }
 
 int Turn::next_attempt() const {
-  int next = 0;
-  for (const auto* answer : answers)
-    next = std::max(next, answer->attempt + 1);
-  return next;
+  return attempts;
 }
 
 std::vector<Turn> turns_of(const storage::ConversationView& view) {
@@ -77,9 +104,11 @@ std::vector<Turn> turns_of(const storage::ConversationView& view) {
     if (message.role != "user") continue;
     Turn turn;
     turn.user = &message;
+    turns.push_back(std::move(turn));
+  }
+  for (Turn& turn : turns) {
     add_answers(view, turn);
     add_pair(view, turn);
-    turns.push_back(std::move(turn));
   }
   return turns;
 }
@@ -92,9 +121,15 @@ Json vote_json(const storage::Preference* vote, bool a_on_left) {
 }
 
 Json new_turn_json(const std::string& id, const std::string& text, const std::vector<std::string>& sides) {
-  Json turn{
-      {"id", id},        {"text", text},     {"state", "running"}, {"answers", Json::array()}, {"exposure", nullptr},
-      {"vote", nullptr}, {"votable", false}, {"reveal", nullptr}};
+  Json turn{{"id", id},
+            {"text", text},
+            {"state", "running"},
+            {"answers", Json::array()},
+            {"exposure", nullptr},
+            {"vote", nullptr},
+            {"votable", false},
+            {"reveal", nullptr},
+            {"attempts", 0}};
   for (const std::string& side : sides)
     turn["answers"].push_back({{"side", side}, {"text", ""}});
   return turn;
@@ -109,8 +144,13 @@ Json turn_json(const Turn& turn, bool running) {
     Json entry{{"side", sides.size() == 1 ? "only" : kNames[i]}, {"text", answer.text}};
     entry["finish_reason"] = answer.finish_reason;
     entry["error"] = answer.error.empty() ? Json() : Json(answer.error);
+    entry["reveals"] = reveals(turn, answer);
+    if (sides.size() == 1) entry["attempt"] = answer.attempt;
     json["answers"].push_back(std::move(entry));
   }
+  json["attempts"] = turn.attempts;
+  for (const auto* answer : turn.earlier)
+    json["earlier"].push_back({{"attempt", answer->attempt}, {"text", answer->text}});
   json["state"] = running ? "running" : turn.answers.empty() ? "interrupted" : "ready";
   if (turn.exposure == nullptr) return json;
   json["exposure"] = turn.exposure->id;
@@ -120,7 +160,16 @@ Json turn_json(const Turn& turn, bool running) {
   return json;
 }
 
-const storage::Generation* chosen_answer(const Turn& turn) {
+const storage::Generation* chosen_answer(const Turn& turn, std::optional<int> attempt) {
+  if (attempt) {
+    if (turn.answers.size() == 1 && turn.answers[0]->attempt == *attempt && is_whole(turn.answers[0])) {
+      return turn.answers[0];
+    }
+    for (const auto* answer : turn.earlier) {
+      if (answer->attempt == *attempt) return answer;
+    }
+    return nullptr;
+  }
   if (turn.assistant != nullptr) return answer_of(turn, turn.assistant->generation_id);
   const auto sides = by_side(turn);
   if (turn.exposure != nullptr && turn.vote != nullptr) {

@@ -15,12 +15,16 @@ namespace afina::collector {
 /// A person's message and what was answered. Pointers into the ConversationView it was made from.
 struct Turn {
   const storage::Message* user = nullptr;
-  std::vector<const storage::Generation*> answers;  ///< newest attempt of each slot; empty: none was stored
+  /// Of the newest attempt that is whole, else of the newest one, by slot; empty: none was stored.
+  std::vector<const storage::Generation*> answers;
   const storage::Message* assistant = nullptr;      ///< the answer the conversation went on with, where it did
   const storage::Exposure* exposure = nullptr;      ///< of a pair that may be voted on
   const storage::Preference* vote = nullptr;        ///< the standing one
+  std::vector<const storage::Generation*> earlier;  ///< whole single answers of other attempts, oldest first
+  int attempts = 0;                                 ///< tries so far, whole or not
 
   bool answered() const;  ///< at least one whole answer
+  bool whole() const;     ///< every answer is
   int next_attempt() const;
 };
 
@@ -34,9 +38,10 @@ Json new_turn_json(const std::string& id, const std::string& text, const std::ve
 /// The vote part alone, or null.
 Json vote_json(const storage::Preference* vote, bool a_on_left);
 
-/// The answer the conversation goes on with: the better one; the one shown on the left where neither is; the whole one
-/// where the other failed. Null where there is none.
-const storage::Generation* chosen_answer(const Turn& turn);
+/// The answer the conversation goes on with: the one the person went back to; the better one; the one shown on the left
+/// where neither is; the whole one where the other failed. Null where there is none. attempt: of a single answer, where
+/// the person named one.
+const storage::Generation* chosen_answer(const Turn& turn, std::optional<int> attempt = std::nullopt);
 
 /// Everything before the answer to the last message, in OpenAI's roles.
 std::vector<ChatMessage> history_of(const storage::ConversationView& view);

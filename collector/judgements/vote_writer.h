@@ -31,6 +31,12 @@ class VoteWriter {
   /// again.
   storage::VoteResult put(storage::VoteDraft draft);
 
+  /// Votes in the queue that no batch has taken yet.
+  size_t waiting() const {
+    const std::lock_guard lock(mutex_);
+    return waiting_.size();
+  }
+
   static constexpr size_t kMaxBatch = 256;
   /// Batches at one time: one fills while the other waits for its flush.
   static constexpr int kPens = 2;
@@ -50,7 +56,7 @@ class VoteWriter {
   Write write_;
   const size_t max_batch_;
   const int pens_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::deque<Entry*> waiting_;
   std::vector<Entry*> being_written_;
   int writing_ = 0;

@@ -93,6 +93,20 @@ CREATE INDEX answer_note_conversation ON answer_note (conversation_id);
 CREATE INDEX answer_note_visitor ON answer_note (visitor_id);
 COMMENT ON TABLE answer_note IS 'Append-only; the notes of one person on one answer are a line, whose last one stands';
 
+-- A person asked for other answers; the attempt stands beside the earlier ones, whatever came of it.
+CREATE TABLE regeneration (
+  id uuid PRIMARY KEY,
+  conversation_id uuid NOT NULL REFERENCES conversation,
+  turn integer NOT NULL CHECK (turn >= 0),
+  attempt smallint NOT NULL CHECK (attempt > 0),
+  client_key text NOT NULL CHECK (octet_length(client_key) BETWEEN 1 AND 64),
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT regeneration_key UNIQUE (conversation_id, client_key),
+  CONSTRAINT regeneration_attempt UNIQUE (conversation_id, turn, attempt)
+);
+COMMENT ON COLUMN regeneration.turn IS 'The position of the answers, as in generation';
+CREATE TRIGGER regeneration_append BEFORE UPDATE OR DELETE OR TRUNCATE ON regeneration EXECUTE FUNCTION refuse_change();
+
 ALTER TABLE rewrite ADD COLUMN act_id uuid,
   ADD CONSTRAINT rewrite_text_size CHECK (octet_length(text) <= 32768);
 CREATE INDEX rewrite_visitor ON rewrite (visitor_id);
@@ -143,7 +157,7 @@ COMMENT ON VIEW standing_rewrite IS 'Of each exposure the newest rewrite that co
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'afina_web') THEN
-    GRANT SELECT, INSERT ON aspect_rating, answer_flag, span_note, reason_language, answer_note TO afina_web;
+    GRANT SELECT, INSERT ON aspect_rating, answer_flag, span_note, reason_language, answer_note, regeneration TO afina_web;
     GRANT SELECT ON standing_aspect_rating, standing_answer_flag, standing_span_note, standing_answer_note,
       standing_rewrite TO afina_web;
   END IF;

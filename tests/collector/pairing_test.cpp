@@ -45,6 +45,21 @@ TEST(Pairing, TakesTwoSamplesOfOneModelWhereThereIsOneOrWhereAsked) {
   EXPECT_EQ(same[0], same[1]);
 }
 
+TEST(Pairing, TakesThePairThatIsWorthMostAndDrawsWhichOneIsA) {
+  CollectorConfig three;
+  for (const char* name : {"x", "y", "z"})
+    three.upstreams.push_back({.name = name, .base_url = "http://127.0.0.1:1"});
+  const InformativeChoice choice = [](const RandomSource&) { return std::pair<size_t, size_t>{0, 2}; };
+  std::map<std::vector<size_t>, int> seen;
+  uint32_t number = 0;
+  for (int i = 0; i < 100; ++i)
+    ++seen[choose_upstreams(
+        three, Pairing::informative, 2, [&] { return number++; }, choice)];
+  EXPECT_EQ(seen.size(), 2U);
+  EXPECT_EQ((seen[{0, 2}]), 50);
+  EXPECT_EQ((seen[{2, 0}]), 50);
+}
+
 TEST(Pairing, PutsTheBaseInSlotAAndTheAdapterInSlotB) {
   auto config = with_upstreams(3);
   config.base = std::string("c");

@@ -42,6 +42,8 @@ int main(int argc, char** argv) {
   afina::app::add_compose(app, context);
   afina::app::add_export(app, context);
   afina::app::add_quantize(app, context);
+  afina::app::add_import(app, context);
+  afina::app::add_export_data(app, context);
   afina::app::add_snapshot(app, context);
   afina::app::add_runs(app, context);
   afina::app::add_adapters(app, context);

@@ -22,6 +22,8 @@ void add_generate(CLI::App& app, Context& context);
 void add_serve(CLI::App& app, Context& context);
 void add_compose(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
+void add_export_data(CLI::App& app, Context& context);
+void add_import(CLI::App& app, Context& context);
 void add_inspect(CLI::App& app, Context& context);
 void add_merge(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "storage/events/outbox.h"
 #include "storage/loop.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
@@ -198,6 +199,7 @@ WithdrawalReport withdraw_visitor(Transaction& t, const std::string& visitor_id)
             .text(report.visitor_id)
             .integer(static_cast<int64_t>(conversations.affected()))
             .integer(votes));
+    emit_event(t, report.workspace_id, "visitor.withdrawn", {{"visitor", report.visitor_id}});
   }
   const Result rows = t.exec("SELECT * FROM withdrawal WHERE visitor_id = $1::uuid", visitor);
   const Row row = rows.one();

@@ -113,9 +113,9 @@ int helpful_of(const Feedback& feedback) {
   return static_cast<int>(std::lround(3 + feedback.verdict->left_grade * 2.0 / 3.0));
 }
 
-/// Without a key of the client's: the same words on top of the same standing row are the same act.
-std::string derived_key(const std::string& said, const std::string& standing_id) {
-  return sha256_hex(cat(said, "\n", standing_id));
+/// Without a key of the client's: the same words as the n-th act are the same act.
+std::string derived_key(const std::string& said, int64_t acts_before) {
+  return sha256_hex(cat(said, "\n", acts_before));
 }
 
 std::string said_in(const Feedback& feedback) {
@@ -146,12 +146,11 @@ Json vote(storage::Transaction& t, const Feedback& feedback, const storage::Logg
     draft.outcome = storage::Outcome::cannot_judge;
   }
   const std::string said = said_in(feedback);
-  const std::string before = standing ? standing->supersedes_id : "";
-  if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, before)) {
+  if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, completion.acts - 1)) {
     return {{"id", standing->id}, {"kind", "preference"}, {"created", false}};
   }
   if (standing) draft.supersedes_id = standing->id;
-  draft.idempotency_key = feedback.key.empty() ? derived_key(said, standing ? standing->id : "") : feedback.key;
+  draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_preference(t, draft);
   if (put.created) {
     storage::emit_event(t, workspace_id, "preference.created",
@@ -182,11 +181,10 @@ Json annotate(storage::Transaction& t, const Feedback& feedback, const storage::
   }
   const auto standing = storage::standing_answer_note(t, draft.generation_id, visitor.id);
   const std::string said = said_in(feedback);
-  const std::string before = standing ? standing->supersedes_id : "";
-  if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, before)) {
+  if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, completion.acts - 1)) {
     return {{"id", standing->id}, {"kind", "answer_note"}, {"created", false}};
   }
-  draft.idempotency_key = feedback.key.empty() ? derived_key(said, standing ? standing->id : "") : feedback.key;
+  draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_answer_note(t, draft);
   if (put.created) {
     storage::emit_event(t, workspace_id, "answer_note.created",
@@ -204,7 +202,6 @@ Json take_feedback(Services& services, const Actor& actor, const http::Request& 
     return services.database.transaction([&](storage::Transaction& t) {
       Feedback said = feedback;
       name_answers(said.details, {{"only", said.generation_id}});
-      // Locks the conversation's row first: two feedbacks on one completion follow each other.
       const auto completion = storage::find_completion(t, said.generation_id, visitor.id);
       return completion.exposure ? vote(t, said, completion, visitor, actor.workspace_id)
                                  : annotate(t, said, completion, visitor, actor.workspace_id);

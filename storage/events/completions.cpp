@@ -126,19 +126,29 @@ bool log_blind_pair(Transaction& t, const BlindPair& pair) {
 LoggedCompletion find_completion(Transaction& t, const std::string& generation_id, const std::string& visitor_id) {
   require_uuid(generation_id, "a completion");
   const Result rows = t.exec(
-      "SELECT g.*, c.mode = 'arena' AS arena FROM generation g JOIN conversation c ON c.id = g.conversation_id "
-      "WHERE g.id = $1::uuid AND c.visitor_id = $2::uuid AND c.withdrawn_at IS NULL",
+      "SELECT g.* FROM generation g JOIN conversation c ON c.id = g.conversation_id "
+      "WHERE g.id = $1::uuid AND c.visitor_id = $2::uuid AND c.withdrawn_at IS NULL FOR NO KEY UPDATE OF c",
       Params().text(generation_id).text(visitor_id));
   if (rows.empty()) throw_not_found(generation_id, "a completion");
   LoggedCompletion found;
   found.generation = read_generation(rows.one());
-  found.arena = rows.one().boolean("arena");
   const Result shown = t.exec(
       "SELECT e.*, p.generation_a_id = $1::uuid AS is_a FROM pair p JOIN exposure e ON e.pair_id = p.id "
       "WHERE $1::uuid IN (p.generation_a_id, p.generation_b_id) AND e.visitor_id = $2::uuid "
       "ORDER BY e.shown_at DESC LIMIT 1",
       Params().text(generation_id).text(visitor_id));
-  if (shown.empty()) return found;
+  const Params whose = Params().text(generation_id).text(visitor_id);
+  if (shown.empty()) {
+    found.acts =
+        t.exec("SELECT count(*) AS n FROM answer_note WHERE generation_id = $1::uuid AND visitor_id = $2::uuid", whose)
+            .one()
+            .integer("n");
+    return found;
+  }
+  found.acts =
+      t.exec("SELECT count(*) AS n FROM preference WHERE exposure_id = $1::uuid", Params().text(shown.one().text("id")))
+          .one()
+          .integer("n");
   found.exposure = read_exposure(shown.one());
   found.is_a = shown.one().boolean("is_a");
   return found;

@@ -48,12 +48,12 @@ struct BlindPair {
 };
 bool log_blind_pair(Transaction& t, const BlindPair& pair);
 
-/// A completion as its own client may judge it.
+/// A completion as its own client may judge it; acts on its conversation queue until the transaction ends.
 struct LoggedCompletion {
   Generation generation;
   std::optional<Exposure> exposure;  ///< of a blind comparison whose other half is whole
   bool is_a = true;                  ///< it stands as A in that pair
-  bool arena = false;                ///< it was asked of both, whether or not the other half came
+  int64_t acts = 0;                  ///< what this client said about it so far, corrections and undos counted
 };
 /// Throws NotFound for an unknown, withdrawn or somebody else's one.
 LoggedCompletion find_completion(Transaction& t, const std::string& generation_id, const std::string& visitor_id);

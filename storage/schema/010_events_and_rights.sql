@@ -171,6 +171,17 @@ SELECT make_erasable(ROW('span_note', 'act_id', '{ordinal}', 'note', $$note <> '
 SELECT make_erasable(ROW('answer_note', 'id', '{}', 'reason || chr(10) || rewrite', $$reason <> '' OR rewrite <> ''$$,
   '{reason,rewrite}', $$reason = '', rewrite = ''$$, 'visitor_id = $1')::erasable);
 
+ALTER TABLE submission DROP CONSTRAINT submission_rewrite_check,
+  ADD CONSTRAINT submission_rewrite_check CHECK (octet_length(rewrite) <= 32768);
+CREATE TRIGGER submission_says_something BEFORE INSERT ON submission FOR EACH ROW WHEN (NEW.rewrite = '')
+  EXECUTE FUNCTION refuse_empty_text();
+SELECT make_erasable(ROW('submission', 'id', '{}', $$reason || chr(10) || coalesce(rewrite, '')$$,
+  $$reason <> '' OR rewrite <> ''$$, '{reason,rewrite}', $$reason = '', rewrite = left(rewrite, 0)$$,
+  'visitor_id = $1')::erasable);
+SELECT make_erasable(ROW('adjudication', 'id', '{}', 'note', $$note <> ''$$, '{note}', $$note = ''$$,
+  'account_id IN (SELECT a.id FROM account a JOIN visitor v ON v.annotator_id = a.annotator_id WHERE v.id = $1)'
+  )::erasable);
+
 -- Erases what one person wrote and what was answered to them. Runs as the owner of the tables, whoever calls it: it can
 -- do nothing but this, to nobody who has not withdrawn.
 CREATE FUNCTION erase_withdrawn(person uuid) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
@@ -210,13 +221,17 @@ ALTER TABLE exposure ADD COLUMN shown text NOT NULL DEFAULT 'both' CHECK (shown 
 COMMENT ON COLUMN exposure.shown IS 'Which answers the person saw; where it is one, that one counts as the left';
 
 -- Who withdraws is forgotten at once where nothing append-only is in the way.
-CREATE FUNCTION forget_profile() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+CREATE FUNCTION forget_at_once() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   DELETE FROM annotator_profile WHERE annotator_id = NEW.annotator_id;
+  DELETE FROM draft USING assignment s, account a
+  WHERE draft.assignment_id = s.id AND s.account_id = a.id AND a.annotator_id = NEW.annotator_id;
+  UPDATE assignment SET skip_reason = '' FROM account a
+  WHERE assignment.account_id = a.id AND a.annotator_id = NEW.annotator_id AND skip_reason <> '';
   RETURN NEW;
 END $$;
 CREATE TRIGGER visitor_forget AFTER UPDATE OF withdrawn_at ON visitor FOR EACH ROW
-  WHEN (OLD.withdrawn_at IS NULL AND NEW.withdrawn_at IS NOT NULL) EXECUTE FUNCTION forget_profile();
+  WHEN (OLD.withdrawn_at IS NULL AND NEW.withdrawn_at IS NOT NULL) EXECUTE FUNCTION forget_at_once();
 
 DO $$
 BEGIN

@@ -1,1 +1,3 @@
 # Tests of events; sources are relative to tests/collector/.
+afina_test(collector_events_test LABEL db DEPS afina_collector
+  SOURCES events/dispatcher_test.cpp events/openapi_test.cpp events/rights_test.cpp events/signature_test.cpp world.cpp)

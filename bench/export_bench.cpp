@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "base/log.h"
@@ -66,7 +68,7 @@ void seed(storage::Database& db, int pairs) {
 }
 
 struct Figures {
-  double seconds = 0;
+  double seconds = 0, client_cpu = 0, server_cpu = 0;  ///< wall and CPU seconds
   long rows = 0, bytes = 0, peak_kib = 0, base_kib = 0;
 };
 
@@ -76,17 +78,49 @@ long resident_peak_kib() {
   return usage.ru_maxrss;
 }
 
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto s = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  return s(usage.ru_utime) + s(usage.ru_stime);
+}
+
+// Of the private server and of its backends that have ended, as the kernel counts them.
+double server_cpu_seconds() {
+  double ticks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream in(entry.path() / "stat");
+    std::string line;
+    if (!std::getline(in, line)) continue;
+    const size_t end = line.rfind(')');
+    if (end == std::string::npos || line.find("(postgres)") == std::string::npos) continue;
+    std::istringstream rest(line.substr(end + 2));
+    std::string skip;
+    long parent = 0, value = 0;
+    rest >> skip >> parent;
+    if (parent != getpid()) continue;
+    for (int field = 5; field <= 17; ++field) {
+      rest >> value;
+      if (field >= 14) ticks += static_cast<double>(value);
+    }
+  }
+  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
 // In a child, so that each figure has a peak of its own.
 template <typename F>
 Figures in_child(F&& work) {
   int ends[2];
   if (pipe(ends) != 0) return {};
+  const double server_before = server_cpu_seconds();
   const pid_t child = fork();
   if (child == 0) {
     Figures figures;
     figures.base_kib = resident_peak_kib();
     const auto begin = std::chrono::steady_clock::now();
+    const double cpu_before = cpu_seconds();
     work(figures);
+    figures.client_cpu = cpu_seconds() - cpu_before;
     figures.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     figures.peak_kib = resident_peak_kib();
     _exit(write(ends[1], &figures, sizeof figures) == sizeof figures ? 0 : 1);
@@ -96,6 +130,8 @@ Figures in_child(F&& work) {
   if (read(ends[0], &figures, sizeof figures) != sizeof figures) std::fprintf(stderr, "a measured process failed\n");
   close(ends[0]);
   waitpid(child, nullptr, 0);
+  usleep(200'000);  // a backend is counted once its server has reaped it
+  figures.server_cpu = server_cpu_seconds() - server_before;
   return figures;
 }
 
@@ -123,9 +159,12 @@ Figures measure(const storage::DatabaseTarget& target, datasets::ExportKind kind
 }
 
 void print(const char* name, const Figures& f) {
-  std::printf("%-34s %9ld rows  %8.0f rows/s  %6.0f MB/s  peak %6.1f MiB\n", name, f.rows,
-              static_cast<double>(f.rows) / f.seconds, static_cast<double>(f.bytes) / 1e6 / f.seconds,
-              static_cast<double>(f.peak_kib) / 1024);
+  const auto rate = [&](double seconds) { return seconds > 0 ? static_cast<double>(f.rows) / seconds : 0; };
+  std::printf(
+      "%-31s %8ld rows %8.0f rows/s; a CPU second: client %8.0f, server %8.0f, both in turn %8.0f; %5.0f MB, peak "
+      "%6.1f MiB\n",
+      name, f.rows, rate(f.seconds), rate(f.client_cpu), rate(f.server_cpu), rate(f.client_cpu + f.server_cpu),
+      static_cast<double>(f.bytes) / 1e6, static_cast<double>(f.peak_kib) / 1024);
   std::fflush(stdout);
 }
 

@@ -109,7 +109,7 @@ bool read_rating(const FieldMap& map, const std::string& question, double value,
 
 bool asks_for_a_rewrite(const std::string& question) {
   const std::string low = lower_ascii(question);
-  for (const char* part : {"correct", "rewrite", "edit", "improve", "better", "correcc", "corrig", "reescri"})
+  for (const char* part : {"correct", "rewrite", "edit", "improve", "better", "correcc", "correg", "corrig", "reescri"})
     if (low.find(part) != std::string::npos) return true;
   return false;
 }

@@ -80,7 +80,7 @@ void read_span(Annotation& a, const std::string& to, const Json& value) {
 void read_text(Annotation& a, const std::string& from, const Json& value) {
   const std::string low = lower_ascii(from);
   bool rewrite = false;
-  for (const char* part : {"correct", "rewrite", "edit", "improve", "better", "reescri", "corrig"})
+  for (const char* part : {"correct", "rewrite", "edit", "improve", "better", "reescri", "correg", "corrig"})
     rewrite = rewrite || low.find(part) != std::string::npos;
   const Json texts = value.contains("text") ? value["text"] : Json::array();
   std::string& out = rewrite ? a.rewrite : a.reason;

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files over HTTP, by the role that serves people: who may, what is refused, what comes out.
+#include <gtest/gtest.h>
+
+#include "tests/collector/accounts/members_world.h"
+
+namespace afina::collector {
+namespace {
+
+using storage::Role;
+
+const std::string kFile =
+    "{\"prompt\":\"¿Qué como?\",\"chosen\":\"Una cazuela "
+    "🍲\",\"rejected\":\"Nada\",\"annotator\":\"ana@example.org\",\"locale\":\"es-CL\"}\n"
+    "nada\n";
+const std::string kDeclared = "&name=prueba&licence=CC-BY-4.0&declaration=propio";
+
+class TransferRoutes : public MembersWorld {
+ protected:
+  http::ClientResponse send(const Credentials& who, const std::string& method, const std::string& path,
+                            const std::string& body = "") const {
+    http::ClientOptions options;
+    options.base_url = collector_->address();
+    return http::Client(options).request(method, path, body, who.headers);
+  }
+};
+
+TEST_F(TransferRoutes, a_file_comes_in_once_and_goes_out_under_pseudonyms) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"data"});
+  const auto first = send(engineer, "POST", "/api/imports?format=jsonl" + kDeclared, kFile);
+  ASSERT_EQ(first.status, 201) << first.body;
+  EXPECT_EQ(first.json()["judgements"], 1);
+  EXPECT_EQ(first.json()["skipped"][0]["line"], 2);
+  EXPECT_FALSE(first.json()["receipt_code"].get<std::string>().empty());
+  const auto again = send(engineer, "POST", "/api/imports?format=jsonl" + kDeclared, kFile);
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.json()["repeated"], true);
+  const auto list = send(engineer, "GET", "/api/imports").json();
+  ASSERT_EQ(list["imports"].size(), 1U);
+  EXPECT_EQ(list["imports"][0]["licence"], "CC-BY-4.0");
+  const auto out = send(engineer, "GET", "/api/exports/judgements.jsonl?locale=es");
+  ASSERT_EQ(out.status, 200);
+  EXPECT_EQ(out.headers.get("Content-Type"), "application/jsonl");
+  const Json row = parse_json(out.body.substr(0, out.body.find('\n')), "export");
+  EXPECT_EQ(row["answer_a"], "Una cazuela 🍲");
+  EXPECT_EQ(out.body.find("ana@"), std::string::npos);
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.parquet").body.substr(0, 4), "PAR1");
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl?purpose=publish").body, "")
+      << "the declaration does not cover it";
+}
+
+TEST_F(TransferRoutes, another_workspace_sees_nothing_of_it) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"data"});
+  ASSERT_EQ(send(engineer, "POST", "/api/imports?format=jsonl" + kDeclared, kFile).status, 201);
+  const std::string other = workspace("otra");
+  const Credentials stranger = token_of(member(Role::engineer, other), {"data"}, other);
+  EXPECT_TRUE(send(stranger, "GET", "/api/imports").json()["imports"].empty());
+  for (const char* kind : {"judgements", "dpo", "sft", "kto", "rankings", "conversations"})
+    EXPECT_EQ(send(stranger, "GET", cat("/api/exports/", kind, ".jsonl")).body, "") << kind;
+}
+
+TEST_F(TransferRoutes, only_engineers_with_the_scope_may) {
+  start_as_web();
+  const Credentials annotator = member(Role::annotator), auditor = member(Role::auditor);
+  EXPECT_EQ(send(token_of(annotator, {"data"}), "GET", "/api/exports/judgements.jsonl").status, 403);
+  EXPECT_EQ(send(token_of(member(Role::engineer), {"read"}), "GET", "/api/exports/judgements.jsonl").status, 403);
+  EXPECT_EQ(send(token_of(auditor, {"data"}), "GET", "/api/imports").status, 200);
+  EXPECT_EQ(send(token_of(auditor, {"data"}), "POST", "/api/imports?format=jsonl" + kDeclared, kFile).status, 403);
+  EXPECT_EQ(send({}, "GET", "/api/exports/judgements.jsonl").status, 401);
+}
+
+TEST_F(TransferRoutes, what_is_missing_or_unknown_is_refused_and_changes_nothing) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"data"});
+  struct Case {
+    const char* method;
+    std::string path, body;
+    int status;
+  };
+  const Case cases[] = {
+      {"POST", "/api/imports?format=xml" + kDeclared, kFile, 400},
+      {"POST", "/api/imports?format=jsonl&name=x&licence=y", kFile, 400},
+      {"POST", "/api/imports?format=jsonl" + kDeclared, "", 400},
+      {"POST", "/api/imports?format=jsonl&purposes=spam" + kDeclared, kFile, 400},
+      {"POST", "/api/imports?format=jsonl&rating_max=x" + kDeclared, kFile, 400},
+      {"POST", "/api/imports?format=jsonl&project=nada" + kDeclared, kFile, 404},
+      {"GET", "/api/exports/secrets.jsonl", "", 404},
+      {"GET", "/api/exports/dpo.csv", "", 404},
+      {"GET", "/api/exports/dpo.jsonl?since=ayer", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?purpose=sell", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?margin_scale=-1", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?project=00000000-0000-7000-8000-000000000009", "", 404},
+  };
+  for (const Case& c : cases)
+    EXPECT_EQ(send(engineer, c.method, c.path, c.body).status, c.status) << c.method << " " << c.path;
+  EXPECT_TRUE(send(engineer, "GET", "/api/imports").json()["imports"].empty());
+}
+
+}  // namespace
+}  // namespace afina::collector

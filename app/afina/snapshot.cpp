@@ -12,6 +12,7 @@ struct Options {
   datasets::SnapshotSpec spec;
   std::vector<std::string> sources;
   bool include_revealed = false, json = false;
+  std::string reliability = "none";
   std::string which, parent;
   std::filesystem::path out;
 };
@@ -55,6 +56,10 @@ int create(const Context& context, Options options) {
     if (!storage::from_string(word, source))
       throw UsageError(cat("[snapshot] must have --source web, api, demo or import, but got \"", word, "\"."));
     options.spec.filter.sources.push_back(source);
+  }
+  if (!datasets::from_string(options.reliability, options.spec.reliability)) {
+    throw UsageError(
+        cat("[snapshot] must have --reliability none or dawid_skene, but got \"", options.reliability, "\"."));
   }
   options.spec.filter.blind_only = !options.include_revealed;
   const auto database = open_database(context);
@@ -116,6 +121,8 @@ void add_create(CLI::App& verb, Context& context, const std::shared_ptr<Options>
   create_verb->add_option("--source", options->sources, "Only votes of web, api, demo or import; may be repeated");
   create_verb->add_option("--locale", options->spec.filter.locales,
                           "Only conversations of these locales; may be repeated");
+  create_verb->add_option("--reliability", options->reliability, "How votes weigh: none (alike) or dawid_skene")
+      ->capture_default_str();
   create_verb->add_option("--parent", options->parent, "Snapshot that this one continues");
   create_verb->add_flag("--include-revealed", options->include_revealed,
                         "Also votes cast after the models' names were shown");

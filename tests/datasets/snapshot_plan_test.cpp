@@ -234,5 +234,57 @@ TEST(SnapshotRows, MembersBecomeTrainingRowsWithTheirLineage) {
   EXPECT_EQ(std::get<ChatCompletionForm>(sft_row(row, "demo").form).completion, (Messages{{"assistant", "buenas"}}));
 }
 
+// Ana, Eva and Luis agree on forty pairs; Zoe says the opposite each time. On the last pair Ana and Zoe part.
+std::vector<EligiblePair> pairs_with_a_liar() {
+  std::vector<EligiblePair> pairs;
+  for (int i = 0; i < 40; ++i) {
+    pairs.push_back(shown_pair(cat("p", i), cat("pregunta ", i)));
+    const int grade = i % 2 == 0 ? 2 : -2;
+    for (const char* name : {"ana", "eva", "luis"})
+      vote(pairs.back(), name, grade);
+    vote(pairs.back(), "zoe", -grade);
+  }
+  pairs.push_back(shown_pair("last", "otra"));
+  vote(pairs.back(), "ana", 2);
+  vote(pairs.back(), "zoe", -2);
+  return pairs;
+}
+
+TEST(SnapshotPlan, WeighsVotesByReliabilityWhereAskedFor) {
+  const auto pairs = pairs_with_a_liar();
+  SnapshotSpec spec;
+  const auto soft_label = [](const SnapshotPlan& plan) {
+    for (const SnapshotMember& member : plan.members) {
+      if (member.pair_id == "last" && member.kind == MemberKind::pair) return member.soft_label;
+    }
+    return 0.0;
+  };
+  EXPECT_DOUBLE_EQ(soft_label(plan_snapshot(pairs, spec)), 0.5) << "by default everybody counts alike";
+  EXPECT_FALSE(to_json(spec).contains("reliability"));
+  spec.reliability = ReliabilityModel::dawid_skene;
+  EXPECT_EQ(to_json(spec)["reliability"], "dawid_skene");
+  const SnapshotPlan weighed = plan_snapshot(pairs, spec);
+  EXPECT_GT(soft_label(weighed), 0.6);
+  ASSERT_EQ(weighed.reliability.size(), 4U);
+  EXPECT_GT(weighed.reliability[0].weight, 0.9) << "ana";
+  EXPECT_EQ(weighed.reliability[3].annotator_id, "zoe");
+  EXPECT_EQ(weighed.reliability[3].weight, 0) << "no better than chance: ignored, not turned round";
+  EXPECT_EQ(weighed.reliability[3].votes, 41);
+}
+
+TEST(SnapshotPlan, PeopleWhoShareNoPairKeepTheWeightOfOne) {
+  auto pairs = pairs_with_a_liar();
+  pairs.push_back(shown_pair("alone", "a solas"));
+  vote(pairs.back(), "nueva", 3);
+  SnapshotSpec spec;
+  const double before = plan_snapshot(pairs, spec).members.back().soft_label;
+  spec.reliability = ReliabilityModel::dawid_skene;
+  const auto plan = plan_snapshot(pairs, spec);
+  EXPECT_EQ(plan.members.back().pair_id, "alone");
+  EXPECT_EQ(plan.members.back().soft_label, before);
+  EXPECT_EQ(plan.reliability.size(), 4U);
+  EXPECT_TRUE(plan_snapshot(std::vector{pairs.back()}, spec).reliability.empty());
+}
+
 }  // namespace
 }  // namespace afina::datasets

@@ -43,7 +43,7 @@ std::string from_base64(const std::string& text) {
   const int null = ::open("/dev/null", O_RDWR);
   ::dup2(null, 0);
   ::dup2(null, 2);
-  ::execlp("chromedriver", "chromedriver", "--port=0", "--log-level=OFF", static_cast<char*>(nullptr));
+  ::execlp("chromedriver", "chromedriver", "--port=0", static_cast<char*>(nullptr));
   ::_exit(127);
 }
 
@@ -109,6 +109,15 @@ WebDriver::WebDriver() {
   if (pid_ == 0) run_driver(output[1]);
   ::close(output[1]);
   output_ = output[0];
+  try {
+    begin();
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+void WebDriver::begin() {
   http::ClientOptions options;
   options.base_url = cat("http://127.0.0.1:", read_port(output_));
   options.read_deadline = kCallDeadline;
@@ -125,6 +134,10 @@ WebDriver::~WebDriver() {
   } catch (const std::exception&) {
     // The browser is gone already.
   }
+  end();
+}
+
+void WebDriver::end() {
   ::kill(-pid_, SIGTERM);
   ::waitpid(pid_, nullptr, 0);
   ::close(output_);

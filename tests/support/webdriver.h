@@ -50,6 +50,8 @@ class WebDriver {
   std::vector<std::string> requests();
 
  private:
+  void begin();
+  void end();
   Json call(const std::string& method, const std::string& path, const Json& body = nullptr);
   Json command(const std::string& name, Json params);
   void read_logs();

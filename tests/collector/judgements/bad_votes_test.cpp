@@ -68,7 +68,7 @@ TEST_F(BadVotes, WrongFieldsAreRefusedByNameAndChangeNothing) {
   const Case cases[] = {
       {"a list as body", Json::array({1})},
       {"a word as body", "vote"},
-      {"a null as body", nullptr},
+      {"no body", nullptr, 422},
       {"nothing", Json::object()},
       {"no outcome", {{"exposure", exposure_}}},
       {"no exposure", {{"outcome", 1}}, 400},
@@ -144,21 +144,21 @@ TEST_F(BadVotes, WrongBytesAreRefusedAndChangeNothing) {
     int status;
   };
   const Case cases[] = {
-      {"no JSON", "outcome=1", 400},
-      {"half a body", whole, 400},
-      {"two values", whole + "}{}", 400},
-      {"seventeen levels", deep + "}", 400},
-      {"a key twice", whole + ",\"outcome\":2}", 400},
-      {"an exposure twice", whole + cat(",\"exposure\":\"", new_uuid(), "\"}"), 400},
+      {"no JSON", "outcome=1", 422},
+      {"half a body", whole, 422},
+      {"two values", whole + "}{}", 422},
+      {"seventeen levels", deep + "}", 422},
+      {"a key twice", whole + ",\"outcome\":2}", 422},
+      {"an exposure twice", whole + cat(",\"exposure\":\"", new_uuid(), "\"}"), 422},
       {"an escaped NUL", whole + ",\"reason\":\"a\\u0000b\"}", 400},
-      {"a raw NUL", whole + ",\"reason\":\"a" + std::string(1, '\0') + "b\"}", 400},
-      {"a lone high surrogate", whole + ",\"reason\":\"\\ud800\"}", 400},
-      {"a lone low surrogate", whole + ",\"reason\":\"\\udc00 x\"}", 400},
-      {"bytes that are no UTF-8", whole + ",\"reason\":\"\xff\xfe\"}", 400},
-      {"an overlong slash", whole + ",\"reason\":\"\xc0\xaf\"}", 400},
+      {"a raw NUL", whole + ",\"reason\":\"a" + std::string(1, '\0') + "b\"}", 422},
+      {"a lone high surrogate", whole + ",\"reason\":\"\\ud800\"}", 422},
+      {"a lone low surrogate", whole + ",\"reason\":\"\\udc00 x\"}", 422},
+      {"bytes that are no UTF-8", whole + ",\"reason\":\"\xff\xfe\"}", 422},
+      {"an overlong slash", whole + ",\"reason\":\"\xc0\xaf\"}", 422},
       {"65 KiB", whole + ",\"reason\":\"" + std::string(65 * 1024, 'x') + "\"}", 413},
-      {"not a number", whole + ",\"confidence\":NaN}", 400},
-      {"a number beyond all", whole + ",\"confidence\":1e999}", 400},
+      {"not a number", whole + ",\"confidence\":NaN}", 422},
+      {"a number beyond all", whole + ",\"confidence\":1e999}", 422},
   };
   const std::string before = state();
   for (const Case& bad : cases) {

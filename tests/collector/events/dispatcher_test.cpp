@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 #include "collector/events/signature.h"
 #include "storage/events/outbox.h"
@@ -65,6 +66,10 @@ DispatcherOptions quick() {
 }
 
 struct Dispatcher : testing::Test {
+  template <typename F>
+  auto in(F&& fn) {
+    return database.db().transaction(std::forward<F>(fn));
+  }
   storage::Webhook hook(const std::string& url) {
     storage::Webhook webhook;
     webhook.workspace_id = storage::kPublicWorkspace;
@@ -80,10 +85,6 @@ struct Dispatcher : testing::Test {
         storage::emit_event(t, storage::kPublicWorkspace, "preference.created", {{"n", i}});
       });
     }
-  }
-  template <typename F>
-  auto in(F&& fn) {
-    return database.db().transaction(std::forward<F>(fn));
   }
   bool wait_for_state(const std::string& state, int64_t n) {
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -189,7 +190,9 @@ TEST_F(Dispatcher, SendsNothingToPrivateAddressesUnlessAllowed) {
 TEST(WebhookBackoff, SpreadsTenTriesOverADay) {
   milliseconds sum{0};
   for (int tried = 1; tried < storage::kMaxDeliveryTries; ++tried) {
-    if (tried > 1) EXPECT_GT(webhook_backoff(tried), webhook_backoff(tried - 1));
+    if (tried > 1) {
+      EXPECT_GT(webhook_backoff(tried), webhook_backoff(tried - 1));
+    }
     sum += webhook_backoff(tried);
   }
   EXPECT_GT(sum, std::chrono::hours(20));

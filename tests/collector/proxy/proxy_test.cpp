@@ -122,7 +122,9 @@ TEST_F(Proxy, KeepsTheShownHalfWhereTheOtherFails) {
     const Reply reply = program.post(kChat, ask("arena"));
     (reply.status == 200 ? good : bad) += 1;
     ASSERT_LT(good + bad, 60);
-    if (reply.status != 200) EXPECT_EQ(reply.json["error"]["code"], "upstream_refused");
+    if (reply.status != 200) {
+      EXPECT_EQ(reply.json["error"]["code"], "upstream_refused");
+    }
   }
   ASSERT_TRUE(wait_for("generation", 2 * (good + bad)));
   EXPECT_EQ(count("pair"), 0);
@@ -237,7 +239,9 @@ TEST_F(Proxy, RefusesBadRequestsAndLeavesTheDatabaseAsItWas) {
     const Reply reply = program.post(kChat, body);
     EXPECT_EQ(reply.status, 400) << body.dump();
     EXPECT_EQ(reply.json["error"]["type"], "invalid_request_error");
-    if (!param.empty()) EXPECT_EQ(reply.json["error"]["param"], param);
+    if (!param.empty()) {
+      EXPECT_EQ(reply.json["error"]["param"], param);
+    }
   }
   EXPECT_EQ(program.post(kChat, ask("gpt-4o")).json["error"]["code"], "model_not_found");
   EXPECT_EQ(count("conversation"), 0);

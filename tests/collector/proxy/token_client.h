@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program with an API token, and a world that makes accounts for it.
 #pragma once
+#include "base/hash.h"
 #include "storage/accounts/accounts.h"
 #include "storage/accounts/tokens.h"
 #include "storage/transaction.h"

@@ -22,6 +22,8 @@ std::string item_id(Time project_time) {
 OpenBatch open_batch(Transaction& t, const ItemRequest& request, ItemSource source) {
   require_uuid(request.project_id, "a project");
   require_uuid(request.workspace_id, "a workspace");
+  // What is stored now (conversations, the importer) belongs to the project's workspace, whoever calls.
+  t.exec("SELECT set_config('app.workspace', $1, true)", Params().text(request.workspace_id));
   t.exec("SELECT FROM project WHERE id = $1::uuid AND workspace_id = $2::uuid FOR NO KEY UPDATE",
          Params().text(request.project_id).text(request.workspace_id));
   OpenBatch batch;

@@ -349,6 +349,14 @@ TEST_F(Submissions, ItemsAreAddedOnceAndAllOrNothing) {
   EXPECT_EQ(count("count(*) FROM generation"), 8);
 }
 
+TEST_F(Submissions, WhatIsImportedBelongsToTheProjectsWorkspace) {
+  const std::string other = db.transaction([](Transaction& t) { return ensure_workspace(t, "otra").id; });
+  const std::string id = project(settings(), other);
+  add(id, items(2), "k", other);
+  EXPECT_EQ(count(cat("count(*) FROM conversation WHERE workspace_id = '", other, "'")), 2);
+  EXPECT_EQ(count(cat("count(*) FROM visitor WHERE source = 'import' AND workspace_id = '", other, "'")), 1);
+}
+
 TEST_F(Submissions, AStaleDraftCarriesTheStoredOne) {
   const std::string id = project(settings());
   add(id, items(1));

@@ -24,7 +24,7 @@ TEST(ReportCache, MakesAReportAgainOnlyWhenItsStampMoved) {
   };
   EXPECT_EQ(get(), 1);
   EXPECT_EQ(get(), 1);
-  stamp = "2";
+  stamp += "2";
   // Cheap to make, so it may be made again at once; four times its cost passes while this loops.
   Json last;
   for (int i = 0; i < 1'000'000 && last != 2; ++i)

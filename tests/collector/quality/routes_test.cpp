@@ -288,7 +288,8 @@ TEST_F(QualityRoutes, RatingsAndFlagsHaveAgreementByAspect) {
   EXPECT_EQ(groups[0]["aspect"], "dialect");
   EXPECT_EQ(groups[1]["aspect"], "helpful");
   EXPECT_EQ(groups[1]["units"], 6);
-  if (groups[1]["interval"]["state"] == "defined") EXPECT_EQ(groups[1]["interval"]["value"], 1);
+  // Six random ids may all end alike: then agreement is unanimous.
+  EXPECT_EQ(groups[1]["interval"].value("value", 1.0), 1.0);
   EXPECT_LT(groups[0]["interval"].value("value", -1.0), 1.0);
 }
 

@@ -44,7 +44,7 @@ std::vector<Column> export_columns(ExportKind kind) {
               {"origin", K::text},
               {"pair_id", K::text}};
     case ExportKind::kto:
-      return {{"prompt", K::messages}, {"completion", K::messages}, {"label", K::truth}, {"soft_label", K::real},
+      return {{"prompt", K::messages}, {"completion", K::messages}, {"label", K::truth}, {"probability", K::real},
               {"weight", K::real},     {"locale", K::text},         {"model", K::text},  {"pair_id", K::text}};
     case ExportKind::rankings:
       return {{"prompt", K::messages}, {"completions", K::message_lists},

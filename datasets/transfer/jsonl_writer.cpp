@@ -75,7 +75,10 @@ class Writer final : public formats::RowWriter {
   void real(double value) override {
     begin(ColumnKind::real);
     AFINA_CHECK(std::isfinite(value), "a number in JSON must be finite");
+    const size_t before = out_.size();
     number(value);
+    // A whole one stays a real number for readers that take a column's type from its first rows.
+    if (out_.find_first_of(".e", before) == std::string::npos) out_ += ".0";
   }
   void truth(bool value) override {
     begin(ColumnKind::truth);

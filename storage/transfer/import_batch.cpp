@@ -189,8 +189,9 @@ int64_t add_preferences(Transaction& t, const ImportBatch& batch) {
   }
   for (const auto& row : batch.preferences) {
     if (row.details.empty() || added.count(row.said.id) == 0) continue;
-    const Row who =
-        t.exec("SELECT visitor_id, annotator_id FROM preference WHERE id = $1::uuid", Params().text(row.said.id)).one();
+    const Result stored =
+        t.exec("SELECT visitor_id, annotator_id FROM preference WHERE id = $1::uuid", Params().text(row.said.id));
+    const Row who = stored.one();
     put_details(t, {row.said.id, who.text("visitor_id"), who.text("annotator_id")}, row.details);
   }
   return static_cast<int64_t>(added.size());

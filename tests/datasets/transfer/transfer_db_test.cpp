@@ -355,7 +355,11 @@ TEST(Transfer, filters_narrow_by_language_and_time) {
   EXPECT_EQ(take_out(test.db(), ExportKind::dpo, {.since = std::chrono::system_clock::now() + std::chrono::hours(1)})
                 .rows.size(),
             0U);
-  EXPECT_EQ(take_out(test.db(), ExportKind::dpo, {.workspace_id = new_uuid()}).rows.size(), 0U);
+  const std::string other = new_uuid();
+  test.db().transaction([&](Transaction& t) {
+    t.exec("INSERT INTO workspace (id, name) VALUES ($1::uuid, 'otra')", storage::Params().text(other));
+  });
+  EXPECT_EQ(take_out(test.db(), ExportKind::dpo, {.workspace_id = other}).rows.size(), 0U);
 }
 
 TEST(Transfer, parquet_says_what_json_lines_say) {

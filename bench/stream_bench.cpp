@@ -178,6 +178,7 @@ void run_scenario(const Scenario& scenario, const std::string& program, const fs
     paths.push_back(cat("/api/conversations/", api.conversation(), "/messages"));
   const double ready_mib = collector.rss_mib();
   const std::vector<double> alone = probe(api, kProbes);
+  collector.forget_peak();
   Streams streams(api, paths, {{"text", "hola"}, {"answers", scenario.answers}});
   const bool all = streams.wait_begun(paths.size());
   const size_t open = streams.open();

@@ -110,6 +110,10 @@ Process::~Process() {
   ::close(output_);
 }
 
+void Process::forget_peak() const {
+  std::ofstream(cat("/proc/", pid_, "/clear_refs")) << "5";
+}
+
 double Process::status(const std::string& key) const {
   std::ifstream file(cat("/proc/", pid_, "/status"));
   for (std::string line; std::getline(file, line);) {
@@ -146,7 +150,8 @@ std::vector<std::string> collector_command(const std::string& program, const std
 int serve_pieces(const std::string& way, int max_streams, int pieces, std::chrono::milliseconds pace) {
   const std::stop_token stop = stop_on_signals();
   http::ServerOptions options;
-  options.max_streams = options.max_event_streams = options.max_queue = options.max_connections = max_streams;
+  options.max_event_streams = options.max_queue = options.max_connections = max_streams;
+  options.max_streams = way == "--threads" ? max_streams : 0;
   Ticker ticker(pieces, pace);
   http::Server server(options);
   server.route("POST", "/v1/chat/completions", [&](const http::Request&, http::Response& response) {

@@ -137,7 +137,9 @@ std::string Assembler::finish_reason(int index) const {
 std::optional<int64_t> Assembler::tokens(const char* key) const {
   if (!usage_.is_object()) return std::nullopt;
   const Json* n = member(usage_, key);
-  if (!n || !n->is_number_unsigned() || n->get<uint64_t>() > 100'000'000) return std::nullopt;
+  if (!n || !n->is_number_integer()) return std::nullopt;
+  // Beyond 2^63 it would turn negative on its way to int64_t.
+  if (n->get<int64_t>() < 0 || n->get<int64_t>() > 100'000'000) return std::nullopt;
   return n->get<int64_t>();
 }
 

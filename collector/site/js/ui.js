@@ -39,7 +39,7 @@ export const select = (options, chosen = "", attributes = {}) => element("select
 
 /** A form that sends once: its button rests meanwhile, a refusal is shown beside it. */
 export function form(submit, action, ...children) {
-  const problem = element("p", { class: "problem", role: "alert", hidden: true });
+  const problem = element("p", { class: "problem refusal", role: "alert", hidden: true });
   const send = element("button", { type: "submit", class: "primary" }, submit);
   const node = element("form", {}, ...children, problem, element("p", { class: "row actions" }, send));
   node.addEventListener("submit", async (event) => {

@@ -144,7 +144,7 @@ TEST_F(HostilePageTest, NamesGuidelinesPromptsAndTaskAnswersAreTextToo) {
   ASSERT_EQ(made.at("status"), 201) << made.dump();
   const std::string id = made.at("json").at("id");
   Json item{{"prompt", Json::array()}, {"answers", Json::array()}};
-  for (size_t i = 0; i < 20; ++i)
+  for (size_t i = 0; i < 19; ++i)
     item["prompt"].push_back({{"role", i % 2 == 0 ? "user" : "assistant"}, {"content", all[i]}});
   for (size_t i = 20; i < 28; ++i)
     item["answers"].push_back({{"text", all[i]}});

@@ -103,7 +103,7 @@ export class TurnView {
     this.judgement = new Judgement({ kind: "pairwise", answers: this.parts() });
     if (earlier) this.judgement.value = {...earlier, ...(turn.details ?? earlier.details ?? {}) };
     const send = form(t(earlier ? "vote_correct" : "vote_send"), async () => {
-      const problemLine = send.querySelector(".problem");
+      const problemLine = send.querySelector(".refusal");
       problemLine.textContent = this.judgement.missing;
       problemLine.hidden = !this.judgement.missing;
       if (this.judgement.missing) return this.judgement.verdict.focus();

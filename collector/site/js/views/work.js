@@ -88,7 +88,7 @@ class Work {
       flags: task.flags,
       changed: () => this.draft.touch(),
     });
-    const problem = () => send.querySelector(".problem");
+    const problem = () => send.querySelector(".refusal");
     const send = form(t("task_submit"), async () => {
       const { missing } = this.judgement;
       problem().textContent = missing;

@@ -250,7 +250,7 @@ void EventLoop::end(Client& client, bool whole) {
   clients_.erase(found);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, owned->connection->fd, nullptr);
   owned->stream.reader.reset();  // after this nobody rings for it
-  if (whole) give_back_(std::move(owned->connection), owned->stream.chunked && !draining_);
+  if (whole) give_back_(std::move(owned->connection), owned->stream.chunked && owned->stream.keep && !draining_);
   owned->connection.reset();
   const std::lock_guard lock(mutex_);
   if (--open_ == 0) idle_.notify_all();

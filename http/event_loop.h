@@ -28,6 +28,7 @@ struct EventLoopLimits {
 struct EventStream {
   std::shared_ptr<EventReader> reader;
   bool chunked = true;  ///< else it ends with the connection
+  bool keep = true;     ///< the connection may be kept after the last event
 };
 
 class EventLoop {

@@ -155,6 +155,7 @@ bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
   const bool taken = pool_->submit([this, job] {
     Engine::Served served = engine_->serve(**job, draining_);
     if (served.events) {
+      served.events->keep = served.keep;
       event_loop_->adopt(std::move(*job), std::move(*served.events));
     } else {
       loop_->give_back(std::move(*job), served.keep);

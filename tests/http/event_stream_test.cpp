@@ -112,6 +112,17 @@ TEST_F(EventStreams, ArriveInOrderAndTheConnectionIsKept) {
   EXPECT_TRUE(rest.ends_with("{\"pong\":true}"));
 }
 
+TEST_F(EventStreams, AConnectionIsClosedAfterTheLastEventWhereTheClientAskedForIt) {
+  start();
+  RawSocket socket = open("/pipe", "Connection: close\r\n");
+  pipe(0)->push("uno");
+  pipe(0)->finish();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(socket.hear().ends_with("0\r\n\r\n"));
+  EXPECT_TRUE(socket.closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+}
+
 TEST_F(EventStreams, OldClientsGetThemUntilTheConnectionCloses) {
   start();
   RawSocket socket(server_->port());

@@ -49,6 +49,8 @@ int main(int argc, char** argv) {
   afina::app::add_adapters(app, context);
   afina::app::add_demo(app, context);
   afina::app::add_db(app, context);
+  afina::app::add_accounts(app, context);
+  afina::app::add_audit(app, context);
   afina::app::add_training(app, context);
   try {
     app.parse(argc, argv);

@@ -39,5 +39,7 @@ void add_runs(CLI::App& app, Context& context);
 void add_adapters(CLI::App& app, Context& context);
 void add_demo(CLI::App& app, Context& context);
 void add_db(CLI::App& app, Context& context);
+void add_accounts(CLI::App& app, Context& context);
+void add_audit(CLI::App& app, Context& context);
 
 }  // namespace afina::app

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "storage/accounts/accounts.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {

@@ -143,7 +143,7 @@ TEST_F(RowSecurityTest, ALoginThatMayNotTakeTheRoleIsToldOrWarned) {
   test.db().transaction([](Transaction& t) {
     t.script("GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger; GRANT USAGE ON SCHEMA public TO stranger");
   });
-  const DatabaseTarget target{DatabaseTarget::Kind::url, cat(test.url(), " user=stranger"), {}};
+  const DatabaseTarget target{DatabaseTarget::Kind::url, cat(test.url(), "&user=stranger"), {}};
   DatabaseOptions options;
   options.role = kWebRole;
   options.announce = false;

@@ -100,9 +100,9 @@ class Shown {
           range);
       t.exec(
           "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left) "
-          "SELECT ('00000000-0000-7000-8004-' || lpad(to_hex(n), 12, '0'))::uuid, "
-          "('00000000-0000-7000-8003-' || lpad(to_hex(n), 12, '0'))::uuid, p.visitor_id, p.annotator_id, true "
-          "FROM generate_series($1::bigint * 105, $2::bigint * 105 + 104) n JOIN bench_person p ON p.n = n % 256",
+          "SELECT ('00000000-0000-7000-8004-' || lpad(to_hex(i), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8003-' || lpad(to_hex(i), 12, '0'))::uuid, p.visitor_id, p.annotator_id, true "
+          "FROM generate_series($1::bigint * 105, $2::bigint * 105 + 104) i JOIN bench_person p ON p.n = i % 256",
           range);
     });
     conversation_ += conversations;
@@ -136,10 +136,11 @@ double pgbench(const Database& db, const fs::path& folder, Shown& shown, int cli
       cat("\\set i :i + 1\n\\set n ", first, " + :client_id * ", each,
           " + :i\nINSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, reason, "
           "ms_to_decide, idempotency_key, body_sha256, source, blind) SELECT gen_random_uuid(), "
-          "('00000000-0000-7000-8004-' || lpad(to_hex(:n), 12, '0'))::uuid, "
-          "('00000000-0000-7000-8003-' || lpad(to_hex(:n), 12, '0'))::uuid, p.visitor_id, p.annotator_id, 'graded', "
-          "(:n % 7 - 3)::smallint, 'clear', 4000, 'k' || :n, repeat('a', 64), 'demo', true "
-          "FROM bench_person p WHERE p.n = :n % 256;\n"));
+          "('00000000-0000-7000-8004-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid, "
+          "('00000000-0000-7000-8003-' || lpad(to_hex(:n::bigint), 12, '0'))::uuid, p.visitor_id, p.annotator_id, "
+          "'graded', "
+          "(:n::bigint % 7 - 3)::smallint, 'clear', 4000, 'k' || :n::bigint, repeat('a', 64), 'demo', true "
+          "FROM bench_person p WHERE p.n = :n::bigint % 256;\n"));
   const fs::path out = folder / "pgbench.txt";
   const std::string command = cat(PGBENCH, " -n -M prepared -D i=-1 -f ", script.string(), " -c ", clients, " -j 2 -t ",
                                   each, " '", db.url(), "' > ", out.string(), " 2>&1");

@@ -104,16 +104,15 @@ std::vector<std::string> projects_of(Transaction& t, const std::string& workspac
 }
 
 OwnVotes own_votes(Transaction& t, const std::string& annotator_id) {
-  const Row row =
-      t.exec(
-           "SELECT count(*) AS votes, count(*) FILTER (WHERE p.created_at >= date_trunc('day', now() AT TIME ZONE "
-           "'UTC') "
-           "AT TIME ZONE 'UTC') AS today, count(*) FILTER (WHERE p.grade <> 0) AS decided, "
-           "count(*) FILTER (WHERE (p.grade > 0 AND e.a_on_left) OR (p.grade < 0 AND NOT e.a_on_left)) AS left_chosen, "
-           "percentile_cont(0.5) WITHIN GROUP (ORDER BY p.ms_to_decide) AS median_ms "
-           "FROM standing_preference p JOIN exposure e ON e.id = p.exposure_id WHERE p.annotator_id = $1::uuid",
-           Params().text(annotator_id))
-          .one();
+  const Result rows = t.exec(
+      "SELECT count(*) AS votes, count(*) FILTER (WHERE p.created_at >= date_trunc('day', now() AT TIME ZONE "
+      "'UTC') "
+      "AT TIME ZONE 'UTC') AS today, count(*) FILTER (WHERE p.grade <> 0) AS decided, "
+      "count(*) FILTER (WHERE (p.grade > 0 AND e.a_on_left) OR (p.grade < 0 AND NOT e.a_on_left)) AS left_chosen, "
+      "percentile_cont(0.5) WITHIN GROUP (ORDER BY p.ms_to_decide) AS median_ms "
+      "FROM standing_preference p JOIN exposure e ON e.id = p.exposure_id WHERE p.annotator_id = $1::uuid",
+      Params().text(annotator_id));
+  const Row row = rows.one();
   return {row.integer("votes"), row.integer("today"), row.integer("left_chosen"), row.integer("decided"),
           row.maybe_real("median_ms")};
 }

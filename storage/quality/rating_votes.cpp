@@ -46,11 +46,11 @@ std::vector<RatingVote> rating_votes(Transaction& t, const RatingFilter& filter)
 }
 
 std::string votes_stamp(Transaction& t) {
-  const Row row = t.exec(
-                       "SELECT (SELECT id FROM preference ORDER BY id DESC LIMIT 1) AS vote, "
-                       "(SELECT id FROM submission ORDER BY id DESC LIMIT 1) AS submission, "
-                       "(SELECT count(*) FROM withdrawal) AS withdrawals")
-                      .one();
+  const Result rows = t.exec(
+      "SELECT (SELECT id FROM preference ORDER BY id DESC LIMIT 1) AS vote, "
+      "(SELECT id FROM submission ORDER BY id DESC LIMIT 1) AS submission, "
+      "(SELECT count(*) FROM withdrawal) AS withdrawals");
+  const Row row = rows.one();
   return row.text("vote") + "/" + row.text("submission") + "/" + row.text("withdrawals");
 }
 

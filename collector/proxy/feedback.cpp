@@ -149,7 +149,9 @@ Json vote(storage::Transaction& t, const Feedback& feedback, const storage::Logg
   if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, completion.acts - 1)) {
     return {{"id", standing->id}, {"kind", "preference"}, {"created", false}};
   }
-  if (standing) draft.supersedes_id = standing->id;
+  // The same key again is the same act: it takes the place that it took then.
+  const bool again = standing && standing->idempotency_key == feedback.key;
+  if (standing) draft.supersedes_id = again ? standing->supersedes_id : standing->id;
   draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_preference(t, draft);
   if (put.created) {

@@ -190,7 +190,8 @@ TEST_F(Proxy, ListsModelsWithArenaWhereThereAreTwo) {
   start({"good", "other"});
   const Program program = proxy_program();
   std::vector<std::string> names;
-  for (const Json& model : program.get("/v1/models").json["data"])
+  const Reply all = program.get("/v1/models");
+  for (const Json& model : all.json["data"])
     names.push_back(model["id"]);
   EXPECT_EQ(names, (std::vector<std::string>{"modelo-good", "modelo-other", "arena"}));
   EXPECT_EQ(program.get("/v1/models/arena").json["object"], "model");

@@ -101,6 +101,19 @@ void give_answers(Database& db, const std::string& project, const Worker& who, i
   });
 }
 
+// A folder that was seeded before is measured again.
+bool find_seeded(Database& db, std::string& project, Worker& old) {
+  return db.read([&](Transaction& t) {
+    const Result rows = t.exec(
+        "SELECT p.project_id, p.account_id, a.visitor_id FROM participation p JOIN account a ON a.id = p.account_id "
+        "ORDER BY p.work_done DESC LIMIT 1");
+    if (rows.empty()) return false;
+    project = rows[0].text("project_id");
+    old = {rows[0].text("account_id"), rows[0].text("visitor_id")};
+    return true;
+  });
+}
+
 NextTask next(Database& db, const std::string& project, const Worker& who, double luck) {
   NextRequest request{project, kPublicWorkspace, who.account_id, who.visitor_id};
   request.luck = luck;
@@ -157,6 +170,7 @@ int main(int argc, char** argv) {
     const int64_t items = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
     const int64_t answers = argc > 3 ? std::atoll(argv[3]) : 50'000;
     fs::create_directories(folder);
+    std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::printf("%s\nother load %.2f cores\n", bench::machine_line(2).c_str(), bench::other_load(1.0));
     DatabaseOptions options;
     options.max_connections = 16;
@@ -164,14 +178,20 @@ int main(int argc, char** argv) {
     options.statement_timeout = std::chrono::minutes(10);
     options.keeper_linger = std::chrono::milliseconds(500);
     const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
-    const Worker boss = make_worker(*db), newcomer = make_worker(*db), old = make_worker(*db);
-    const std::string project = make_project(*db, boss);
-    const Stopwatch seeding;
-    seed(*db, project, items);
-    give_answers(*db, project, old, answers);
-    db->transaction([](Transaction& t) { t.script("ANALYZE item; ANALYZE assignment; ANALYZE item_answer"); });
-    std::printf("%lld items, %lld answers of one person, seeded in %.0f s\n", static_cast<long long>(items),
-                static_cast<long long>(answers), seeding.seconds());
+    std::string project;
+    Worker old;
+    if (!find_seeded(*db, project, old)) {
+      old = make_worker(*db);
+      project = make_project(*db, make_worker(*db));
+      const Stopwatch seeding;
+      seed(*db, project, items);
+      give_answers(*db, project, old, answers);
+      db->transaction([](Transaction& t) { t.script("ANALYZE item; ANALYZE assignment; ANALYZE item_answer"); });
+      std::printf("%lld items, %lld answers of one person, seeded in %.0f s\n", static_cast<long long>(items),
+                  static_cast<long long>(answers), seeding.seconds());
+    }
+    const Worker newcomer = make_worker(*db);
+    db->transaction([](Transaction& t) { t.script("DELETE FROM queue_place"); });
     measure(*db, project, "a newcomer", {newcomer}, 1000);
     const Stopwatch first;
     const NextTask got = next(*db, project, old, 0.9);
@@ -182,8 +202,13 @@ int main(int argc, char** argv) {
     for (int i = 0; i < 8; ++i)
       crowd.push_back(make_worker(*db));
     measure(*db, project, "eight people at once", crowd, 200);
+    // Dropped and made again as the schema has it, so that the folder can be measured again.
+    const std::string index = db->read([](Transaction& t) {
+      return t.exec("SELECT indexdef FROM pg_indexes WHERE indexname = 'item_open'").one().text("indexdef");
+    });
     db->transaction([](Transaction& t) { t.script("DROP INDEX item_open; DELETE FROM queue_place"); });
-    measure(*db, project, "control: no partial index, no place", {old}, 10);
+    measure(*db, project, "control: no partial index, no place", {old}, 2);
+    db->transaction([&](Transaction& t) { t.script(index); });
     return 0;
   } catch (const std::exception& error) {
     return report_exception(error);

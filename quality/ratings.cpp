@@ -90,9 +90,10 @@ class Fitter {
   RatingFit fit(const RatingOptions& options) {
     RatingFit out;
     start(out);
-    // A side or a tie that always happens has no finite coefficient, however well the models are connected.
+    // A side or a tie that always happens has no finite coefficient, however well the models are connected; and where
+    // no two models ever changed sides, strength and side are one.
     const bool ran_away = std::any_of(beta_.begin(), beta_.end(), [](double b) { return std::fabs(b) > 12; });
-    if (!unbounded_ && (ran_away || !out.converged)) {
+    if (!unbounded_ && (ran_away || singular_ || !out.converged)) {
       unbounded_ = true;
       ridge_ = std::max(ridge_, options.fallback_ridge);
       start(out);
@@ -180,6 +181,7 @@ class Fitter {
       for (size_t i = 0; i < gauged.size; ++i)
         gauged.at(i, i) += jitter * std::max(scale, 1.0);
       if (auto inverted = inverse(gauged)) return *inverted;
+      singular_ = true;
       AFINA_CHECK(jitter < 1, "the Hessian of ", layout_.models, " models has no inverse");
     }
   }
@@ -286,6 +288,7 @@ class Fitter {
   std::vector<Group> groups_;
   Layout layout_{};
   bool unbounded_ = false;
+  mutable bool singular_ = false;
   double ridge_ = 0;
   std::vector<double> beta_;
 };

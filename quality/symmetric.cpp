@@ -9,10 +9,11 @@ namespace {
 // Lower triangle of the Cholesky factor; false where a pivot is not positive.
 bool factor(SquareMatrix& m) {
   for (size_t j = 0; j < m.size; ++j) {
-    double pivot = m.at(j, j);
+    const double diagonal = m.at(j, j);
+    double pivot = diagonal;
     for (size_t k = 0; k < j; ++k)
       pivot -= m.at(j, k) * m.at(j, k);
-    if (!(pivot > 0) || !std::isfinite(pivot)) return false;
+    if (!(pivot > 1e-12 * diagonal) || !std::isfinite(pivot)) return false;  // what rounding leaves of 0
     m.at(j, j) = std::sqrt(pivot);
     for (size_t i = j + 1; i < m.size; ++i) {
       double sum = m.at(i, j);

@@ -177,6 +177,16 @@ TEST(Ratings, RidgeKeepsASideThatAlwaysWinsFinite) {
   EXPECT_LT(*fit.position, 6);
 }
 
+TEST(Ratings, RidgeSharesBetweenStrengthAndSideWhatCannotBeToldApart) {
+  // The first model always stood on the left, and lost five of six.
+  const RatingFit fit = fit_ratings(record(0, 1, 1, 5, 0), 2);
+  EXPECT_TRUE(fit.converged);
+  EXPECT_TRUE(fit.connected);
+  EXPECT_EQ(fit.ridge, 0.5);
+  EXPECT_LT(fit.strength[0], -0.1);
+  EXPECT_LT(*fit.position, -0.1);
+}
+
 TEST(Ratings, RanksShareAPlaceWhereIntervalsTouch) {
   RatingFit fit;
   fit.strength = {1.0, 0.9, -1.9};

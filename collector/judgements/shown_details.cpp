@@ -27,11 +27,14 @@ void add_own_details(storage::Transaction& t, const storage::ConversationView& v
       shown.generation_a_id = pair.generation_a_id;
       shown.generation_b_id = pair.generation_b_id;
     }
-    Json details = details_json(storage::get_details(t, turn.vote->id), answers_of_sides(shown));
-    details["rewrite"] = "";
+    const storage::JudgementDetails said = storage::get_details(t, turn.vote->id);
+    std::string rewritten;
     for (const auto& rewrite : view.rewrites) {
-      if (rewrite.act_id == turn.vote->id) details["rewrite"] = rewrite.text;
+      if (rewrite.act_id == turn.vote->id) rewritten = rewrite.text;
     }
+    if (said.empty() && rewritten.empty()) return;
+    Json details = details_json(said, answers_of_sides(shown));
+    details["rewrite"] = rewritten;
     json["vote"]["details"] = std::move(details);
   } else if (turn.exposure == nullptr && turn.answers.size() == 1) {
     const auto note = storage::standing_answer_note(t, turn.answers[0]->id, view.conversation.visitor_id);

@@ -351,6 +351,7 @@ TEST_F(Kills, NoAcknowledgedVoteIsLostWhenPostgresIsKilled) {
     ::kill(server, SIGKILL);
     siginfo_t ended{};
     ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(server), &ended, WEXITED | WNOWAIT), 0);
+    ASSERT_FALSE(cluster.running());
     cluster.restart();
   });
   EXPECT_TRUE(found.clean());

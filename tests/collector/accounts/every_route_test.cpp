@@ -57,13 +57,17 @@ class EveryRouteTest : public MembersWorld {
     EXPECT_EQ(status(spec, who), wanted) << kind << ": " << spec.method << " " << spec.pattern;
     EXPECT_EQ(rows(), before) << kind << ": " << spec.method << " " << spec.pattern;
   }
+  /// The OpenAI-compatible routes are for programs: a browser's session is refused there whatever its role.
+  static bool tokens_only(const RouteSpec& spec) { return spec.pattern.starts_with("/v1/"); }
   /// By the table alone.
   void expect_by_table(const RouteSpec& spec, Who caller, const Credentials& who, const std::string& kind) {
     const bool stranger = caller == Who::anyone || caller == Who::visitor;
-    if (spec.access.allows(caller)) {
-      expect_allowed(spec, who, kind);
-    } else {
+    if (!spec.access.allows(caller)) {
       expect_denied(spec, who, stranger ? 401 : 403, kind);
+    } else if (tokens_only(spec)) {
+      expect_denied(spec, who, 401, kind);
+    } else {
+      expect_allowed(spec, who, kind);
     }
   }
   static const std::vector<storage::Role>& roles() {

@@ -22,6 +22,7 @@ const formats = {
 const kinds = ["judgements", "dpo", "sft", "kto", "rankings", "conversations"];
 
 export async function open(root) {
+  const imports = element("div");
   const { projects } = await get("/api/projects");
   const again = () => attempt(async () => {
     root.replaceChildren();
@@ -34,8 +35,9 @@ export async function open(root) {
     mayWrite() && projects.length ?
       element("details", { class: "block" }, element("summary", {}, t("items_add")), itemsForm(projects)) :
       null,
-    element("h2", {}, t("import")), mayWrite() ? importForm(projects) : null, await importTable(), element("h2", {}, t("export")),
+    element("h2", {}, t("import")), mayWrite() ? importForm(projects) : null, imports, element("h2", {}, t("export")),
     exportForm(projects)));
+  await attempt(async () => imports.append(await importTable()));
 }
 
 function projectTable(projects, again) {

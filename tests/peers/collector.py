@@ -98,7 +98,7 @@ def collector(*settings):
             link = re.search(r"\S*/join#\S+", made.stdout)
             assert link, made.stdout + made.stderr
             admin = join(address, link.group(0), "jefa")
-            status, made, _ = call(address, "POST", "/api/tokens", {"name": "todo", "scopes": ["chat", "judge", "tasks", "review", "read", "data", "admin", "proxy"]},
+            status, made, _ = call(address, "POST", "/api/tokens", {"name": "todo", "days": 1, "scopes": ["chat", "judge", "tasks", "review", "read", "data", "admin", "proxy"]},
                                    headers=admin)
             assert status == 201, made
             yield address, admin, made["token"], log

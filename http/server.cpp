@@ -221,7 +221,7 @@ void Server::Impl::check_origin(const Request& request) const {
   const bool own = origin.empty() || equal_without_case(origin_host, host) || known(host_name(origin_host));
   if (site == "cross-site" || !own) {
     throw HttpError(ErrorKind::usage, 403,
-                    "[Origin] must be this server's own page, but the request comes from another site.");
+                    "[Origin] must be this server's own page, but the request comes from another site.", "cross_site");
   }
 }
 

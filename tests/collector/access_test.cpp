@@ -106,6 +106,7 @@ TEST_F(AccessTest, PagesOfOtherSitesCannotWrite) {
   http::Headers foreign;
   foreign.set("Origin", "https://evil.example");
   EXPECT_EQ(ana.call("POST", "/api/conversations", Json::object(), new_uuid(), foreign).status, 403);
+  EXPECT_EQ(ana.call("POST", "/api/conversations", Json::object(), new_uuid(), foreign).code(), "cross_site");
   http::Headers site;
   site.set("Sec-Fetch-Site", "cross-site");
   EXPECT_EQ(ana.call("POST", "/api/conversations", Json::object(), new_uuid(), site).status, 403);

@@ -8,8 +8,10 @@
 
 #include "base/hash.h"
 #include "storage/accounts/invitations.h"
+#include "storage/accounts/operator.h"
 #include "storage/accounts/sessions.h"
 #include "storage/accounts/tokens.h"
+#include "storage/audit.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {
@@ -256,6 +258,36 @@ TEST_F(InvitationsTest, NotLateNorRevoked) {
   EXPECT_EQ(listed[0].id, revoked.id);
   EXPECT_TRUE(listed[0].revoked_at);
   EXPECT_EQ(listed[1].uses, 0);
+}
+
+class OperatorTest : public InvitationsTest {};
+
+TEST_F(OperatorTest, TheFirstAdminIsInvitedByNameIntoAWorkspaceMadeForThem) {
+  const AdminInvitation made = invite_admin(test.db(), "jefa", "Universidad");
+  const auto open = act([&](Transaction& t) { return peek_invitation(t, made.token); });
+  ASSERT_TRUE(open);
+  EXPECT_EQ(open->role, Role::admin);
+  EXPECT_EQ(open->name, "jefa");
+  EXPECT_EQ(open->max_uses, 1);
+  EXPECT_EQ(act([&](Transaction& t) { return get_workspace(t, made.workspace_id).name; }), "Universidad");
+  EXPECT_EQ(invite_admin(test.db(), "otra", "Universidad").workspace_id, made.workspace_id);
+  account("ana");
+  EXPECT_THROW(invite_admin(test.db(), "ana", "Universidad"), Conflict);
+  const auto trail = act([&](Transaction& t) { return audit_events(t, made.workspace_id, 0, 10); });
+  ASSERT_EQ(trail.size(), 2u);
+  EXPECT_EQ(trail[0].actor, "cli");
+}
+
+TEST_F(OperatorTest, AnAccountIsClosedEverywhereAtOnce) {
+  const Account ana = account("ana");
+  const NewSession s = session(ana);
+  operator_sets_active(test.db(), "ana", false);
+  EXPECT_FALSE(alive(s));
+  ASSERT_EQ(all_members(test.db()).size(), 1u);
+  EXPECT_FALSE(all_members(test.db())[0].active);
+  operator_sets_active(test.db(), "ana", true);
+  EXPECT_TRUE(alive(session(ana)));
+  EXPECT_THROW(operator_sets_active(test.db(), "nadie", false), NotFound);
 }
 
 }  // namespace

@@ -50,6 +50,11 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
       act_rate_(limiter(config_.acts_per_minute)),
       message_rate_(limiter(config_.messages_per_minute)),
       bulk_rate_(limiter(10 * config_.acts_per_minute)),
+      visitors_([&database](const std::vector<std::string>& tokens) {
+        return database.transaction(
+            [&](storage::Transaction& t) { return storage::find_visitors_by_session(t, tokens); },
+            {.read_only = true, .workspace = storage::kEveryWorkspace});
+      }),
       runner_(std::make_unique<TurnRunner>(config_.max_turns)),
       services_{config_, database_, random_, consents_, upstreams_},
       server_(server_options(config_)),

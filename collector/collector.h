@@ -16,6 +16,7 @@
 #include "collector/pairing.h"
 #include "collector/route_table.h"
 #include "collector/services.h"
+#include "collector/shared_reads.h"
 #include "collector/upstream.h"
 #include "collector/wire.h"
 #include "http/rate_limiter.h"
@@ -99,6 +100,8 @@ class Collector {
   LeakDetector leaks_;
   InformativePairs informative_;
   std::unique_ptr<http::RateLimiter> act_rate_, message_rate_, bulk_rate_;  // null: no limit
+  /// Session tokens to visitors: every request asks, so that those of one moment share a query.
+  SharedReads<std::string, std::optional<storage::Visitor>> visitors_;
   std::unique_ptr<TurnRunner> runner_;
   Services services_;
   http::Server server_;  // its threads use all of the above

@@ -47,8 +47,7 @@ void Collector::set_session(Response& response, const std::string& token) const 
 std::optional<storage::Visitor> Collector::find_visitor(const Request& request) {
   const std::string token = session_token(request);
   if (token.empty()) return std::nullopt;
-  return database_.transaction([&](storage::Transaction& t) { return storage::find_visitor_by_session(t, token); },
-                               {.read_only = true, .workspace = storage::kEveryWorkspace});
+  return visitors_.get(token);
 }
 
 Actor Collector::authenticate(const Request& request) {

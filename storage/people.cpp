@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/people.h"
 
+#include <unordered_map>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "storage/events/outbox.h"
@@ -16,9 +18,11 @@ constexpr std::string_view kReceiptPrefix = "AFINA";
 constexpr size_t kReceiptSymbols = 20;  // of 5 bits each
 constexpr size_t kReceiptGroup = 5;
 
+// Not by the view current_consent: a join cannot reach into its DISTINCT, so that each look-up would read them all.
 constexpr const char* kVisitorColumns =
-    "SELECT v.*, c.consent_event_id, to_json(CASE WHEN c.granted THEN c.purposes ELSE '{}' END) AS allowed "
-    "FROM visitor v JOIN current_consent c ON c.visitor_id = v.id ";
+    "SELECT v.*, c.id AS consent_event_id, to_json(CASE WHEN c.granted THEN c.purposes ELSE '{}' END) AS allowed "
+    "FROM visitor v CROSS JOIN LATERAL (SELECT e.id, e.granted, e.purposes FROM consent_event e "
+    "WHERE e.visitor_id = v.id ORDER BY e.created_at DESC, e.id DESC LIMIT 1) c ";
 
 Visitor read_visitor(const Row& row) {
   Visitor v;
@@ -149,10 +153,22 @@ Visitor get_visitor(Transaction& t, const std::string& visitor_id) {
   return read_visitor(rows.one());
 }
 
-std::optional<Visitor> find_visitor_by_session(Transaction& t, const std::string& session_token) {
-  const Result rows = t.exec(std::string(kVisitorColumns) + "WHERE v.session_sha256 = $1 AND v.withdrawn_at IS NULL",
-                             Params().text(sha256_hex(session_token)));
-  return rows.empty() ? std::nullopt : std::optional<Visitor>(read_visitor(rows.one()));
+std::vector<std::optional<Visitor>> find_visitors_by_session(Transaction& t, const std::vector<std::string>& tokens) {
+  std::vector<std::string> hashes;
+  for (const std::string& token : tokens)
+    hashes.push_back(sha256_hex(token));
+  const Result rows =
+      t.exec(std::string(kVisitorColumns) + "WHERE v.session_sha256 = ANY ($1::text[]) AND v.withdrawn_at IS NULL",
+             Params().texts(hashes));
+  std::unordered_map<std::string, Visitor> found;
+  for (size_t i = 0; i < rows.size(); ++i)
+    found.emplace(rows[i].text("session_sha256"), read_visitor(rows[i]));
+  std::vector<std::optional<Visitor>> visitors;
+  for (const std::string& hash : hashes) {
+    const auto known = found.find(hash);
+    visitors.push_back(known == found.end() ? std::nullopt : std::optional(known->second));
+  }
+  return visitors;
 }
 
 void end_session(Transaction& t, const std::string& visitor_id) {

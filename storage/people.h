@@ -82,8 +82,11 @@ Visitor create_visitor(Transaction& t, const NewVisitor& visitor);
 /// A later choice of the same person. Throws NotFound for an unknown or withdrawn visitor.
 void add_consent_event(Transaction& t, const ConsentEvent& event);
 Visitor get_visitor(Transaction& t, const std::string& visitor_id);
-/// Nothing for an unknown, ended or withdrawn session.
-std::optional<Visitor> find_visitor_by_session(Transaction& t, const std::string& session_token);
+/// One for each token, in order; nothing for an unknown, ended or withdrawn session.
+std::vector<std::optional<Visitor>> find_visitors_by_session(Transaction& t, const std::vector<std::string>& tokens);
+inline std::optional<Visitor> find_visitor_by_session(Transaction& t, const std::string& session_token) {
+  return find_visitors_by_session(t, {session_token})[0];
+}
 /// The browser's session ends; the data stays.
 void end_session(Transaction& t, const std::string& visitor_id);
 

@@ -9,7 +9,6 @@
 #include "collector/wire.h"
 #include "datasets/transfer/export_data.h"
 #include "datasets/transfer/import_file.h"
-#include "formats/parquet/parquet.h"
 #include "storage/sql.h"
 #include "storage/tasks/projects.h"
 
@@ -136,7 +135,7 @@ datasets::ExportRequest read_export(Services& services, const Actor& actor, cons
     throw refusal(404, "not_found",
                   "[export] must be judgements, dpo, sft, kto, rankings or conversations, as .jsonl or .parquet.");
   }
-  if (out.form == datasets::ExportForm::parquet && !formats::has_parquet())
+  if (!datasets::can_write(out.form))
     throw refusal(400, "bad_request", "[export] must be .jsonl: this collector was built without Parquet.");
   out.filter.workspace_id = actor.workspace_id;
   out.filter.purpose = purposes_of(query_or(request, "purpose", "train")).at(0);

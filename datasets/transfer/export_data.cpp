@@ -69,6 +69,10 @@ bool from_string(std::string_view word, ExportKind& out) {
   return false;
 }
 
+bool can_write(ExportForm form) {
+  return form == ExportForm::jsonl || formats::has_parquet();
+}
+
 std::string_view to_string(ExportForm form) {
   return form == ExportForm::jsonl ? "jsonl" : "parquet";
 }

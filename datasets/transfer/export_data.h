@@ -20,6 +20,8 @@ bool from_string(std::string_view word, ExportKind& out);
 enum class ExportForm { jsonl, parquet };
 std::string_view to_string(ExportForm form);
 bool from_string(std::string_view word, ExportForm& out);
+/// False for Parquet in builds without it.
+bool can_write(ExportForm form);
 
 struct ExportRequest {
   ExportKind kind = ExportKind::judgements;

@@ -54,7 +54,7 @@ TEST(Pairing, TakesThePairThatIsWorthMostAndDrawsWhichOneIsA) {
   uint32_t number = 0;
   for (int i = 0; i < 100; ++i)
     ++seen[choose_upstreams(
-        three, Pairing::informative, 2, [&] { return number++; }, choice)];
+        three, Pairing::informative, 2, [&] { return number++ / 2; }, choice)];
   EXPECT_EQ(seen.size(), 2U);
   EXPECT_EQ((seen[{0, 2}]), 50);
   EXPECT_EQ((seen[{2, 0}]), 50);

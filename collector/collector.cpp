@@ -11,7 +11,8 @@ namespace {
 constexpr double kAddressPerSecond = 20, kAddressBurst = 100;
 /// Visits and receipt codes of one address: a code has 100 bits, this keeps guessing and floods out of the logs.
 constexpr double kDoorPerSecond = 0.5, kDoorBurst = 60;
-constexpr int kWorkers = 32;
+/// Most wait for the database together with others whose votes share a commit: as many as are to share one.
+constexpr int kWorkers = 64;
 
 http::ServerOptions server_options(const CollectorConfig& config) {
   http::ServerOptions options;
@@ -53,7 +54,7 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
       visitors_([&database](const std::vector<std::string>& tokens) {
         return database.transaction(
             [&](storage::Transaction& t) { return storage::find_visitors_by_session(t, tokens); },
-            {.read_only = true, .workspace = storage::kEveryWorkspace});
+            {.read_only = true, .generic_plans = true, .workspace = storage::kEveryWorkspace});
       }),
       runner_(std::make_unique<TurnRunner>(config_.max_turns)),
       services_{config_, database_, random_, consents_, upstreams_},

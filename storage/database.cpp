@@ -64,7 +64,8 @@ std::string begin_sql(const TransactionOptions& options) {
       sql += "SERIALIZABLE";
       break;
   }
-  return sql + (options.read_only ? " READ ONLY" : "");
+  if (options.read_only) sql += " READ ONLY";
+  return options.generic_plans ? sql + "; SET LOCAL plan_cache_mode = force_generic_plan" : sql;
 }
 
 // Those that met once must not meet again at the same moment.

@@ -83,6 +83,9 @@ struct TransactionOptions {
   /// a commit throws StorageError at once.
   bool repeatable = true;
   int max_tries = 8;  ///< on 40001 and 40P01
+  /// For short statements by keys that run thousands of times a second: PostgreSQL then plans each once a connection
+  /// instead of anew for every list of ids, which takes it longer than running it.
+  bool generic_plans = false;
   /// SET LOCAL app.workspace, which row-level security (schema 013) asks for: an id or kEveryWorkspace. Empty: that of
   /// the thread's WorkspaceScope, else DatabaseOptions::workspace.
   std::string workspace;

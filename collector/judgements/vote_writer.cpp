@@ -7,7 +7,8 @@ namespace afina::collector {
 
 VoteWriter::VoteWriter(storage::Database& database)
     : VoteWriter([&database](const std::vector<storage::VoteDraft>& drafts) {
-        return database.transaction([&](storage::Transaction& t) { return storage::put_votes(t, drafts); });
+        return database.transaction([&](storage::Transaction& t) { return storage::put_votes(t, drafts); },
+                                    {.generic_plans = true});
       }) {}
 
 storage::VoteResult VoteWriter::put(storage::VoteDraft draft) {

@@ -86,8 +86,10 @@ Json responses_of(const RouteSpec& spec, const Json& part) {
     all[status] = std::move(response);
   }
   if (answers.empty()) all["200"] = {{"description", "Done."}};
-  const char* error = spec.error_form == http::ErrorForm::openai ? "OpenAiError" : "Error";
-  all["default"] = {{"description", "Refused, with a code."}, {"content", content("application/json", ref(error))}};
+  Json error = ref("Error");
+  // What is no well-formed request is refused before it has a route, in our own form.
+  if (spec.error_form == http::ErrorForm::openai) error = {{"anyOf", {ref("OpenAiError"), ref("Error")}}};
+  all["default"] = {{"description", "Refused, with a code."}, {"content", content("application/json", error)}};
   return all;
 }
 

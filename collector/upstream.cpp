@@ -5,27 +5,12 @@
 
 #include "base/cat.h"
 #include "base/clock.h"
+#include "collector/upstream_request.h"
 
 namespace afina::collector {
 namespace {
 
-http::ClientOptions client_options(const UpstreamConfig& config) {
-  http::ClientOptions options;
-  options.base_url = config.base_url;
-  options.bearer = read_api_key(config);
-  options.read_deadline = std::chrono::seconds(config.read_seconds);
-  options.total_deadline = std::chrono::seconds(config.total_seconds);
-  options.max_response_bytes = size_t{32} << 20;
-  options.max_retries = config.retries;
-  options.ca_file = config.ca_file;
-  return options;
-}
-
-std::string completions_path(std::string base_url) {
-  while (base_url.ends_with('/'))
-    base_url.pop_back();
-  return base_url.ends_with("/v1") ? "/chat/completions" : "/v1/chat/completions";
-}
+constexpr size_t kMaxResponseBytes = size_t{32} << 20;
 
 [[noreturn]] void nonsense(const std::string& what) {
   throw http::UpstreamError(http::UpstreamFault::nonsense,
@@ -46,11 +31,6 @@ CircuitBreaker::Outcome outcome_of(const std::exception_ptr& error) {
   } catch (...) {
     return CircuitBreaker::Outcome::neither;
   }
-}
-
-std::string error_word(const http::UpstreamError& error) {
-  if (error.upstream_status() == 429 || error.upstream_status() == 503) return "upstream_busy";
-  return cat("upstream_", http::to_string(error.fault()));
 }
 
 std::optional<int> count_of(const Json& usage, const char* key) {
@@ -152,7 +132,8 @@ void ChunkReader::take_choice(const Json& choice) {
 Upstream::Upstream(const UpstreamConfig& config)
     : config_(config),
       path_(completions_path(config.base_url)),
-      endpoint_(std::make_shared<const http::Endpoint>(http::Endpoint{client_options(config), address_policy(config)})),
+      endpoint_(std::make_shared<const http::Endpoint>(
+          http::Endpoint{client_options(config, kMaxResponseBytes), address_policy(config)})),
       breaker_(config.name, config.breaker_failures, std::chrono::seconds(config.breaker_seconds)) {
   if (config_.model.empty()) config_.model = config_.name;
 }

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/types.h"
 
-#include <array>
-#include <utility>
-
+#include "base/words.h"
 #include "storage/people.h"
 #include "storage/snapshots.h"
 
 namespace afina::storage {
 namespace {
-
-template <typename E, size_t N>
-using Words = std::array<std::pair<E, std::string_view>, N>;
 
 constexpr Words<Source, 4> kSources{
     {{Source::web, "web"}, {Source::api, "api"}, {Source::demo, "demo"}, {Source::import, "import"}}};
@@ -39,24 +34,6 @@ constexpr Words<AnnotatorKind, 4> kAnnotatorKinds{{{AnnotatorKind::anonymous, "a
                                                    {AnnotatorKind::service, "service"}}};
 constexpr Words<MemberKind, 3> kMemberKinds{
     {{MemberKind::pair, "pair"}, {MemberKind::answer, "answer"}, {MemberKind::negative, "negative"}}};
-
-template <typename E, size_t N>
-std::string_view word_of(const Words<E, N>& words, E value) {
-  for (const auto& [known, word] : words) {
-    if (known == value) return word;
-  }
-  return "";
-}
-
-template <typename E, size_t N>
-bool value_of(const Words<E, N>& words, std::string_view word, E& out) {
-  for (const auto& [known, known_word] : words) {
-    if (known_word != word) continue;
-    out = known;
-    return true;
-  }
-  return false;
-}
 
 }  // namespace
 

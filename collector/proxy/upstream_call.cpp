@@ -2,39 +2,19 @@
 #include "collector/proxy/upstream_call.h"
 
 #include "base/clock.h"
+#include "collector/upstream_request.h"
 
 namespace afina::collector {
 namespace {
 
 constexpr JsonLimits kChunkLimits{.max_depth = 32, .max_elements = 500'000};
 
-http::ClientOptions client_options(const UpstreamConfig& config) {
-  http::ClientOptions options;
-  options.base_url = config.base_url;
-  options.bearer = read_api_key(config);
-  options.read_deadline = std::chrono::seconds(config.read_seconds);
-  options.total_deadline = std::chrono::seconds(config.total_seconds);
-  options.max_response_bytes = size_t{64} << 20;
-  options.max_retries = config.retries;
-  options.ca_file = config.ca_file;
-  return options;
-}
-
-std::string completions_path(std::string base_url) {
-  while (base_url.ends_with('/'))
-    base_url.pop_back();
-  return base_url.ends_with("/v1") ? "/chat/completions" : "/v1/chat/completions";
-}
-
-std::string error_word(const http::UpstreamError& error) {
-  if (error.upstream_status() == 429 || error.upstream_status() == 503) return "upstream_busy";
-  return cat("upstream_", http::to_string(error.fault()));
-}
+constexpr size_t kMaxResponseBytes = size_t{64} << 20;
 
 }  // namespace
 
 UpstreamCall::UpstreamCall(const UpstreamConfig& config)
-    : path_(completions_path(config.base_url)), client_(client_options(config)) {}
+    : path_(completions_path(config.base_url)), client_(client_options(config, kMaxResponseBytes)) {}
 
 UpstreamAnswer UpstreamCall::ask(const Json& body, const std::function<bool(const Json&)>& on_chunk,
                                  std::stop_token stop) const {

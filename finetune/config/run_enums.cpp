@@ -1,76 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finetune/config/run_enums.h"
 
-#include <cstddef>
-#include <utility>
+#include "base/words.h"
 
 namespace afina::finetune {
 namespace {
 
-template <typename E, size_t N>
-using Words = std::pair<E, std::string_view>[N];
-
-template <typename E, size_t N>
-std::string_view word_of(const Words<E, N>& words, E value) {
-  for (const auto& [candidate, word] : words) {
-    if (candidate == value) return word;
-  }
-  return "unknown";
-}
-
-template <typename E, size_t N>
-bool value_of(const Words<E, N>& words, std::string_view word, E& out) {
-  for (const auto& [value, candidate] : words) {
-    if (candidate != word) continue;
-    out = value;
-    return true;
-  }
-  return false;
-}
-
-constexpr Words<RunKind, 7> kRunKindWords = {{RunKind::sft, "sft"},      {RunKind::dpo, "dpo"},   {RunKind::kto, "kto"},
-                                             {RunKind::cpo, "cpo"},      {RunKind::orpo, "orpo"}, {RunKind::bco, "bco"},
-                                             {RunKind::reward, "reward"}};
-constexpr Words<SchedulerType, 10> kSchedulerTypeWords = {{SchedulerType::linear, "linear"},
-                                                          {SchedulerType::cosine, "cosine"},
-                                                          {SchedulerType::cosine_with_restarts, "cosine_with_restarts"},
-                                                          {SchedulerType::polynomial, "polynomial"},
-                                                          {SchedulerType::constant, "constant"},
-                                                          {SchedulerType::constant_with_warmup, "constant_with_warmup"},
-                                                          {SchedulerType::inverse_sqrt, "inverse_sqrt"},
-                                                          {SchedulerType::cosine_with_min_lr, "cosine_with_min_lr"},
-                                                          {SchedulerType::reduce_lr_on_plateau, "reduce_lr_on_plateau"},
-                                                          {SchedulerType::warmup_stable_decay, "warmup_stable_decay"}};
-constexpr Words<OptimiserType, 6> kOptimiserTypeWords = {{OptimiserType::adamw_torch, "adamw_torch"},
-                                                         {OptimiserType::adamw_8bit, "adamw_8bit"},
-                                                         {OptimiserType::lion, "lion_32bit"},
-                                                         {OptimiserType::adafactor, "adafactor"},
-                                                         {OptimiserType::sgd, "sgd"},
-                                                         {OptimiserType::muon, "muon"}};
-constexpr Words<ComputeType, 2> kComputeTypeWords = {{ComputeType::float32, "float32"},
-                                                     {ComputeType::bfloat16, "bfloat16"}};
-constexpr Words<DeviceType, 2> kDeviceTypeWords = {{DeviceType::cpu, "cpu"}, {DeviceType::cuda, "cuda"}};
-constexpr Words<ReferencePolicy, 2> kReferencePolicyWords = {{ReferencePolicy::start, "start"},
-                                                             {ReferencePolicy::base, "base"}};
-constexpr Words<LabelMode, 2> kLabelModeWords = {{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}};
-constexpr Words<LossSum, 2> kLossSumWords = {{LossSum::float32, "float32"}, {LossSum::float64, "float64"}};
-constexpr Words<BadRows, 2> kBadRowsWords = {{BadRows::error, "error"}, {BadRows::drop, "drop"}};
+constexpr Words<RunKind, 7> kRunKindWords = {{{RunKind::sft, "sft"},
+                                              {RunKind::dpo, "dpo"},
+                                              {RunKind::kto, "kto"},
+                                              {RunKind::cpo, "cpo"},
+                                              {RunKind::orpo, "orpo"},
+                                              {RunKind::bco, "bco"},
+                                              {RunKind::reward, "reward"}}};
+constexpr Words<SchedulerType, 10> kSchedulerTypeWords = {
+    {{SchedulerType::linear, "linear"},
+     {SchedulerType::cosine, "cosine"},
+     {SchedulerType::cosine_with_restarts, "cosine_with_restarts"},
+     {SchedulerType::polynomial, "polynomial"},
+     {SchedulerType::constant, "constant"},
+     {SchedulerType::constant_with_warmup, "constant_with_warmup"},
+     {SchedulerType::inverse_sqrt, "inverse_sqrt"},
+     {SchedulerType::cosine_with_min_lr, "cosine_with_min_lr"},
+     {SchedulerType::reduce_lr_on_plateau, "reduce_lr_on_plateau"},
+     {SchedulerType::warmup_stable_decay, "warmup_stable_decay"}}};
+constexpr Words<OptimiserType, 6> kOptimiserTypeWords = {{{OptimiserType::adamw_torch, "adamw_torch"},
+                                                          {OptimiserType::adamw_8bit, "adamw_8bit"},
+                                                          {OptimiserType::lion, "lion_32bit"},
+                                                          {OptimiserType::adafactor, "adafactor"},
+                                                          {OptimiserType::sgd, "sgd"},
+                                                          {OptimiserType::muon, "muon"}}};
+constexpr Words<ComputeType, 2> kComputeTypeWords = {
+    {{ComputeType::float32, "float32"}, {ComputeType::bfloat16, "bfloat16"}}};
+constexpr Words<DeviceType, 2> kDeviceTypeWords = {{{DeviceType::cpu, "cpu"}, {DeviceType::cuda, "cuda"}}};
+constexpr Words<ReferencePolicy, 2> kReferencePolicyWords = {
+    {{ReferencePolicy::start, "start"}, {ReferencePolicy::base, "base"}}};
+constexpr Words<LabelMode, 2> kLabelModeWords = {{{LabelMode::soft, "soft"}, {LabelMode::hard, "hard"}}};
+constexpr Words<LossSum, 2> kLossSumWords = {{{LossSum::float32, "float32"}, {LossSum::float64, "float64"}}};
+constexpr Words<BadRows, 2> kBadRowsWords = {{{BadRows::error, "error"}, {BadRows::drop, "drop"}}};
 constexpr Words<LongRows, 4> kLongRowsWords = {
-    {LongRows::cut, "cut"}, {LongRows::keep, "keep"}, {LongRows::drop, "drop"}, {LongRows::error, "error"}};
+    {{LongRows::cut, "cut"}, {LongRows::keep, "keep"}, {LongRows::drop, "drop"}, {LongRows::error, "error"}}};
 constexpr Words<PackingStrategy, 3> kPackingStrategyWords = {
-    {PackingStrategy::bfd, "bfd"}, {PackingStrategy::bfd_split, "bfd_split"}, {PackingStrategy::wrapped, "wrapped"}};
-constexpr Words<FDivergence, 4> kFDivergenceWords = {{FDivergence::reverse_kl, "reverse_kl"},
-                                                     {FDivergence::forward_kl, "forward_kl"},
-                                                     {FDivergence::js_divergence, "js_divergence"},
-                                                     {FDivergence::alpha_divergence, "alpha_divergence"}};
-constexpr Words<RecomputeChoice, 4> kRecomputeChoiceWords = {{RecomputeChoice::automatic, "auto"},
-                                                             {RecomputeChoice::none, "none"},
-                                                             {RecomputeChoice::gate_up, "gate_up"},
-                                                             {RecomputeChoice::layer, "layer"}};
+    {{PackingStrategy::bfd, "bfd"}, {PackingStrategy::bfd_split, "bfd_split"}, {PackingStrategy::wrapped, "wrapped"}}};
+constexpr Words<FDivergence, 4> kFDivergenceWords = {{{FDivergence::reverse_kl, "reverse_kl"},
+                                                      {FDivergence::forward_kl, "forward_kl"},
+                                                      {FDivergence::js_divergence, "js_divergence"},
+                                                      {FDivergence::alpha_divergence, "alpha_divergence"}}};
+constexpr Words<RecomputeChoice, 4> kRecomputeChoiceWords = {{{RecomputeChoice::automatic, "auto"},
+                                                              {RecomputeChoice::none, "none"},
+                                                              {RecomputeChoice::gate_up, "gate_up"},
+                                                              {RecomputeChoice::layer, "layer"}}};
 // Other spellings that people's configs have.
-constexpr Words<OptimiserType, 3> kOptimiserAliases = {{OptimiserType::adamw_torch, "adamw_torch_fused"},
-                                                       {OptimiserType::adamw_8bit, "adamw_bnb_8bit"},
-                                                       {OptimiserType::lion, "lion"}};
+constexpr Words<OptimiserType, 3> kOptimiserAliases = {{{OptimiserType::adamw_torch, "adamw_torch_fused"},
+                                                        {OptimiserType::adamw_8bit, "adamw_bnb_8bit"},
+                                                        {OptimiserType::lion, "lion"}}};
 
 }  // namespace
 

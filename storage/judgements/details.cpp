@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/words.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
 
@@ -18,36 +19,17 @@ namespace {
 
 constexpr size_t kMaxNoteBytes = 1000, kMaxSpans = 100, kMaxRows = 26 * 7, kMaxLanguageBytes = 35;
 
-constexpr std::array<std::pair<Aspect, std::string_view>, 7> kAspects{
-    {{Aspect::helpful, "helpful"},
-     {Aspect::truthful, "truthful"},
-     {Aspect::harmless, "harmless"},
-     {Aspect::cultural_fit, "cultural_fit"},
-     {Aspect::dialect, "dialect"},
-     {Aspect::clarity, "clarity"},
-     {Aspect::follows_regulation, "follows_regulation"}}};
-constexpr std::array<std::pair<FlagKind, std::string_view>, 3> kFlags{{{FlagKind::toxic, "toxic"},
-                                                                       {FlagKind::personal_data, "personal_data"},
-                                                                       {FlagKind::hallucination, "hallucination"}}};
+constexpr Words<Aspect, 7> kAspects{{{Aspect::helpful, "helpful"},
+                                     {Aspect::truthful, "truthful"},
+                                     {Aspect::harmless, "harmless"},
+                                     {Aspect::cultural_fit, "cultural_fit"},
+                                     {Aspect::dialect, "dialect"},
+                                     {Aspect::clarity, "clarity"},
+                                     {Aspect::follows_regulation, "follows_regulation"}}};
+constexpr Words<FlagKind, 3> kFlags{{{FlagKind::toxic, "toxic"},
+                                     {FlagKind::personal_data, "personal_data"},
+                                     {FlagKind::hallucination, "hallucination"}}};
 constexpr std::array<std::string_view, 6> kSpanKinds{"good", "bad", "wrong", "personal_data", "dialect", "other"};
-
-template <typename Words, typename E>
-std::string_view word_of(const Words& words, E value) {
-  for (const auto& [entry, word] : words) {
-    if (entry == value) return word;
-  }
-  throw InternalError("[storage.judgements] a value must have a word, but has none.");
-}
-
-template <typename Words, typename E>
-bool read_word(const Words& words, std::string_view text, E& out) {
-  for (const auto& [entry, word] : words) {
-    if (word != text) continue;
-    out = entry;
-    return true;
-  }
-  return false;
-}
 
 [[noreturn]] void refuse(const std::string& must, const std::string& got) {
   throw DataError(cat("[storage.judgements] ", must, ", but got ", got, "."));
@@ -124,7 +106,7 @@ std::string_view to_string(Aspect value) {
 }
 
 bool from_string(std::string_view word, Aspect& out) {
-  return read_word(kAspects, word, out);
+  return value_of(kAspects, word, out);
 }
 
 std::string_view to_string(FlagKind value) {
@@ -132,7 +114,7 @@ std::string_view to_string(FlagKind value) {
 }
 
 bool from_string(std::string_view word, FlagKind& out) {
-  return read_word(kFlags, word, out);
+  return value_of(kFlags, word, out);
 }
 
 void check_details(const JudgementDetails& details) {

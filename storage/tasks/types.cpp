@@ -1,80 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/tasks/types.h"
 
-#include <array>
+#include "base/words.h"
 
 namespace afina::storage {
 namespace {
 
-template <size_t N>
-using Words = std::array<std::string_view, N>;
-
-constexpr Words<5> kProjectKinds = {"pairwise", "ranking", "rating", "rewrite", "flagging"};
-constexpr Words<3> kProjectStates = {"open", "paused", "finished"};
-constexpr Words<3> kSkipPolicies = {"requeue_for_others", "requeue_for_me", "drop"};
-constexpr Words<5> kAssignmentStates = {"offered", "accepted", "done", "skipped", "expired"};
-constexpr Words<3> kPhases = {"work", "training", "gold"};
-constexpr Words<3> kItemSources = {"import", "conversations", "review"};
-constexpr Words<4> kStandings = {"training", "work", "training_failed", "gold_failed"};
-
-template <size_t N, typename E>
-bool find(const Words<N>& words, std::string_view word, E& out) {
-  for (size_t i = 0; i < N; ++i) {
-    if (words[i] != word) continue;
-    out = static_cast<E>(i);
-    return true;
-  }
-  return false;
-}
-
-template <size_t N, typename E>
-std::string_view spell(const Words<N>& words, E value) {
-  return words.at(static_cast<size_t>(value));
-}
+constexpr Words<ProjectKind, 5> kProjectKinds{{{ProjectKind::pairwise, "pairwise"},
+                                               {ProjectKind::ranking, "ranking"},
+                                               {ProjectKind::rating, "rating"},
+                                               {ProjectKind::rewrite, "rewrite"},
+                                               {ProjectKind::flagging, "flagging"}}};
+constexpr Words<ProjectState, 3> kProjectStates{
+    {{ProjectState::open, "open"}, {ProjectState::paused, "paused"}, {ProjectState::finished, "finished"}}};
+constexpr Words<SkipPolicy, 3> kSkipPolicies{{{SkipPolicy::requeue_for_others, "requeue_for_others"},
+                                              {SkipPolicy::requeue_for_me, "requeue_for_me"},
+                                              {SkipPolicy::drop, "drop"}}};
+constexpr Words<AssignmentState, 5> kAssignmentStates{{{AssignmentState::offered, "offered"},
+                                                       {AssignmentState::accepted, "accepted"},
+                                                       {AssignmentState::done, "done"},
+                                                       {AssignmentState::skipped, "skipped"},
+                                                       {AssignmentState::expired, "expired"}}};
+constexpr Words<Phase, 3> kPhases{{{Phase::work, "work"}, {Phase::training, "training"}, {Phase::gold, "gold"}}};
+constexpr Words<ItemSource, 3> kItemSources{
+    {{ItemSource::import, "import"}, {ItemSource::conversations, "conversations"}, {ItemSource::review, "review"}}};
+constexpr Words<Standing, 4> kStandings{{{Standing::training, "training"},
+                                         {Standing::work, "work"},
+                                         {Standing::training_failed, "training_failed"},
+                                         {Standing::gold_failed, "gold_failed"}}};
 
 }  // namespace
 
 std::string_view to_string(ProjectKind value) {
-  return spell(kProjectKinds, value);
+  return word_of(kProjectKinds, value);
 }
 std::string_view to_string(ProjectState value) {
-  return spell(kProjectStates, value);
+  return word_of(kProjectStates, value);
 }
 std::string_view to_string(SkipPolicy value) {
-  return spell(kSkipPolicies, value);
+  return word_of(kSkipPolicies, value);
 }
 std::string_view to_string(AssignmentState value) {
-  return spell(kAssignmentStates, value);
+  return word_of(kAssignmentStates, value);
 }
 std::string_view to_string(Phase value) {
-  return spell(kPhases, value);
+  return word_of(kPhases, value);
 }
 std::string_view to_string(ItemSource value) {
-  return spell(kItemSources, value);
+  return word_of(kItemSources, value);
 }
 std::string_view to_string(Standing value) {
-  return spell(kStandings, value);
+  return word_of(kStandings, value);
 }
 bool from_string(std::string_view word, ProjectKind& out) {
-  return find(kProjectKinds, word, out);
+  return value_of(kProjectKinds, word, out);
 }
 bool from_string(std::string_view word, ProjectState& out) {
-  return find(kProjectStates, word, out);
+  return value_of(kProjectStates, word, out);
 }
 bool from_string(std::string_view word, SkipPolicy& out) {
-  return find(kSkipPolicies, word, out);
+  return value_of(kSkipPolicies, word, out);
 }
 bool from_string(std::string_view word, AssignmentState& out) {
-  return find(kAssignmentStates, word, out);
+  return value_of(kAssignmentStates, word, out);
 }
 bool from_string(std::string_view word, Phase& out) {
-  return find(kPhases, word, out);
+  return value_of(kPhases, word, out);
 }
 bool from_string(std::string_view word, ItemSource& out) {
-  return find(kItemSources, word, out);
+  return value_of(kItemSources, word, out);
 }
 bool from_string(std::string_view word, Standing& out) {
-  return find(kStandings, word, out);
+  return value_of(kStandings, word, out);
 }
 
 }  // namespace afina::storage

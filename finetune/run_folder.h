@@ -25,7 +25,6 @@ class RunFolder {
   std::filesystem::path tensorboard() const { return path_ / "tensorboard"; }
   std::filesystem::path adapter() const { return path_ / "adapter"; }
   std::filesystem::path reference() const { return path_ / "reference.jsonl"; }
-  std::filesystem::path eval_reference() const { return path_ / "eval_reference.jsonl"; }
 
  private:
   struct Lock {

@@ -6,22 +6,19 @@
 
 #include "base/cat.h"
 #include "base/clock.h"
+#include "collector/body_entry.h"
 
 namespace afina::collector {
 namespace {
 
 constexpr size_t kMaxTextBytes = 64 * 1024;
 
-[[noreturn]] void bad(const std::string& where, const std::string& must) {
-  throw refusal(400, "bad_request", cat("[body] ", where, " must be ", must, "."));
-}
-
 double real(const Body& body, const char* name, double low, double high, double otherwise) {
   if (!body.has(name)) return otherwise;
   const Json& value = body.at(name);
-  if (!value.is_number()) bad(name, "a number");
+  if (!value.is_number()) bad_field(name, "a number");
   const double number = value.get<double>();
-  if (!(number >= low && number <= high)) bad(name, cat("from ", low, " to ", high));
+  if (!(number >= low && number <= high)) bad_field(name, cat("from ", low, " to ", high));
   return number;
 }
 
@@ -32,71 +29,34 @@ int whole(const Body& body, const char* name, int64_t low, int64_t high, int64_t
 template <typename E>
 E word(const Body& body, const char* name) {
   E value{};
-  if (!from_string(body.text(name, 40), value)) bad(name, "a known word");
+  if (!from_string(body.text(name, 40), value)) bad_field(name, "a known word");
   return value;
 }
 
-/// One object of a list.
-class Entry {
- public:
-  Entry(const Json& json, std::string where, std::initializer_list<std::string_view> known)
-      : json_(json), where_(std::move(where)) {
-    if (!json.is_object()) bad(where_, "an object");
-    for (const auto& [name, value] : json.items()) {
-      if (std::find(known.begin(), known.end(), name) == known.end())
-        bad(where_, cat("without unknown fields, but has \"", name.substr(0, 60), "\""));
-    }
-  }
-  bool has(const char* name) const { return json_.contains(name) && !json_.at(name).is_null(); }
-  const Json& at(const char* name) const {
-    if (!has(name)) bad(cat(where_, ".", name), "given");
-    return json_.at(name);
-  }
-  std::string text(const char* name, size_t max_bytes, bool required = true) const {
-    if (!required && !has(name)) return "";
-    const Json& value = at(name);
-    if (!value.is_string()) bad(cat(where_, ".", name), "a string");
-    std::string out = value.get<std::string>();
-    if (out.find('\0') != std::string::npos) bad(cat(where_, ".", name), "text without U+0000");
-    if (out.size() > max_bytes)
-      throw refusal(400, "too_long", cat("[body] ", where_, ".", name, " must be at most ", max_bytes, " bytes."));
-    return out;
-  }
-  const Json& list(const char* name, size_t most) const {
-    const Json& value = at(name);
-    if (!value.is_array() || value.size() > most) bad(cat(where_, ".", name), cat("a list of at most ", most));
-    return value;
-  }
-  const std::string& where() const { return where_; }
-
- private:
-  const Json& json_;
-  std::string where_;
-};
-
 storage::NewItem read_item(const Json& json, const std::string& where) {
-  const Entry entry(json, where, {"external_id", "prompt", "answers", "gold", "training", "feedback", "priority"});
+  const BodyEntry entry(json, where, {"external_id", "prompt", "answers", "gold", "training", "feedback", "priority"});
   storage::NewItem item;
   item.external_id = entry.text("external_id", 200, false);
   const Json& prompt = entry.list("prompt", 64);
   for (size_t i = 0; i < prompt.size(); ++i) {
-    const Entry message(prompt[i], cat(where, ".prompt[", i, "]"), {"role", "content"});
+    const BodyEntry message(prompt[i], cat(where, ".prompt[", i, "]"), {"role", "content"});
     item.prompt.push_back({message.text("role", 20), message.text("content", kMaxTextBytes)});
   }
   const Json& answers = entry.list("answers", storage::kMaxItemAnswers);
   for (size_t i = 0; i < answers.size(); ++i) {
-    const Entry answer(answers[i], cat(where, ".answers[", i, "]"), {"text", "model"});
+    const BodyEntry answer(answers[i], cat(where, ".answers[", i, "]"), {"text", "model"});
     item.answers.push_back({answer.text("text", kMaxTextBytes), answer.text("model", 500, false)});
   }
   if (entry.has("gold")) item.gold = entry.at("gold");
   if (entry.has("training")) {
-    if (!entry.at("training").is_boolean()) bad(cat(where, ".training"), "true or false");
+    if (!entry.at("training").is_boolean()) bad_field(cat(where, ".training"), "true or false");
     item.training = entry.at("training").get<bool>();
   }
   item.feedback = entry.text("feedback", 4000, false);
   if (entry.has("priority")) {
     const Json& priority = entry.at("priority");
-    if (!priority.is_number_integer() || priority < 0 || priority > 9) bad(cat(where, ".priority"), "from 0 to 9");
+    if (!priority.is_number_integer() || priority < 0 || priority > 9)
+      bad_field(cat(where, ".priority"), "from 0 to 9");
     item.priority = priority.get<int>();
   }
   return item;
@@ -150,14 +110,14 @@ std::vector<std::string> side_letters(size_t n) {
 storage::ProjectSettings read_settings(const Body& body) {
   storage::ProjectSettings s;
   s.name = body.text("name", 200);
-  if (s.name.empty()) bad("name", "given");
+  if (s.name.empty()) bad_field("name", "given");
   s.kind = word<storage::ProjectKind>(body, "kind");
   s.locale = body.text_or("locale", 35, "");
   s.guidelines = body.text("guidelines", 32 * 1024);
   if (body.has("aspects")) {
     for (const std::string& name : body.words("aspects", 7)) {
       storage::Aspect aspect{};
-      if (!from_string(name, aspect)) bad("aspects", "known aspects");
+      if (!from_string(name, aspect)) bad_field("aspects", "known aspects");
       s.aspects.push_back(aspect);
     }
   }
@@ -225,7 +185,7 @@ Json project_line_json(const storage::ProjectLine& line) {
 std::vector<storage::NewItem> read_items(const Body& body) {
   const Json& list = body.at("items");
   if (!list.is_array() || list.empty() || list.size() > storage::kMaxItemsOfRequest)
-    bad("items", cat("a list of 1 to ", storage::kMaxItemsOfRequest, " items"));
+    bad_field("items", cat("a list of 1 to ", storage::kMaxItemsOfRequest, " items"));
   std::vector<storage::NewItem> items;
   for (size_t i = 0; i < list.size(); ++i)
     items.push_back(read_item(list[i], cat("items[", i, "]")));

@@ -245,8 +245,8 @@ void AsyncClient::Loop::end(Call& call, ClientResponse response, std::exception_
   calls_.erase(place);
   drop_transfer(*owned);
   owned->on_stop.reset();
+  --open_;  // before on_end: whoever hears of the end, on whatever thread, must not find the call counted
   if (owned->handlers.on_end) owned->handlers.on_end(std::move(response), std::move(error));
-  --open_;
 }
 
 void AsyncClient::Loop::tick() {

@@ -60,7 +60,7 @@ class AsyncClient {
   /// As Client::post_stream. on_event returns false to end; on_end gets null for a whole stream, else UpstreamError,
   /// UsageError, AddressRefused, Cancelled or what on_event threw. Retried only before the first event.
   void post_stream(AsyncCall call, SseParser::OnEvent on_event, std::function<void(std::exception_ptr)> on_end);
-  /// Calls that have not ended.
+  /// Calls that have not ended; one whose on_end was called is not among them.
   size_t open() const;
 
  private:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/collector/proxy/token_client.h"
+#include "tests/storage/events/listener.h"
 
 namespace afina::collector {
 namespace {
@@ -29,6 +30,7 @@ struct ProxyFeedback : TokenWorld {
 
 TEST_F(ProxyFeedback, OfAPairIsAVoteAboutTheShownAnswer) {
   start({"good", "other"});
+  database_->transaction([](storage::Transaction& t) { storage::listen(t); });
   const Program program = proxy_program();
   for (int i = 0; i < 6; ++i) {
     const Reply reply = say(program, arena(program), {{"score", 2}, {"reason", "clara"}});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/collector/proxy/token_client.h"
+#include "tests/storage/events/listener.h"
 
 namespace afina::collector {
 namespace {
@@ -21,6 +22,7 @@ struct Proxy : TokenWorld {};
 
 TEST_F(Proxy, AnswersWholeWithTheNamedModelAndLogsTheConversation) {
   start({"good", "other"});
+  database_->transaction([](storage::Transaction& t) { storage::listen(t); });
   const Program program = proxy_program();
   const Reply reply = program.post(kChat, ask("modelo-good"));
   ASSERT_EQ(reply.status, 200) << reply.json.dump();

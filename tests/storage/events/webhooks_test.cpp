@@ -8,6 +8,7 @@
 
 #include "storage/accounts/accounts.h"
 #include "storage/events/outbox.h"
+#include "tests/storage/events/listener.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {
@@ -21,13 +22,7 @@ struct Webhooks : testing::Test {
     return database.db().transaction(std::forward<F>(fn));
   }
   std::string hook(std::vector<std::string> types = {"*"}, const std::string& workspace = kPublicWorkspace) {
-    Webhook webhook;
-    webhook.workspace_id = workspace;
-    webhook.url = "https://example.org/hook";
-    webhook.types = std::move(types);
-    webhook.secret = new_webhook_secret();
-    in([&](Transaction& t) { create_webhook(t, webhook); });
-    return webhook.id;
+    return in([&](Transaction& t) { return listen(t, types, workspace); });
   }
   void emit(const std::string& type = "preference.created", const std::string& workspace = kPublicWorkspace) {
     in([&](Transaction& t) { emit_event(t, workspace, type, {{"id", new_uuid()}}); });
@@ -69,6 +64,37 @@ TEST_F(Webhooks, MissNothingThatWasCommittedAndSeeNothingThatWasNot) {
   emit();
   EXPECT_EQ(take().size(), 1U);
   EXPECT_THROW(emit("preference.invented"), DataError);
+}
+
+TEST_F(Webhooks, GetManyEventsFromOneStatementAndNoneIsKeptThatNobodyAskedFor) {
+  const std::string other = new_uuid();
+  in([&](Transaction& t) {
+    t.exec("INSERT INTO workspace (id, name) VALUES ($1::uuid, 'otra')", Params().text(other));
+  });
+  const auto kept = [&] {
+    return in([](Transaction& t) { return t.exec("SELECT count(*) AS n FROM outbox").one().integer("n"); });
+  };
+  std::vector<OutboxEvent> events;
+  for (const char* type : {"preference.created", "preference.retracted", "preference.created"})
+    events.push_back({kPublicWorkspace, type, {{"name", "comillas \" y \\ ñ, {llave}"}}});
+  events.push_back({other, "preference.created", Json::object()});
+  in([&](Transaction& t) { emit_events(t, {}), emit_events(t, events); });
+  EXPECT_EQ(kept(), 0) << "nobody listens";
+  hook({"preference.created"}), hook({"preference.created", "task.submitted"});
+  in([&](Transaction& t) { emit_events(t, events); });
+  EXPECT_EQ(kept(), 2);
+  const auto due = take();
+  ASSERT_EQ(due.size(), 4U) << "two events for each of two";
+  for (const auto& one : due) {
+    EXPECT_EQ(one.type, "preference.created");
+    EXPECT_EQ(one.payload["name"], "comillas \" y \\ ñ, {llave}");
+    EXPECT_TRUE(one.event_id == events[0].id || one.event_id == events[2].id);
+  }
+  in([&](Transaction& t) { emit_events(t, events); });
+  EXPECT_EQ(kept(), 2) << "an act whose transaction runs again is told once";
+  EXPECT_TRUE(take().empty());
+  events[1].type = "preference.invented";
+  EXPECT_THROW(in([&](Transaction& t) { emit_events(t, events); }), DataError);
 }
 
 TEST_F(Webhooks, AreLeasedToOneSenderAndTakenUpAgainUnderTheSameIdWhenItDies) {

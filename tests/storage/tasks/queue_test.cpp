@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/storage/events/listener.h"
 #include "tests/storage/tasks/task_fixture.h"
 
 namespace afina::storage {
@@ -17,6 +18,7 @@ class TaskQueue : public TaskWorld {
 TEST_F(TaskQueue, EveryItemIsJudgedByExactlyOverlapPeopleUnderSixteenThreads) {
   const std::string id = project(settings(ProjectKind::pairwise, 3));
   add(id, items(10));
+  db.transaction([](Transaction& t) { listen(t); });
   std::vector<Worker> people;
   for (int i = 0; i < 16; ++i)
     people.push_back(worker());
@@ -214,6 +216,7 @@ TEST_F(TaskQueue, UrgentItemsComeFirstAlsoForWhoIsFarInTheQueue) {
 TEST_F(TaskQueue, MoreOverlapOpensFinishedItemsForOthers) {
   const std::string id = project(settings(ProjectKind::pairwise, 1));
   add(id, items(3));
+  db.transaction([](Transaction& t) { listen(t); });
   const Worker ana = worker(), luis = worker();
   for (int i = 0; i < 3; ++i)
     hand_in(graded(*next(id, ana).task, ana, 1));

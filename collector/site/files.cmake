@@ -3,6 +3,7 @@ set(_site_files
   site/icon.svg
   site/index.html
   site/style.css
+  site/sw.js
   site/views.css
   site/withdraw.html
   site/consent/en.json
@@ -15,6 +16,7 @@ set(_site_files
   site/js/i18n.js
   site/js/idb.js
   site/js/judge.js
+  site/js/kept.js
   site/js/keys.js
   site/js/markdown.js
   site/js/notes.js
@@ -50,6 +52,7 @@ set(_site_files
   site/js/views/work_parts.js
   site/js/withdraw.js
   site/js/withdrawn.js
+  site/js/worker.js
   site/locales/arn.json
   site/locales/ay.json
   site/locales/en.json

@@ -102,7 +102,8 @@ TEST_F(BrowserTest, AVoteCastOfflineWaitsOnTheDeviceAndIsSentOnce) {
   browser().wait_for("document.querySelector('#waiting').innerText.includes('Por enviar: 1')");
   shot("offline");
   EXPECT_EQ(votes(), 0);
-  EXPECT_EQ(browser().evaluate("import('/js/idb.js').then(({all}) => all()).then((acts) => acts.map((act) => "
+  EXPECT_EQ(browser().evaluate("import('/js/idb.js').then(({openTable}) => openTable('afina', 'outbox', "
+                               "'n').all()).then((acts) => acts.map((act) => "
                                "[act.path, act.body.outcome].join(' ')).join())"),
             "/api/votes both_bad")
       << "it is in the browser's database";

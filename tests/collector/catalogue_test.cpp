@@ -86,7 +86,7 @@ TEST(Catalogue, HasWordsForEveryIdTheServerSends) {
   const std::map<std::string, std::vector<std::string>> families{
       {"kind_", {"pairwise", "ranking", "rating", "rewrite", "flagging"}},
       {"project_", {"open", "paused", "finished"}},
-      {"none_", {"none_left", "training_failed", "paused", "capped"}},
+      {"none_", {"none_left", "training_failed", "paused", "capped", "away"}},
       {"note_", {"good", "bad", "wrong", "personal_data", "dialect", "other"}},
       {"rate_", {"1", "2", "3", "4", "5"}},
       {"confidence_", {"1", "2", "3", "4"}},

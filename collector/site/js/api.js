@@ -10,6 +10,8 @@ export class ApiError extends Error {
     this.status = status;
     this.answer = answer;
   }
+  /** True where nobody answered for the collector: no network, or nothing behind a proxy. */
+  get away() { return this.code === "offline" || [502, 503, 504].includes(this.status); }
   /** True where the same request may succeed later. */
   get passing() { return this.code === "offline" || this.status === 429 || this.status >= 500; }
 }
@@ -26,6 +28,14 @@ export function newKey() {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
+/** Told when the server is out of reach, and when it answers again. */
+let reached = true;
+function reach(now) {
+  if (now === reached) return;
+  reached = now;
+  window.dispatchEvent(new CustomEvent("afina:reach", { detail: now }));
+}
+
 async function send(method, path, body, { key, type = "application/json", signal } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = type;
@@ -35,8 +45,10 @@ async function send(method, path, body, { key, type = "application/json", signal
   try {
     response = await fetch(path, { method, headers, body, signal, credentials: "same-origin", cache: "no-store" });
   } catch {
+    if (!signal?.aborted) reach(false);
     throw new ApiError("offline", 0);
   }
+  if (response.ok) reach(true);
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
   throw new ApiError(answer?.error?.code ?? (response.status === 429 ? "rate_limited" : "unknown"), response.status, answer);

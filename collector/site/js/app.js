@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The start: language, who is here, the bar, the views.
-import { byId, element } from "./dom.js";
+import { byId, element, notice } from "./dom.js";
 import { startLanguageMenu, t } from "./i18n.js";
 import { startKeys } from "./keys.js";
-import { flush, startOutbox } from "./outbox.js";
-import { addView, go, place, show, startRouter, viewsFor } from "./router.js";
+import { flush, onSettled, startOutbox } from "./outbox.js";
+import { addView, failed, go, place, show, startRouter, viewsFor } from "./router.js";
 import { admins, engineers, loadMe, me, members, reviewers } from "./session.js";
 import { attempt } from "./ui.js";
+import { startWorker } from "./worker.js";
 
 const everybody = ["anyone", "visitor", "auditor", ...members];
 addView("consent", { load: () => import("./views/consent.js"), who: everybody });
@@ -51,19 +52,41 @@ window.addEventListener("afina:entered", () => {
   if (["consent", "login", "join", ""].includes(place()[0])) go("chat");
   else show();
 });
-window.addEventListener("afina:who", () => attempt(async () => {
+const askWho = () => attempt(async () => {
   const before = me.who;
   await loadMe();
   drawBar();
-  if (me.who !== before) await show();
-}));
+  if (me.who !== before || failed()) await show();
+});
+window.addEventListener("afina:who", askWho);
+
+// Away from the server the page goes on with what it has, says so, and asks now and then.
+const kAskEveryMs = 5000;
+let asking = 0;
+window.addEventListener("afina:reach", ({ detail: reached }) => {
+  byId("away").hidden = reached;
+  byId("away").textContent = reached ? "" : t("away_line");
+  clearInterval(asking);
+  if (!reached) asking = setInterval(() => loadMe().catch(() => {}), kAskEveryMs);
+  else if (me.old || failed()) askWho();
+});
+window.addEventListener("online", () => { if (!byId("away").hidden) askWho(); });
+
+// What was sent while nobody waited for the answer: a task's draft is done with, or its refusal is told.
+onSettled((item, answer, error, alone) => {
+  if (item.about.kind !== "submit" || !alone || error?.passing) return;
+  if (error) notice(`${t("submit_refused")} ${error.message}`);
+  else localStorage.removeItem(`afina.task.${item.about.assignment}`);
+});
 
 startKeys();
 await attempt(async () => {
   if (location.pathname === "/join") (await import("./views/join.js")).takeToken();
   await startLanguageMenu(() => { drawBar(); show({ keepFocus: true }); });
-  await loadMe();
+  // Away, with nobody remembered, the views still say so.
+  await attempt(loadMe);
   drawBar();
   await startOutbox();
   await startRouter();
 });
+await startWorker();

@@ -1,54 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// One table in the browser's database, kept across reloads. Where a browser refuses one (some private windows), the
-// memory of this page serves, and `durable` tells.
-const memory = new Map();
-let next = 1;
-export let durable = true;
+// Tables in the browser's database, kept across reloads, each in a database of its own. Where a browser refuses them
+// (some private windows), the memory of this page serves.
 
 const asked = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);
   request.onerror = () => reject(request.error);
 });
 
-const opened = (async () => {
-  try {
-    const request = indexedDB.open("afina", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("outbox", { keyPath: "n", autoIncrement: true });
-    return await asked(request);
-  } catch {
-    durable = false;
-    return null;
+class Memory {
+  #rows = new Map();
+  #next = 1;
+  constructor(key) { this.key = key; }
+  put(row) {
+    row[this.key] ??= this.#next++;
+    this.#rows.set(row[this.key], row);
   }
-})();
-
-async function table(mode) {
-  const database = await opened;
-  return database?.transaction("outbox", mode, { durability: "strict" }).objectStore("outbox");
+  get(key) { return this.#rows.get(key); }
+  remove(key) { this.#rows.delete(key); }
+  all() { return [...this.#rows.values()]; }
+  clear() { this.#rows.clear(); }
 }
 
-/** Resolves once the record is on disk. */
-export async function put(record) {
-  const store = await table("readwrite");
-  if (!store) return memory.set(next, { ...record, n: next++ });
-  store.add(record);
-  return new Promise((resolve, reject) => {
-    store.transaction.oncomplete = resolve;
-    store.transaction.onabort = () => reject(store.transaction.error);
-  });
+class Stored {
+  constructor(database, name) {
+    this.database = database;
+    this.name = name;
+  }
+  table(mode) { return this.database.transaction(this.name, mode, { durability: "strict" }).objectStore(this.name); }
+  put(row) {
+    const table = this.table("readwrite");
+    table.put(row);
+    return new Promise((resolve, reject) => {
+      table.transaction.oncomplete = resolve;
+      table.transaction.onabort = () => reject(table.transaction.error);
+    });
+  }
+  get(key) { return asked(this.table("readonly").get(key)); }
+  remove(key) { return asked(this.table("readwrite").delete(key)); }
+  all() { return asked(this.table("readonly").getAll()); }
+  clear() { return asked(this.table("readwrite").clear()); }
 }
 
-export async function remove(n) {
-  const store = await table("readwrite");
-  return store ? asked(store.delete(n)) : memory.delete(n);
-}
-
-/** In the order they were put. */
-export async function all() {
-  const store = await table("readonly");
-  return store ? asked(store.getAll()) : [...memory.values()];
-}
-
-export async function clear() {
-  const store = await table("readwrite");
-  return store ? asked(store.clear()) : memory.clear();
+/**
+ * put(row) resolves once the row is on disk; get(key), remove(key), all() in the order of keys, clear(). Rows without a
+ * key get the next number.
+ */
+export function openTable(database, name, key) {
+  const opened = (async () => {
+    try {
+      const request = indexedDB.open(database, 1);
+      request.onupgradeneeded = () => request.result.createObjectStore(name, { keyPath: key, autoIncrement: true });
+      return new Stored(await asked(request), name);
+    } catch {
+      return new Memory(key);
+    }
+  })();
+  const call = (verb) => async (...values) => (await opened)[verb](...values);
+  return { put: call("put"), get: call("get"), remove: call("remove"), all: call("all"), clear: call("clear") };
 }

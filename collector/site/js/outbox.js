@@ -2,26 +2,32 @@
 // Votes, undos and submissions wait here until the server has committed them: kept across reloads, sent in order, always
 // with the key they were made with, so that a lost reply never makes a second vote.
 import { ApiError, newKey, post } from "./api.js";
-import { all, clear, put, remove } from "./idb.js";
-import { owner } from "./session.js";
+import { openTable } from "./idb.js";
+import { forgetKept } from "./kept.js";
+import { loadMe, me, owner } from "./session.js";
 
 const kRetryMs = 3000;
-const listeners = new Set();
+const table = openTable("afina", "outbox", "n");
+const listeners = new Set(), awaited = new Set();
 let items = [];  // what this page knows to be waiting
 let running = null, timer = 0;
 
-/** listener(item, answer | null, error | null) runs when an item was accepted, refused, or has to wait (error.passing). */
+/**
+ * listener(item, answer | null, error | null, alone) runs when an item was accepted, refused, or has to wait
+ * (error.passing); alone: nobody who made it is there any more to hear of it.
+ */
 export function onSettled(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 const tell = (item, answer, error) => {
-  for (const listener of listeners) listener(item, answer, error);
+  const alone = !awaited.has(item.key);
+  for (const listener of [...listeners]) listener(item, answer, error, alone);
   showWaiting();
 };
 
 export async function startOutbox() {
-  items = await all();
+  items = await table.all();
   showWaiting();
   window.addEventListener("online", () => flush());
   flush();
@@ -31,7 +37,7 @@ export async function startOutbox() {
 export function enqueue(path, body, about) {
   const item = { key: newKey(), path, body, about, owner: owner() };
   items.push(item);
-  put(item).finally(flush);
+  table.put(item).finally(flush);
   return item.key;
 }
 
@@ -42,17 +48,21 @@ export function deliver(path, body, about) {
     const stop = onSettled((item, answer, error) => {
       if (item.key !== key) return;
       stop();
+      awaited.delete(key);
       if (error) reject(error);
       else resolve(answer);
     });
     key = enqueue(path, body, about);
+    awaited.add(key);
   });
 }
 
 export const waiting = () => items.filter((item) => item.owner === owner());
+/** Somebody left or withdrew: nothing of theirs stays on this device. */
 export async function forget() {
   items = [];
-  await clear();
+  await Promise.all([table.clear(), forgetKept()]);
+  for (const name of Object.keys(localStorage)) if (/^afina\.(draft|task\.)/.test(name)) localStorage.removeItem(name);
 }
 
 function showWaiting() {
@@ -70,7 +80,7 @@ export function flush() {
 async function drain() {
   clearTimeout(timer);
   for (;;) {
-    const stored = await all();
+    const stored = await table.all();
     const item = stored.find((one) => one.owner === owner());
     if (!item) {
       items = stored;
@@ -78,6 +88,10 @@ async function drain() {
       return;
     }
     try {
+      // Away at the start, this page knows who was here but has no right to act for them: it asks first.
+      if (me.old) await loadMe();
+      if (me.old) throw new ApiError("offline", 0);
+      if (owner() !== item.owner) continue;
       const answer = await post(item.path, item.body, item.key);
       await settle(item);
       tell(item, answer, null);
@@ -94,6 +108,6 @@ async function drain() {
 }
 
 async function settle(item) {
-  await remove(item.n);
+  await table.remove(item.n);
   items = items.filter((other) => other.key !== item.key);
 }

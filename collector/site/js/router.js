@@ -5,7 +5,7 @@ import { byId, element, notice } from "./dom.js";
 import { t } from "./i18n.js";
 import { setKeys } from "./keys.js";
 import { me } from "./session.js";
-import { attempt } from "./ui.js";
+import { attempt, button } from "./ui.js";
 
 const views = new Map();
 let cleanup = null, turn = 0, last = "";
@@ -27,6 +27,9 @@ export const rename = (...parts) => {
   last = location.hash;
 };
 
+/** True where the view could not be opened. */
+export const failed = () => document.querySelector("#main > .view")?.dataset.failed === "true";
+
 export async function show({ keepFocus = false } = {}) {
   const mine = ++turn;
   const [wanted, ...parts] = place();
@@ -46,7 +49,7 @@ export async function show({ keepFocus = false } = {}) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  await attempt(async () => {
+  const opened = await attempt(async () => {
     const module = await view.load();
     if (mine !== turn) return;
     root.replaceChildren();
@@ -55,6 +58,11 @@ export async function show({ keepFocus = false } = {}) {
     else done?.();
   });
   if (mine !== turn) return;
+  if (!opened && !root.hasChildNodes()) {
+    root.dataset.failed = "true";
+    root.append(element("div", { class: "empty" }, element("h1", { class: "title" }, t("view_failed")),
+      button(t("try_again"), () => show(), { class: "primary" })));
+  }
   root.dataset.ready = name;
   if (!keepFocus && !root.contains(document.activeElement)) {
     const head = root.querySelector("h1");

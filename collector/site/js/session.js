@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who sits before the page, as the server sees them: nobody yet, a visitor with consent, or an account with a role.
 import { get, setCsrf } from "./api.js";
+import { keepMe, keptMe } from "./kept.js";
 
-export const me = { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null };
+const nobody = { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null };
+/** `old` tells that the server could not be asked: who was here the last time, with no right to send anything. */
+export const me = { ...nobody, old: false };
 
+/** Away from the server, whoever was here before. Throws where nobody was. */
 export async function loadMe() {
-  return takeMe(await get("/api/me"));
+  try {
+    return takeMe(await get("/api/me"));
+  } catch (error) {
+    if (!error.away) throw error;
+    if (me.who === "anyone") {
+      const before = await keptMe();
+      if (!before) throw error;
+      Object.assign(me, nobody, before, { old: true });
+    }
+    return me;
+  }
 }
 
 /** Takes over what a sign-in, a join or GET /api/me answered. */
 export function takeMe(answer) {
-  Object.assign(me, { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null }, answer);
-  setCsrf(answer.csrf ?? "");
+  const { csrf = "", ...person } = answer;
+  Object.assign(me, nobody, person, { old: false });
+  setCsrf(csrf);
+  keepMe({ ...nobody, ...person });
   return me;
 }
 

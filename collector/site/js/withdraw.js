@@ -2,8 +2,8 @@
 // Withdrawal by receipt code: needs no session, so it works on any device.
 import { post } from "./api.js";
 import { byId } from "./dom.js";
-import { clear } from "./idb.js";
 import { startLanguageMenu, t } from "./i18n.js";
+import { forget } from "./outbox.js";
 import { withdrawnList } from "./withdrawn.js";
 
 let done = null;
@@ -20,8 +20,7 @@ byId("withdraw-form").addEventListener("submit", async (event) => {
   problem.hidden = true;
   try {
     done = await post("/api/withdraw", { receipt_code: byId("code").value });
-    await clear();
-    localStorage.removeItem("afina.draft");
+    await forget();
     byId("withdraw-form").hidden = true;
     byId("withdraw-done").hidden = false;
     showDone();

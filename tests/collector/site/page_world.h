@@ -6,6 +6,7 @@
 #include <string>
 
 #include "storage/accounts/accounts.h"
+#include "tests/collector/site/plug.h"
 #include "tests/collector/world.h"
 #include "tests/support/webdriver.h"
 
@@ -19,7 +20,9 @@ class PageWorld : public World {
   /// axe-core's script: $AFINA_AXE, or the pinned one of deps/. Throws where it is missing.
   static const std::string& axe();
 
-  std::string address() const { return collector_->address(); }
+  std::string address() const { return plug_ ? plug_->address() : collector_->address(); }
+  /// From now on the browser comes to the started collector by a wire that can be pulled out.
+  void wire() { plug_ = std::make_unique<Plug>(collector_->port()); }
   void choose_language(const std::string& locale);
   /// The same address once more, as F5 does it.
   void reload();
@@ -46,7 +49,16 @@ class PageWorld : public World {
   /// No script error, no policy violation, no request to another host.
   void check_quiet();
 
+  /// A project by the page's own form, one person for each item; returns the id.
+  std::string make_project(const std::string& kind);
+  void add_items(const std::string& project, int count, const std::vector<std::string>& answers);
+  /// Opens the project and waits for its first task.
+  void work(const std::string& project);
+  /// What the task on the screen asks.
+  std::string question() { return text_of(".prompt .body"); }
+
   std::string receipt_;
+  std::unique_ptr<Plug> plug_;
 };
 
 }  // namespace afina::collector

@@ -12,41 +12,6 @@ class TasksPageTest : public PageWorld {
     start({"good", "other"});
     browser().new_page(1280, 860);
   }
-  /// By the page's own form; returns the id.
-  std::string make_project(const std::string& kind) {
-    view("#/data", "data");
-    browser().click("#project-new summary");
-    browser().click("#project-new input[type=text]");
-    browser().type("Trámites municipales");
-    browser().run(cat("document.querySelector('#project-new select').value = '", kind, "'"));
-    browser().click("#project-new textarea");
-    browser().type("Elige la que ayuda.");
-    browser().run("document.querySelector('#project-new input[max=\"50\"]').value = 1");
-    browser().click("#project-new button.primary");
-    browser().wait_for(
-        "[...document.querySelectorAll('tbody th')].some((cell) => cell.innerText === 'Trámites municipales')");
-    return api("GET", "/api/projects").at("json").at("projects").at(0).at("id");
-  }
-  void add_items(const std::string& project, int count, const std::vector<std::string>& answers) {
-    Json items = Json::array();
-    for (int i = 0; i < count; ++i) {
-      Json item{{"external_id", cat("i", i)},
-                {"prompt",
-                 Json::array({{{"role", "user"}, {"content", cat("Pregunta ", i, " <img src=x onerror=alert(1)>")}}})},
-                {"answers", Json::array()}};
-      for (const std::string& text : answers)
-        item["answers"].push_back({{"text", cat(text, " ", i)}});
-      items.push_back(std::move(item));
-    }
-    const Json reply = api("POST", cat("/api/projects/", project, "/items"), {{"items", items}});
-    ASSERT_LT(reply.at("status").get<int>(), 300) << reply.dump();
-    ASSERT_EQ(reply.at("json").at("added"), count);
-  }
-  void work(const std::string& project) {
-    view(cat("#/tasks/", project), "tasks");
-    browser().wait_for("document.querySelector('.desk .vote')");
-  }
-  std::string question() { return text_of(".prompt .body"); }
 };
 
 TEST_F(TasksPageTest, ADraftSurvivesAReloadAndASkipBringsTheNextItem) {

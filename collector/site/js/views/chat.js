@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conversations: a list, the turns of one, and the box to write in. The server holds the state; a reload finds
 // everything again.
-import {get, getStream, newKey, post, postStream} from "../api.js";
+import {getStream, newKey, post, postStream} from "../api.js";
 import {announce, byId, element} from "../dom.js";
 import {shownLocale, t} from "../i18n.js";
+import {getOrKept, keep} from "../kept.js";
 import {setKeys} from "../keys.js";
 import {deliver, enqueue, onSettled, waiting} from "../outbox.js";
 import {rename} from "../router.js";
@@ -18,7 +19,7 @@ export function open(root, [wanted]) { return new Chat(root).start(wanted); }
 class Chat {
   constructor(root) {
     this.conversations = [];
-    this.current = null;
+    this.current = this.conversation = null;
     this.views = [];
     this.leaving = new AbortController();
     this.side = sidebar(this);
@@ -33,10 +34,10 @@ class Chat {
   }
 
   async start(wanted) {
-    this.conversations = (await get("/api/conversations")).conversations;
+    this.conversations = (await getOrKept("conversations", "/api/conversations")).conversations;
     const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
     if (known)
-      this.open(known.id).catch(() => {});
+      this.open(known.id).then((opened) => opened || this.draw(), () => {});
     else
       this.fresh();
     return () => {
@@ -47,7 +48,7 @@ class Chat {
   }
 
   fresh() {
-    this.current = null;
+    this.current = this.conversation = null;
     this.views = [];
     rename("chat");
     this.draw();
@@ -57,8 +58,9 @@ class Chat {
 
   open(id) {
     return attempt(async () => {
-      const conversation = await get(`/api/conversations/${id}`);
+      const conversation = await getOrKept("conversation", `/api/conversations/${id}`);
       this.current = id;
+      this.conversation = conversation;
       rename("chat", id);
       this.views = conversation.turns.map((turn) => new TurnView(this.withWaiting(turn), this.actions));
       this.draw();
@@ -77,6 +79,14 @@ class Chat {
       turn.vote = item.about.kind === "undo" ? null : {...item.body, id: item.key, waiting: true };
     }
     return turn;
+  }
+
+  /** What this device can show without a network. An act that waits is kept by the outbox, and laid over it again. */
+  remember() {
+    if (!this.current) return;
+    const turns = this.views.map(({ turn }) => (turn.vote?.waiting ? {...turn, vote: null } : turn));
+    keep("conversations", { path: "/api/conversations", answer: { conversations: this.conversations } });
+    keep("conversation", { path: `/api/conversations/${this.current}`, answer: {...this.conversation, turns } });
   }
 
   draw() {
@@ -128,6 +138,7 @@ class Chat {
     if (!this.current) {
       const made = await post("/api/conversations", { locale: shownLocale() });
       this.current = made.id;
+      this.conversation = { id: made.id };
       rename("chat", made.id);
       this.conversations.unshift({ id: made.id, title: text.slice(0, 80) });
     }
@@ -160,6 +171,7 @@ class Chat {
     this.readyAt = performance.now();
     announce(t(view.turn.votable ? "ready_pair" : "ready_single"));
     this.drawComposer();
+    this.remember();
   }
 
   again(turn, verb) {
@@ -237,6 +249,7 @@ class Chat {
     change(view.turn);
     view.show(view.turn);
     this.drawComposer();
+    this.remember();
   }
 
   focusIn(exposure, selector) {

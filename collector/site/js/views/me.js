@@ -88,7 +88,6 @@ function rights() {
   const leave = () => sure(t(me.account ? "logout_sure" : "leave_sure"), async () => {
     await post(me.account ? "/api/logout" : "/api/session/end");
     await forget();
-    localStorage.removeItem("afina.draft");
     location.assign("/");
   });
   const withdraw = me.account ? button(t("withdraw_button"), () => sure(t("withdraw_sure_account"), async () => {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The projects one may work in, and the way to one: "#/tasks/ID" opens the work itself.
-import {get} from "../api.js";
 import {element} from "../dom.js";
 import {t} from "../i18n.js";
+import {getOrKept} from "../kept.js";
 import {go} from "../router.js";
 import {mayWrite} from "../session.js";
 import {button, progress} from "../ui.js";
 
 export async function open(root, [project]) {
   if (project) return (await import("./work.js")).open(root, project);
-  const { projects } = await get("/api/projects");
+  const { projects } = await getOrKept("projects", "/api/projects");
   root.append(element("section", { class: "page" }, element("h1", {}, t("nav_tasks")),
     element("p", { class: "muted" }, t("tasks_text")),
     projects.length ? element("ul", { class: "cards", id: "projects" }, projects.map(card)) : element("p", {}, t("tasks_none"))));

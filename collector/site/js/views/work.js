@@ -5,9 +5,10 @@ import {ApiError, get, post} from "../api.js";
 import {announce, element, notice} from "../dom.js";
 import {t} from "../i18n.js";
 import {Judgement} from "../judge.js";
+import {getOrKept, keep, kept} from "../kept.js";
 import {setKeys} from "../keys.js";
 import {render} from "../markdown.js";
-import {deliver} from "../outbox.js";
+import {deliver, waiting} from "../outbox.js";
 import {go} from "../router.js";
 import {attempt, button, form, progress} from "../ui.js";
 
@@ -16,7 +17,7 @@ import {Lease} from "./lease.js";
 import {answerCards, feedback, promptBox, skipDialog} from "./work_parts.js";
 
 export async function open(root, id) {
-  const work = new Work(root, await get(`/api/projects/${id}`), id);
+  const work = new Work(root, await getOrKept("project", `/api/projects/${id}`), id);
   await work.next();
   return () => work.leave();
 }
@@ -60,12 +61,11 @@ class Work {
   async next() {
     this.put();
     this.drawBar().catch(() => {});
-    const ready = this.ahead;
-    this.ahead = null;
-    const { task, reason } = ready ? { task: ready } : await post(`/api/projects/${this.project.id}/next`, {});
+    const { task, reason } = await this.take();
     if (!task) {
+      const again = reason === "away" ? button(t("try_again"), () => attempt(() => this.next()), { class: "primary" }) : null;
       this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", { tabindex: "-1" }, t(`none_${reason}`)),
-        button(t("back_to_tasks"), () => go("tasks"))));
+        element("p", { class: "row centre" }, again, button(t("back_to_tasks"), () => go("tasks")))));
       return;
     }
     this.show(task);
@@ -73,6 +73,22 @@ class Work {
     post(`/api/projects/${this.project.id}/next`, { ahead: true }).then((answer) => {
       this.ahead = answer.task && answer.task.assignment !== task.assignment ? answer.task : null;
     }, () => {});
+  }
+
+  /** The item at hand, the server's next one, or, away from it, the one this device was working on. */
+  async take() {
+    const ready = this.ahead, { id } = this.project;
+    this.ahead = null;
+    try {
+      const answer = ready ? { task: ready } : await post(`/api/projects/${id}/next`, {});
+      keep("task", { project: id, task: answer.task ?? null });
+      return answer;
+    } catch (error) {
+      if (!error.away) throw error;
+      const old = await kept("task");
+      const sent = waiting().some(({ about }) => about.assignment === old?.task?.assignment);
+      return old?.project === id && old.task && !sent ? { task: old.task } : { task: null, reason: "away" };
+    }
   }
 
   show(task) {
@@ -125,11 +141,7 @@ class Work {
       if (error.code === "lease_lost") return this.lost();
       if (!error.passing) throw error;
       // It waits in the outbox; work goes on where an item is at hand.
-      if (this.ahead)
-        await this.next();
-      else
-        this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", {}, t("submit_waiting")),
-          button(t("try_again"), () => attempt(() => this.next()), { class: "primary" })));
+      await this.next();
       notice(t("submit_waiting"));
     }
   }

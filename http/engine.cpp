@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/cat.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "http/server.h"
@@ -128,6 +129,7 @@ struct Current {
   PreparedStream* stream = nullptr;
   bool keep = true;
   std::optional<EventStream> events;
+  std::function<void(Reply)> later;
 };
 thread_local Current* t_current = nullptr;
 
@@ -156,6 +158,7 @@ class Engine::Library final : public httplib::Server {
   }
 
   Served serve(Connection& connection, bool close);
+  std::chrono::milliseconds write_deadline() const { return config_.write_deadline; }
 
  private:
   bool process_and_close_socket(socket_t sock) override {
@@ -188,7 +191,7 @@ Engine::Served Engine::Library::serve(Connection& connection, bool close) {
   t_current = nullptr;
   connection.request.body.clear();
   if (!written) current.events.reset();
-  return {written && current.keep && !connection_closed, std::move(current.events)};
+  return {written && current.keep && !connection_closed, std::move(current.events), std::move(current.later)};
 }
 
 void Engine::Library::answer(const httplib::Request& request, httplib::Response& response) {
@@ -204,6 +207,12 @@ void Engine::Library::answer(const httplib::Request& request, httplib::Response&
   ours.stop = t_current->exchange->stop.get_token();
   Response answer;
   config_.dispatch(ours, answer);
+  if (answer.later) {
+    // The library believes that it has answered; who replies later writes to the socket.
+    t_current->stream->discard_rest();
+    t_current->later = std::move(answer.later);
+    return;
+  }
   response.status = answer.status;
   for (const auto& [name, value] : answer.headers.lines())
     response.headers.emplace(name, value);
@@ -270,6 +279,24 @@ void Engine::Library::set_provider(const httplib::Request& request, httplib::Res
     t_current->keep = false;
     response.set_content_provider(type, std::move(provider));
   }
+}
+
+std::optional<std::string> Engine::write_now(Connection& connection, const Response& response, bool keep) {
+  std::string bytes = cat("HTTP/1.1 ", response.status, " ", httplib::status_message(response.status), "\r\n");
+  for (const auto& [name, value] : response.headers.lines()) {
+    if (!httplib::detail::fields::is_field_name(name) || !httplib::detail::fields::is_field_value(value)) continue;
+    bytes += cat(name, ": ", value, "\r\n");
+  }
+  if (!keep) bytes += "Connection: close\r\n";
+  bytes += cat("Content-Length: ", response.body.size(), "\r\n\r\n", response.body);
+  const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;
+  return bytes.substr(static_cast<size_t>(std::max<ssize_t>(sent, 0)));
+}
+
+bool Engine::write_rest(Connection& connection, std::string_view bytes) {
+  PreparedStream stream(connection.fd, "", library_->write_deadline());
+  return stream.write(bytes.data(), bytes.size()) >= 0;
 }
 
 Engine::Engine(Config config, Watcher& watcher) : library_(std::make_unique<Library>(std::move(config), watcher)) {}

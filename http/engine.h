@@ -38,8 +38,15 @@ class Engine {
     bool keep = false;  ///< the connection may be kept
     /// Where the answer is a stream for the event loop: only its head was written.
     std::optional<EventStream> events;
+    /// Where somebody answers later: nothing was written yet.
+    std::function<void(Reply)> later;
   };
   Served serve(Connection& connection, bool close);
+  /// Writes a response without a stream to a connection whose request was served. Sends what the socket takes at once;
+  /// the bytes that are left come back, "" where all went out, nothing where the client is gone.
+  std::optional<std::string> write_now(Connection& connection, const Response& response, bool keep);
+  /// The rest of them, under the write deadline; false where the client is gone.
+  bool write_rest(Connection& connection, std::string_view bytes);
 
  private:
   class Library;

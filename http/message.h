@@ -86,10 +86,17 @@ class BodyWriter {
   virtual std::stop_token stop_token() const = 0;
 };
 
+struct Response;
+/// Ends a request that is answered later: runs `make`, which fills a fresh response (no stream) or throws what a
+/// handler may throw, and sends it. Any thread; the first call counts. Where no copy is ever called, the client hears
+/// 500.
+using Reply = std::function<void(const std::function<void(Response&)>& make)>;
+
 struct Response {
   int status = 200;
   Headers headers;  ///< Content-Type among them
   std::string body;
+  std::function<void(Reply)> later;              ///< set by answer_later()
   std::function<void(SseWriter&)> streamer;      ///< set by stream()
   std::function<void(BodyWriter&)> body_writer;  ///< set by stream_body()
   std::shared_ptr<EventReader> events;           ///< set by stream_events()
@@ -106,6 +113,9 @@ struct Response {
   /// Answers with server-sent events that hold no thread: the server's event loop pulls them once the headers were
   /// sent, under the server's max_event_streams (503 above it).
   void stream_events(std::unique_ptr<EventReader> reader) { events = std::move(reader); }
+  /// Answers when `begin`'s Reply is called: until then the request holds no thread. `begin` runs once the handler has
+  /// returned, on its thread; it must own what it captures and not wait. Headers set by the handler are not sent.
+  void answer_later(std::function<void(Reply)> begin) { later = std::move(begin); }
   /// Answers with a body of that type whose length nobody knows before (chunked for HTTP/1.1). `write` runs after the
   /// handler has returned and the headers were sent, under the server's max_bodies (503 above it). Where it throws, the
   /// connection is cut without the last chunk, so that no client takes the part for the whole.

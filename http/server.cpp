@@ -15,6 +15,7 @@
 #include "http/engine.h"
 #include "http/event_loop.h"
 #include "http/exchange.h"
+#include "http/pending_replies.h"
 #include "http/rate_limiter.h"
 #include "http/router.h"
 #include "http/worker_pool.h"
@@ -68,6 +69,8 @@ class Server::Impl {
 
  private:
   bool serve(std::unique_ptr<Connection>& connection);
+  void send_later(std::unique_ptr<Connection> connection, bool keep, Response&& response);
+  void finish_later(const Request& request, const Route* route, Response& response);
   std::string refusal(const HeadFault& fault) const;
   void check_origin(const Request& request) const;
   void check_rate(const Request& request, const Route& route);
@@ -84,6 +87,7 @@ class Server::Impl {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<ConnectionLoop> loop_;
   std::unique_ptr<EventLoop> event_loop_;
+  std::unique_ptr<PendingReplies> pending_;
   std::unique_ptr<WorkerPool> pool_;
   std::thread acceptor_;
 };
@@ -120,6 +124,10 @@ void Server::Impl::start() {
   event_loop_ = std::make_unique<EventLoop>(
       EventLoopLimits{options_.heartbeat, options_.write_deadline},
       [this](std::unique_ptr<Connection> connection, bool keep) { loop_->give_back(std::move(connection), keep); });
+  pending_ =
+      std::make_unique<PendingReplies>([this](std::unique_ptr<Connection> connection, bool keep, Response&& response) {
+        send_later(std::move(connection), keep, std::move(response));
+      });
   started_ = true;
   acceptor_ = std::thread([this] { engine_->listen(); });
 }
@@ -140,6 +148,10 @@ void Server::Impl::stop() {
     watcher_->abort_all();
   }
   event_loop_->wait_idle(deadline);
+  if (!pending_->wait_idle(deadline)) {
+    log_warning("http", "requests were not answered within ", options_.drain_deadline.count(), " ms of the stop");
+  }
+  pending_->abandon();
   // Workers give connections to both loops and the loop hands requests to the pool: all must rest before any goes.
   pool_->close();
   event_loop_.reset();
@@ -157,12 +169,51 @@ bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
     if (served.events) {
       served.events->keep = served.keep;
       event_loop_->adopt(std::move(*job), std::move(*served.events));
+    } else if (served.later) {
+      served.later(pending_->add(std::move(*job), served.keep));
     } else {
       loop_->give_back(std::move(*job), served.keep);
     }
   });
   if (!taken) connection = std::move(*job);
   return taken;
+}
+
+void Server::Impl::send_later(std::unique_ptr<Connection> connection, bool keep, Response&& response) {
+  std::optional<std::string> rest = engine_->write_now(*connection, response, keep);
+  if (!rest) return;
+  if (rest->empty()) return loop_->give_back(std::move(connection), keep);
+  // A client that does not read must not hold whoever replies: a worker waits for it instead.
+  auto job = std::make_shared<std::unique_ptr<Connection>>(std::move(connection));
+  pool_->submit([this, job, keep, bytes = std::move(*rest)] {
+    if (engine_->write_rest(**job, bytes)) loop_->give_back(std::move(*job), keep);
+  });
+}
+
+// The part of dispatch() that comes after the handler, for a handler whose answer comes later.
+void Server::Impl::finish_later(const Request& request, const Route* route, Response& response) {
+  Request kept;
+  kept.request_id = request.request_id;
+  response.later = [this, route, kept = std::move(kept), begin = std::move(response.later)](const Reply& send) {
+    const Reply reply = [this, route, kept, send](const std::function<void(Response&)>& make) {
+      send([&](Response& answer) {
+        const ErrorForm form = route == nullptr ? options_.error_form : route->options.error_form;
+        try {
+          make(answer);
+        } catch (const std::exception& error) {
+          write_error(error, kept.request_id, form, answer);
+        } catch (...) {
+          write_error(std::runtime_error("not an exception"), kept.request_id, form, answer);
+        }
+        add_security_headers(kept, route, answer);
+      });
+    };
+    try {
+      begin(reply);
+    } catch (...) {
+      reply([error = std::current_exception()](Response&) { std::rethrow_exception(error); });
+    }
+  };
 }
 
 std::string Server::Impl::refusal(const HeadFault& fault) const {
@@ -195,7 +246,11 @@ void Server::Impl::dispatch(Request& request, Response& response) {
   } catch (...) {
     write_error(std::runtime_error("not an exception"), request.request_id, options_.error_form, response);
   }
-  add_security_headers(request, route, response);
+  if (response.later) {
+    finish_later(request, route, response);
+  } else {
+    add_security_headers(request, route, response);
+  }
   log_line(
       LogLevel::debug, "http",
       cat(request.method, " ", request.path, " ", response.status, " ", watch.seconds(), " s ", request.request_id));

@@ -71,15 +71,14 @@ def join(address, link, name):
 
 
 @contextlib.contextmanager
-def collector(*settings):
-    """The address, an admin's session headers and a token with all scopes."""
-    models = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model)
+def running(*settings, model=Model):
+    """A collector over two models: its address, its home and its log."""
+    models = http.server.ThreadingHTTPServer(("127.0.0.1", 0), model)
     threading.Thread(target=models.serve_forever, daemon=True).start()
     with workspace() as folder:
         os.chmod(folder, 0o755)
         url = f"http://127.0.0.1:{models.server_port}"
-        command = [str(COLLECTOR), "--home", folder, "--port", "0", "--upstream", f"uno={url}", "--upstream", f"dos={url}",
-                   "--set", "acts_per_minute=0", "--set", "messages_per_minute=0"]
+        command = [str(COLLECTOR), "--home", folder, "--port", "0", "--upstream", f"uno={url}", "--upstream", f"dos={url}"]
         for setting in settings:
             command += ["--set", setting]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -92,17 +91,25 @@ def collector(*settings):
                 log.append(line)
                 found = re.search(r"serving (http://\S+)", line)
                 address = found.group(1) if found else ""
+            assert address, "".join(log)
             threading.Thread(target=lambda: log.extend(process.stderr), daemon=True).start()
-            made = subprocess.run([str(AFINA), "accounts", "create-admin", "--name", "jefa"], capture_output=True, text=True,
-                                  env={**os.environ, "AFINA_HOME": folder})
-            link = re.search(r"\S*/join#\S+", made.stdout)
-            assert link, made.stdout + made.stderr
-            admin = join(address, link.group(0), "jefa")
-            status, made, _ = call(address, "POST", "/api/tokens", {"name": "todo", "days": 1, "scopes": ["chat", "judge", "tasks", "review", "read", "data", "admin", "proxy"]},
-                                   headers=admin)
-            assert status == 201, made
-            yield address, admin, made["token"], log
+            yield address, folder, log
         finally:
             process.terminate()
             process.wait(timeout=60)
             models.shutdown()
+
+
+@contextlib.contextmanager
+def collector(*settings):
+    """The address, an admin's session headers, a token with all scopes and the log; nobody is too fast for it."""
+    with running("acts_per_minute=0", "messages_per_minute=0", *settings) as (address, folder, log):
+        made = subprocess.run([str(AFINA), "accounts", "create-admin", "--name", "jefa"], capture_output=True, text=True,
+                              env={**os.environ, "AFINA_HOME": folder})
+        link = re.search(r"\S*/join#\S+", made.stdout)
+        assert link, made.stdout + made.stderr
+        admin = join(address, link.group(0), "jefa")
+        status, made, _ = call(address, "POST", "/api/tokens", {"name": "todo", "days": 1, "scopes": ["chat", "judge", "tasks", "review", "read", "data", "admin", "proxy"]},
+                               headers=admin)
+        assert status == 201, made
+        yield address, admin, made["token"], log

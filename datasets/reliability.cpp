@@ -2,6 +2,7 @@
 #include "datasets/reliability.h"
 
 #include <map>
+#include <optional>
 
 #include "quality/dawid_skene.h"
 
@@ -10,18 +11,27 @@ namespace {
 
 constexpr uint32_t kClasses = 3;
 
+std::optional<uint32_t> class_of(storage::Outcome outcome, int grade) {
+  if (outcome == storage::Outcome::graded) return grade > 0 ? 0U : grade < 0 ? 2U : 1U;
+  if (outcome == storage::Outcome::both_good) return 1U;
+  return std::nullopt;
+}
+
 // Of one annotator the newest vote counts, as in the snapshot itself.
-std::map<std::string, uint32_t> classes_of(const storage::EligiblePair& pair) {
+std::map<std::string, uint32_t> classes_of(const storage::EligiblePair& pair, const SplitOptions& split) {
   std::map<std::string, uint32_t> out;
-  for (const auto& vote : pair.votes) {
-    if (vote.outcome == storage::Outcome::graded) {
-      out[vote.annotator_id] = vote.grade > 0 ? 0 : vote.grade < 0 ? 2 : 1;
-    } else if (vote.outcome == storage::Outcome::both_good) {
-      out[vote.annotator_id] = 1;
-    } else {
-      out.erase(vote.annotator_id);
+  const auto add = [&](const std::vector<storage::Preference>& votes) {
+    for (const auto& vote : votes) {
+      if (annotator_is_held_out(vote.annotator_id, split)) continue;
+      if (const auto value = class_of(vote.outcome, vote.grade)) {
+        out[vote.annotator_id] = *value;
+      } else {
+        out.erase(vote.annotator_id);
+      }
     }
-  }
+  };
+  if (pair.adjudicated) add(pair.adjudicated->replaced);
+  add(pair.votes);
   return out;
 }
 
@@ -40,12 +50,17 @@ bool from_string(std::string_view word, ReliabilityModel& out) {
   return false;
 }
 
-std::vector<storage::AnnotatorReliability> vote_reliability(std::span<const storage::EligiblePair> pairs) {
+std::vector<storage::AnnotatorReliability> vote_reliability(std::span<const storage::EligiblePair> pairs,
+                                                            const SplitOptions& split) {
   std::map<std::string, uint32_t> raters;
   std::vector<std::map<std::string, uint32_t>> shared;
+  quality::DawidSkeneOptions options;
   for (const auto& pair : pairs) {
-    auto classes = classes_of(pair);
-    if (classes.size() < 2) continue;
+    auto classes = classes_of(pair, split);
+    const auto settled =
+        pair.adjudicated ? class_of(pair.adjudicated->outcome, pair.adjudicated->grade) : std::optional<uint32_t>();
+    if (classes.size() < (settled ? 1U : 2U)) continue;
+    if (settled) options.gold.emplace_back(static_cast<uint32_t>(shared.size()), *settled);
     for (const auto& [annotator, value] : classes)
       raters[annotator] = 0;
     shared.push_back(std::move(classes));
@@ -59,7 +74,7 @@ std::vector<storage::AnnotatorReliability> vote_reliability(std::span<const stor
     for (const auto& [annotator, value] : shared[item])
       labels.push_back({item, raters.at(annotator), value});
   }
-  const auto fit = quality::fit_dawid_skene(labels, static_cast<uint32_t>(shared.size()), next, kClasses);
+  const auto fit = quality::fit_dawid_skene(labels, static_cast<uint32_t>(shared.size()), next, kClasses, options);
   const auto found = quality::reliabilities(fit, labels);
   std::vector<int64_t> votes(next);
   for (const auto& label : labels)

@@ -135,7 +135,8 @@ storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpe
   const auto make = [&](storage::Transaction& t) {
     // After a commit in doubt the transaction runs again, and must find what it had stored.
     if (auto stored = find_snapshot(t, wanted.id)) return *stored;
-    const SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
+    SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
+    plan.counts["left_out"]["training_and_known_answers"] = storage::count_practice_submissions(t);
     if (plan.members.empty()) {
       throw DataError(cat("[datasets.snapshot] must have at least one judgement that may be used, but found none: ",
                           dump_json(plan.counts), "."),

@@ -47,9 +47,11 @@ OrderedJson row_json(const storage::SnapshotRow& row) {
   }
   json["split"] = member.split;
   json["locale"] = row.locale;
-  json["pair_id"] = member.pair_id;
+  json["pair_id"] = member.pair_id.empty() ? OrderedJson() : OrderedJson(member.pair_id);
   json["position"] = member.position;
   json["preference_ids"] = member.preference_ids;
+  if (!member.submission_ids.empty()) json["submission_ids"] = member.submission_ids;
+  if (!member.adjudication_ids.empty()) json["adjudication_ids"] = member.adjudication_ids;
   return json;
 }
 
@@ -83,7 +85,7 @@ void add_votes(storage::Transaction& t, const storage::Snapshot& snapshot,
                const std::vector<storage::SnapshotRow>& rows, Files& files) {
   std::set<std::string> pairs, used, generations;
   for (const storage::SnapshotRow& row : rows) {
-    if (row.withdrawn) continue;
+    if (row.withdrawn || row.member.pair_id.empty()) continue;
     pairs.insert(row.member.pair_id);
     used.insert(row.member.preference_ids.begin(), row.member.preference_ids.end());
     generations.insert(row.member.rejected_generation_id.empty() ? row.member.chosen_generation_id

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/snapshot_plan.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -17,23 +18,50 @@ using storage::EligiblePair;
 using storage::MemberKind;
 using storage::SnapshotMember;
 
-Vote vote_of(const storage::Preference& preference, double reliability) {
-  VoteOutcome outcome = VoteOutcome::graded;
-  switch (preference.outcome) {
+VoteOutcome outcome_of(storage::Outcome outcome) {
+  switch (outcome) {
     case storage::Outcome::graded:
-      break;
+      return VoteOutcome::graded;
     case storage::Outcome::both_good:
-      outcome = VoteOutcome::both_good;
-      break;
+      return VoteOutcome::both_good;
     case storage::Outcome::both_bad:
-      outcome = VoteOutcome::both_bad;
-      break;
+      return VoteOutcome::both_bad;
     case storage::Outcome::cannot_judge:
     case storage::Outcome::retracted:
-      outcome = VoteOutcome::cannot_judge;
       break;
   }
-  return {outcome, preference.grade, reliability, preference.id, preference.annotator_id};
+  return VoteOutcome::cannot_judge;
+}
+
+Vote vote_of(const storage::Preference& preference, double reliability) {
+  return {outcome_of(preference.outcome), preference.grade, reliability, preference.id, preference.annotator_id};
+}
+
+Vote vote_of(const storage::Adjudicated& verdict) {
+  const double replaced = std::max<double>(1, static_cast<double>(verdict.replaced.size()));
+  return {outcome_of(verdict.outcome), verdict.grade, replaced, verdict.id, verdict.annotator_id};
+}
+
+// The pairs of one ranking weigh one together, if all of them are there.
+double weight_of_pair(const EligiblePair& pair) {
+  return pair.ranked < 3 ? 1.0 : 2.0 / (static_cast<double>(pair.ranked) * (pair.ranked - 1));
+}
+
+// Acts behind a member, each where it belongs.
+void set_acts(SnapshotMember& member, const EligiblePair& pair, const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    if (pair.adjudicated && id == pair.adjudicated->id) {
+      member.adjudication_ids.push_back(id);
+    } else {
+      (pair.ranked_item ? member.submission_ids : member.preference_ids).push_back(id);
+    }
+  }
+}
+
+void join(std::vector<std::string>& into, const std::vector<std::string>& more) {
+  into.insert(into.end(), more.begin(), more.end());
+  std::sort(into.begin(), into.end());
+  into.erase(std::unique(into.begin(), into.end()), into.end());
 }
 
 // Over what is trained on: messages of the prompt, then the chosen and the rejected text.
@@ -64,10 +92,11 @@ class Planner {
       weight_[one.annotator_id] = one.weight;
   }
 
-  void add(const EligiblePair& pair) {
-    ++pairs_;
-    prompt_ = split_prompt(pair.prompt);
-    prompt_sha256_ = prompt_hash(prompt_);
+  /// prompt: what the split goes by.
+  void add(const EligiblePair& pair, const std::string& prompt) {
+    ++(pair.ranked_item ? ranked_pairs_ : pairs_);
+    prompt_ = prompt;
+    prompt_sha256_ = prompt_hash(split_prompt(pair.prompt));
     const size_t first = list_.size();
     for (auto& [split, votes] : votes_by_split(pair))
       add_votes(pair, split, votes);
@@ -78,6 +107,8 @@ class Planner {
   }
 
   SnapshotPlan finish() {
+    for (const auto& [key, best] : ranked_)
+      add_best(key.second, best);
     SnapshotPlan plan;
     plan.counts = {{"pairs", pairs_},
                    {"votes", votes_},
@@ -88,12 +119,25 @@ class Planner {
     plan.counts["both_good"] = both_good_;
     plan.counts["both_bad"] = both_bad_;
     plan.counts["exact_ties"] = ties_;
+    plan.counts["rankings"] = {
+        {"items", ranked_items_.size()}, {"submissions", rankings_.size()}, {"pairs", ranked_pairs_}};
+    plan.counts["adjudications"] = {{"verdicts", verdicts_.size()}, {"votes_replaced", replaced_.size()}};
     plan.members = std::move(list_);
     plan.reliability = std::move(reliability_);
     return plan;
   }
 
  private:
+  // An answer that beat others of its ranking. The pair is one of those it won, and outlives the planner.
+  struct Winner {
+    int beaten = 0;
+    const EligiblePair* pair = nullptr;
+    std::vector<std::string> acts;
+  };
+  struct RankedAnswers {
+    std::map<std::string, Winner> by_answer;
+  };
+
   std::map<Split, std::vector<Vote>> votes_by_split(const EligiblePair& pair) {
     std::map<std::string, const storage::Preference*> newest;
     for (const auto& preference : pair.votes) {
@@ -106,10 +150,17 @@ class Planner {
     for (const auto& preference : pair.votes) {
       const auto found = newest.find(preference.annotator_id);
       if (found == newest.end() || found->second != &preference) continue;
-      count(preference);
+      pair.ranked_item ? void(rankings_.insert(preference.id)) : count(preference);
       groups[split_of(prompt_, preference.annotator_id, split_)].push_back(
           vote_of(preference, weight_of(preference.annotator_id)));
     }
+    if (pair.adjudicated) {
+      verdicts_.insert(pair.adjudicated->id);
+      for (const auto& replaced : pair.adjudicated->replaced)
+        replaced_.insert(replaced.id);
+      groups[split_of(prompt_, pair.adjudicated->annotator_id, split_)].push_back(vote_of(*pair.adjudicated));
+    }
+    if (pair.ranked_item) ranked_items_.insert(pair.ranking);
     return groups;
   }
 
@@ -128,24 +179,43 @@ class Planner {
   void add_votes(const EligiblePair& pair, Split split, const std::vector<Vote>& votes) {
     const PairJudgement judgement = judge_pair(votes);
     if (!judgement.preference_ids.empty()) {
-      const std::string& chosen = judgement.swapped ? pair.b.id : pair.a.id;
-      const std::string& rejected = judgement.swapped ? pair.a.id : pair.b.id;
-      auto& member = push(pair, MemberKind::pair, split, judgement.preference_ids);
-      member.chosen_generation_id = chosen;
-      member.rejected_generation_id = rejected;
-      member.soft_label = judgement.soft_label;
-      member.tie = judgement.tie;
-      ties_ += judgement.soft_label == 0.5 ? 1 : 0;
-      const bool liked = judgement.soft_label > 0.5 && judgement.both_bad_ids.size() <= judgement.preference_ids.size();
-      if (liked && answers_.insert({split, chosen}).second) {
-        push(pair, MemberKind::answer, split, judgement.preference_ids).chosen_generation_id = chosen;
-      }
+      add_pair(pair, split, judgement);
     } else if (!judgement.both_bad_ids.empty()) {
       for (const std::string& bad : {pair.a.id, pair.b.id}) {
-        if (negatives_.insert({split, bad}).second) {
+        if (negatives_.insert({split, bad}).second)
           push(pair, MemberKind::negative, split, judgement.both_bad_ids).rejected_generation_id = bad;
-        }
       }
+    }
+  }
+
+  void add_pair(const EligiblePair& pair, Split split, const PairJudgement& judgement) {
+    const std::string& chosen = judgement.swapped ? pair.b.id : pair.a.id;
+    auto& member = push(pair, MemberKind::pair, split, judgement.preference_ids);
+    member.chosen_generation_id = chosen;
+    member.rejected_generation_id = judgement.swapped ? pair.a.id : pair.b.id;
+    member.soft_label = judgement.soft_label;
+    member.tie = judgement.tie;
+    member.weight = weight_of_pair(pair);
+    ties_ += judgement.soft_label == 0.5 ? 1 : 0;
+    if (judgement.soft_label <= 0.5 || judgement.both_bad_ids.size() > judgement.preference_ids.size()) return;
+    if (pair.ranked > 2) {
+      Winner& winner = ranked_[{pair.ranking, split}].by_answer[chosen];
+      ++winner.beaten;
+      winner.pair = &pair;
+      join(winner.acts, judgement.preference_ids);
+    } else if (answers_.insert({split, chosen}).second) {
+      push(pair, MemberKind::answer, split, judgement.preference_ids).chosen_generation_id = chosen;
+    }
+  }
+
+  // Whoever beats the worst of a ranking is no answer to imitate: only whoever beats all.
+  void add_best(Split split, const RankedAnswers& ranked) {
+    for (const auto& [answer, winner] : ranked.by_answer) {
+      if (winner.beaten != winner.pair->ranked - 1 || !answers_.insert({split, answer}).second) continue;
+      prompt_sha256_ = prompt_hash(split_prompt(winner.pair->prompt));
+      auto& member = push(*winner.pair, MemberKind::answer, split, winner.acts);
+      member.chosen_generation_id = answer;
+      member.content_sha256 = content_sha256(*winner.pair, member);
     }
   }
 
@@ -162,15 +232,14 @@ class Planner {
     }
   }
 
-  SnapshotMember& push(const EligiblePair& pair, MemberKind kind, Split split,
-                       std::vector<std::string> preference_ids) {
+  SnapshotMember& push(const EligiblePair& pair, MemberKind kind, Split split, const std::vector<std::string>& acts) {
     SnapshotMember member;
     member.position = static_cast<int64_t>(list_.size());
     member.kind = kind;
     member.split = to_string(split);
     member.pair_id = pair.pair.id;
     member.prompt_sha256 = prompt_sha256_;
-    member.preference_ids = std::move(preference_ids);
+    set_acts(member, pair, acts);
     ++members_[member.split][std::string(storage::to_string(kind))];
     list_.push_back(std::move(member));
     return list_.back();
@@ -182,9 +251,11 @@ class Planner {
   std::string prompt_, prompt_sha256_;  // of the pair at hand
   std::vector<SnapshotMember> list_;
   std::set<std::pair<Split, std::string>> answers_, negatives_;
+  std::map<std::pair<std::string, Split>, RankedAnswers> ranked_;  // by ranking
+  std::set<std::string> ranked_items_, rankings_, verdicts_, replaced_;
   std::map<std::string, std::map<std::string, int64_t>> members_;  // by split and kind
   int64_t pairs_ = 0, votes_ = 0, rewrites_ = 0, older_votes_ = 0, cannot_judge_ = 0, both_good_ = 0, both_bad_ = 0,
-          ties_ = 0;
+          ties_ = 0, ranked_pairs_ = 0;
 };
 
 }  // namespace
@@ -198,7 +269,8 @@ Json to_json(const SnapshotSpec& spec) {
             {"blind_only", spec.filter.blind_only},
             {"seed", spec.split.seed},
             {"eval_prompts", spec.split.eval_prompts},
-            {"eval_annotators", spec.split.eval_annotators}};
+            {"eval_annotators", spec.split.eval_annotators},
+            {"gates", to_json(spec.gates)}};
   // Only where asked for, so that older snapshots keep their words.
   if (spec.reliability != ReliabilityModel::none) json["reliability"] = to_string(spec.reliability);
   if (spec.filter.before) json["before"] = iso8601_utc(*spec.filter.before);
@@ -214,12 +286,16 @@ std::string split_prompt(std::span<const storage::Message> prompt) {
   return all;
 }
 
-SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec) {
+SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec) {
+  const GatedPairs gated = gate_pairs(std::move(pairs), spec.gates, spec.split.seed);
   const bool estimated = spec.reliability == ReliabilityModel::dawid_skene;
-  Planner planner(spec, estimated ? vote_reliability(pairs) : std::vector<storage::AnnotatorReliability>());
-  for (const EligiblePair& pair : pairs)
-    planner.add(pair);
-  return planner.finish();
+  Planner planner(spec,
+                  estimated ? vote_reliability(gated.pairs, spec.split) : std::vector<storage::AnnotatorReliability>());
+  for (size_t i = 0; i < gated.pairs.size(); ++i)
+    planner.add(gated.pairs[i], gated.prompts[i]);
+  SnapshotPlan plan = planner.finish();
+  plan.counts.update(gated.counts);
+  return plan;
 }
 
 }  // namespace afina::datasets

@@ -9,7 +9,9 @@
 
 #include "base/json.h"
 #include "datasets/reliability.h"
+#include "datasets/snapshot_gates.h"
 #include "datasets/splits.h"
+#include "storage/quality/eligible.h"
 #include "storage/snapshots.h"
 
 namespace afina::datasets {
@@ -19,7 +21,8 @@ struct SnapshotSpec {
   storage::EligibleFilter filter;  ///< which votes may be used
   SplitOptions split;
   ReliabilityModel reliability = ReliabilityModel::none;  ///< how votes weigh in q
-  std::string parent_id;                                  ///< snapshot it continues; may be empty
+  GateOptions gates;
+  std::string parent_id;  ///< snapshot it continues; may be empty
 };
 /// As stored with the snapshot.
 Json to_json(const SnapshotSpec& spec);
@@ -30,16 +33,17 @@ struct SnapshotPlan {
   std::vector<storage::AnnotatorReliability> reliability;  ///< as used; empty: r = 1 for everybody
 };
 
-/// Rules, in the order of the pairs given:
+/// Rules, in the order of the pairs given, after gate_pairs:
 /// - Splits go by the first thing the person wrote, so all turns of a conversation, and all conversations that begin
-/// alike,
-///   fall on one side. Votes of held-out annotators make members of their own (splits.h).
+///   alike, fall on one side. Votes of held-out annotators make members of their own (splits.h).
 /// - Of one annotator the newest vote on a pair counts; other votes than graded and both_good make no pair (labels.h).
+/// - A reviewer's verdict speaks for the votes it took the place of: r is their number, at least 1.
+/// - The pairs of a ranking of K answers weigh 2/(K(K − 1)) each: a ranked item counts no more than a judged pair.
 /// - The better answer of a pair with q > ½ is an answer to imitate, once a split, unless more people called both bad
-/// than
-///   judged; so is a rewrite, which also beats both answers like a vote of 3.
+///   than judged; of ranked answers only one that beats all others. So is a rewrite, which also beats both answers like
+///   a vote of 3.
 /// - Two answers that everybody called bad are two negatives.
-SnapshotPlan plan_snapshot(std::span<const storage::EligiblePair> pairs, const SnapshotSpec& spec);
+SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec);
 
 /// What splits of a conversation go by: its first user message, or everything where there is none.
 std::string split_prompt(std::span<const storage::Message> prompt);

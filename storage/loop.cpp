@@ -127,8 +127,13 @@ Descendants descendants_of_visitor(Transaction& t, const std::string& visitor_id
   require_uuid(visitor_id, "a visitor");
   const Params visitor = Params().text(visitor_id);
   const Result snapshots = t.exec(
-      "SELECT DISTINCT m.snapshot_id AS id FROM snapshot_member m JOIN pair ON pair.id = m.pair_id "
-      "JOIN conversation c ON c.id = pair.conversation_id WHERE c.visitor_id = $1::uuid "
+      "SELECT DISTINCT m.snapshot_id AS id FROM snapshot_member m LEFT JOIN pair ON pair.id = m.pair_id "
+      "JOIN generation g ON g.id = coalesce(pair.generation_a_id, m.rejected_generation_id, m.chosen_generation_id) "
+      "JOIN conversation c ON c.id = g.conversation_id WHERE c.visitor_id = $1::uuid "
+      "UNION SELECT b.snapshot_id FROM snapshot_member_submission b JOIN submission s ON s.id = b.submission_id "
+      "WHERE s.visitor_id = $1::uuid UNION SELECT b.snapshot_id FROM snapshot_member_adjudication b JOIN adjudication "
+      "a "
+      "ON a.id = b.adjudication_id JOIN account ON account.id = a.account_id WHERE account.visitor_id = $1::uuid "
       "UNION SELECT mp.snapshot_id FROM snapshot_member_preference mp JOIN preference p ON p.id = mp.preference_id "
       "WHERE p.visitor_id = $1::uuid UNION SELECT m.snapshot_id FROM snapshot_member m JOIN rewrite r "
       "ON r.id = m.chosen_rewrite_id WHERE r.visitor_id = $1::uuid ORDER BY 1",

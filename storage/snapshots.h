@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshots: immutable, hashed member lists. What votes mean (labels, splits) is datasets' business; this store reads
-// what may be used, in one consistent view, and keeps the outcome. Withdrawn people and conversations never enter.
+// Snapshots: immutable, hashed member lists. What votes mean (labels, splits) is datasets' business; this store keeps
+// the outcome. What may enter: quality/eligible.h.
 #pragma once
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "storage/conversations.h"
-#include "storage/preferences.h"
 #include "storage/types.h"
 
 namespace afina::storage {
 
 class Transaction;
-
-struct EligibleFilter {
-  std::vector<Source> sources;       ///< of the votes; empty: all
-  std::vector<std::string> locales;  ///< of the conversations; empty: all
-  std::optional<Time> before;        ///< votes cast before
-  bool blind_only = true;            ///< leave out votes cast after the models' names were shown
-};
-/// A pair with everything a training row needs.
-struct EligiblePair {
-  Pair pair;
-  std::string locale;
-  Source source = Source::web;  ///< of the conversation
-  std::vector<Message> prompt;  ///< messages before the pair's turn
-  Generation a, b;
-  std::vector<Preference> votes;  ///< standing ones, oldest first; at least one, or a rewrite
-  std::vector<Rewrite> rewrites;
-};
-/// Pairs in the order of their ids, of visitors whose newest consent includes `train`. Call inside a REPEATABLE READ
-/// transaction, the same that inserts the snapshot.
-std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter);
 
 /// pair: chosen against rejected; answer: one answer to train on (a chosen one or a rewrite); negative: one answer that
 /// everybody called bad.
@@ -43,8 +22,8 @@ bool from_string(std::string_view word, MemberKind& out);
 struct SnapshotMember {
   int64_t position = 0;  ///< from 0, without holes
   MemberKind kind = MemberKind::pair;
-  std::string split;  ///< train, eval, eval_prompt, eval_annotator
-  std::string pair_id;
+  std::string split;                 ///< train, eval, eval_prompt, eval_annotator
+  std::string pair_id;               ///< empty: two answers of a ranking
   std::string chosen_generation_id;  ///< of pair and answer, unless a rewrite is chosen
   std::string chosen_rewrite_id;
   std::string rejected_generation_id;  ///< of pair and negative
@@ -54,7 +33,8 @@ struct SnapshotMember {
   double weight = 1.0;
   std::string prompt_sha256;                ///< of the normalised prompt, which splits go by
   std::string content_sha256;               ///< of the row's texts, as the maker hashes them; may be empty
-  std::vector<std::string> preference_ids;  ///< judgements behind it
+  std::vector<std::string> preference_ids;  ///< judgements behind it: votes,
+  std::vector<std::string> submission_ids, adjudication_ids;  ///< rankings of a task, a reviewer's verdict
 };
 
 struct Snapshot {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `afina snapshot create|list|show|export`: freeze the judgements that may be used, look at them, take them elsewhere.
 #include "datasets/snapshot.h"
+
+#include <charconv>
+
 #include "app/afina/report.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,7 +15,7 @@ struct Options {
   datasets::SnapshotSpec spec;
   std::vector<std::string> sources;
   bool include_revealed = false, json = false;
-  std::string reliability = "none";
+  std::string reliability = "none", cap = "auto", near_duplicates = "together", triggers = "refuse";
   std::string which, parent;
   std::filesystem::path out;
 };
@@ -50,6 +53,27 @@ void print_snapshot(const storage::Snapshot& snapshot, bool json) {
   print(head.text() + "\n" + splits.text());
 }
 
+int64_t cap_of(const std::string& word) {
+  if (word == "auto") return datasets::kAutomaticCap;
+  if (word == "none") return 0;
+  int64_t value = 0;
+  const auto [end, code] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (code != std::errc() || end != word.data() + word.size() || value < 1)
+    throw UsageError(
+        cat("[snapshot] must have --annotator-cap auto, none or a number from 1, but got \"", word, "\"."));
+  return value;
+}
+
+void read_gates(Options& options) {
+  datasets::GateOptions& gates = options.spec.gates;
+  gates.annotator_cap = cap_of(options.cap);
+  if (!datasets::from_string(options.near_duplicates, gates.near_duplicates))
+    throw UsageError(cat("[snapshot] must have --near-duplicates keep, together or drop, but got \"",
+                         options.near_duplicates, "\"."));
+  if (!datasets::from_string(options.triggers, gates.triggers))
+    throw UsageError(cat("[snapshot] must have --triggers refuse, drop or allow, but got \"", options.triggers, "\"."));
+}
+
 int create(const Context& context, Options options) {
   for (const std::string& word : options.sources) {
     storage::Source source{};
@@ -61,6 +85,7 @@ int create(const Context& context, Options options) {
     throw UsageError(
         cat("[snapshot] must have --reliability none or dawid_skene, but got \"", options.reliability, "\"."));
   }
+  read_gates(options);
   options.spec.filter.blind_only = !options.include_revealed;
   const auto database = open_database(context);
   if (!options.parent.empty()) {
@@ -122,6 +147,22 @@ void add_create(CLI::App& verb, Context& context, const std::shared_ptr<Options>
   create_verb->add_option("--locale", options->spec.filter.locales,
                           "Only conversations of these locales; may be repeated");
   create_verb->add_option("--reliability", options->reliability, "How votes weigh: none (alike) or dawid_skene")
+      ->capture_default_str();
+  create_verb
+      ->add_option("--annotator-cap", options->cap,
+                   "Most votes of one person without an account: auto (the smaller of 0.25 % and 1/sqrt(n) of all n, "
+                   "but never below 20), none, or a number")
+      ->capture_default_str();
+  create_verb
+      ->add_option("--near-duplicates", options->near_duplicates,
+                   "Prompts that are nearly the same (Jaccard 0.9): keep (apart), together (on one side of the split), "
+                   "or drop (besides, of nearly equal pairs the oldest stays)")
+      ->capture_default_str();
+  create_verb
+      ->add_option(
+          "--triggers", options->triggers,
+          "Where votes look as if a phrase was planted: refuse (stop and name it), drop (leave its pairs out), "
+          "or allow (only say so)")
       ->capture_default_str();
   create_verb->add_option("--parent", options->parent, "Snapshot that this one continues");
   create_verb->add_flag("--include-revealed", options->include_revealed,

@@ -35,6 +35,7 @@ void vote(EligiblePair& pair, const std::string& annotator, int grade, Outcome o
   storage::Preference preference;
   preference.id = cat(pair.pair.id, "/", annotator, "/", pair.votes.size());
   preference.annotator_id = annotator;
+  preference.annotator_name = annotator;
   preference.outcome = outcome;
   preference.grade = grade;
   pair.votes.push_back(preference);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "storage/loop.h"
+#include "storage/quality/eligible.h"
 #include "storage/snapshots.h"
 #include "tests/storage/fixtures.h"
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "storage/audit.h"
 #include "storage/loop.h"
+#include "storage/quality/eligible.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is handed in: votes that train, verdicts of every kind, training, gold, disputes.
+#include "storage/quality/eligible.h"
 #include "storage/runs.h"
 #include "storage/snapshots.h"
 #include "tests/storage/tasks/task_fixture.h"

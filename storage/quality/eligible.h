@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a snapshot may be made of, read in one consistent view: pairs with their votes, rankings of task projects as
+// pairs, and verdicts of reviewers in the place of the votes they settled. Nothing of people who withdrew or do not
+// allow training, nothing of a project's training phase or known answers.
+#pragma once
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "storage/conversations.h"
+#include "storage/preferences.h"
+#include "storage/types.h"
+
+namespace afina::storage {
+
+class Transaction;
+
+struct EligibleFilter {
+  std::vector<Source> sources;       ///< of the votes; empty: all. Verdicts of reviewers are of source web
+  std::vector<std::string> locales;  ///< of the conversations; empty: all
+  std::optional<Time> before;        ///< votes cast before
+  bool blind_only = true;            ///< leave out votes cast after the models' names were shown
+};
+
+/// A reviewer's verdict on two answers.
+struct Adjudicated {
+  std::string id, annotator_id;
+  Outcome outcome = Outcome::graded;
+  int grade = 0;                     ///< 3: a is much better … −3: b is
+  std::vector<Preference> replaced;  ///< the votes of the item that were left out for it
+};
+
+/// The grade that a ranking's strict order of two answers counts as; the same tier counts as 0.
+inline constexpr int kRankingGrade = 2;
+
+/// Two answers with everything a training row needs.
+struct EligiblePair {
+  Pair pair;  ///< of answers that were only ranked the id is empty
+  std::string locale;
+  Source source = Source::web;  ///< of the conversation
+  std::vector<Message> prompt;  ///< messages before the pair's turn
+  Generation a, b;
+  std::vector<Preference> votes;  ///< standing ones, oldest first; with ranked_item set one for each ranking
+  std::vector<Rewrite> rewrites;
+  std::set<std::string> known_rewriters;  ///< annotators of rewrites who are no strangers: they have a name
+  std::optional<Adjudicated> adjudicated;
+  /// How many answers were ordered at once where these two were part of a ranking; 0: they were judged by themselves.
+  int ranked = 0;
+  std::string ranking;       ///< equal for the pairs of one ranking; empty where ranked is 0
+  bool ranked_item = false;  ///< votes are rankings of a task: their ids are those of submissions
+};
+
+/// Pairs in the order of their ids, of visitors whose newest consent includes `train`, each with a vote, a rewrite or a
+/// verdict; then the pairs of ranked items, in the order of items, of which at least one ranking puts one answer before
+/// the other. Call inside a REPEATABLE READ transaction, the same that inserts the snapshot.
+std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter);
+
+/// How many submissions of training phases and on known answers there are: what eligible_pairs never takes.
+int64_t count_practice_submissions(Transaction& t);
+
+}  // namespace afina::storage

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Task projects in snapshots over a real PostgreSQL: reviewers' verdicts, rankings, and what training leaves behind.
+#include "datasets/snapshot.h"
+#include "storage/loop.h"
+#include "storage/people.h"
+#include "storage/quality/eligible.h"
+#include "tests/storage/tasks/task_fixture.h"
+
+namespace afina::datasets {
+namespace {
+
+using storage::Outcome;
+using storage::ProjectKind;
+using storage::Transaction;
+using storage::Worker;
+
+class SnapshotTasksDb : public storage::TaskWorld {
+ protected:
+  SnapshotTasksDb() : TaskWorld(8) {}
+
+  storage::Task task_of(const std::string& project_id, const Worker& who) {
+    const auto got = next(project_id, who);
+    EXPECT_TRUE(got.task) << to_string(got.reason);
+    return got.task.value_or(storage::Task());
+  }
+  /// Everybody ranks the project's only item.
+  Worker rank(const std::string& project_id, const std::vector<std::vector<int>>& tiers) {
+    const Worker who = worker();
+    const auto task = task_of(project_id, who);
+    auto said = graded(task, who, 0);
+    said.verdict = {};
+    storage::TaskVerdict positions;
+    positions.tiers = tiers;
+    said.verdict = as_shown(positions, task.shown_order);
+    hand_in(said);
+    return who;
+  }
+  std::string adjudicate(const std::string& item_id, const storage::TaskVerdict& verdict) {
+    storage::NewAdjudication a;
+    a.item_id = item_id;
+    a.workspace_id = storage::kPublicWorkspace;
+    a.account_id = boss.account_id;
+    a.verdict = verdict;
+    a.idempotency_key = new_uuid();
+    a.body_sha256 = sha256_hex(a.idempotency_key);
+    return db.transaction([&](Transaction& t) { return storage::adjudicate(t, a).id; });
+  }
+  storage::Snapshot made(const std::string& name) {
+    SnapshotSpec spec;
+    spec.name = name;
+    return create_snapshot(db, spec);
+  }
+};
+
+TEST_F(SnapshotTasksDb, AReviewersVerdictFlipsThePairAndIsItsLineage) {
+  const std::string id = project(settings(ProjectKind::pairwise, 2));
+  add(id, items(1));
+  std::string item;
+  std::vector<Worker> people{worker(), worker()};
+  for (const Worker& who : people) {
+    const auto task = task_of(id, who);
+    item = task.item_id;
+    hand_in(about_items(task, who, 2));
+  }
+  made("before");
+  const auto before = load_snapshot_pairs(db, "before", "train").rows.at(0);
+  EXPECT_EQ(std::get<PairChat>(before.form).chosen[0].content, "Respuesta 0 a 0") << "the control";
+  EXPECT_EQ(before.preference_ids.size(), 2U);
+  storage::TaskVerdict verdict;
+  verdict.outcome = Outcome::graded;
+  verdict.grade = -3;
+  const std::string decided = adjudicate(item, verdict);
+  const auto after = made("after");
+  const auto row = load_snapshot_pairs(db, "after", "train").rows.at(0);
+  EXPECT_EQ(std::get<PairChat>(row.form).chosen[0].content, "Respuesta 1 a 0");
+  EXPECT_DOUBLE_EQ(row.soft_label, 1 - (0.5 + 2 * 0.05) / 3);
+  EXPECT_TRUE(row.preference_ids.empty());
+  EXPECT_EQ(after.counts["adjudications"]["votes_replaced"], 2);
+  const auto members = db.read([&](Transaction& t) { return storage::snapshot_rows(t, after.id); });
+  EXPECT_EQ(members.at(0).member.adjudication_ids, std::vector<std::string>{decided});
+  EXPECT_EQ(load_snapshot_pairs(db, "before", "train").rows.at(0).soft_label, before.soft_label)
+      << "a snapshot never changes";
+}
+
+TEST_F(SnapshotTasksDb, OtherPeoplesVotesOnThePairStandBesideTheVerdict) {
+  const std::string id = project(settings(ProjectKind::pairwise, 1));
+  add(id, items(1));
+  const Worker ana = worker(), luis = worker();
+  const auto task = task_of(id, ana);
+  hand_in(about_items(task, ana, 3));
+  const auto pair = db.read([](Transaction& t) { return storage::eligible_pairs(t, {}); }).at(0).pair;
+  db.transaction([&](Transaction& t) {
+    storage::Exposure exposure;
+    exposure.pair_id = pair.id;
+    exposure.visitor_id = luis.visitor_id;
+    exposure = storage::create_exposure(t, exposure);
+    storage::put_preference(t, storage::vote_on(exposure, 1));
+  });
+  storage::TaskVerdict verdict;
+  verdict.outcome = Outcome::graded;
+  verdict.grade = -3;
+  adjudicate(task.item_id, verdict);
+  const auto found = db.read([](Transaction& t) { return storage::eligible_pairs(t, {}); }).at(0);
+  ASSERT_EQ(found.votes.size(), 1U);
+  EXPECT_EQ(found.votes[0].visitor_id, luis.visitor_id);
+  ASSERT_TRUE(found.adjudicated);
+  EXPECT_EQ(found.adjudicated->replaced.size(), 1U);
+  EXPECT_EQ(found.adjudicated->grade, -3);
+}
+
+TEST_F(SnapshotTasksDb, RankingsBecomePairsThatAreTrainedOn) {
+  const std::string id = project(settings(ProjectKind::ranking, 2));
+  add(id, items(1, 3));
+  const Worker ana = rank(id, {{1}, {0}, {2}});
+  rank(id, {{1}, {0, 2}});
+  const auto snapshot = made("rankings");
+  const auto rows = load_snapshot_pairs(db, "rankings", "train").rows;
+  ASSERT_EQ(rows.size(), 3U);
+  for (const auto& row : rows)
+    EXPECT_DOUBLE_EQ(row.weight, 1.0 / 3);
+  EXPECT_EQ(std::get<PairChat>(rows[0].form).chosen[0].content, "Respuesta 1 a 0");
+  EXPECT_EQ(std::get<PairChat>(rows[0].form).prompt.size(), 1U);
+  EXPECT_DOUBLE_EQ(rows[1].tie, 1.0 / 3) << "the second person put these two in one tier";
+  EXPECT_EQ(load_snapshot_sft(db, "rankings", "train").rows.size(), 1U);
+  EXPECT_EQ(snapshot.counts["rankings"], (Json{{"items", 1}, {"submissions", 2}, {"pairs", 3}}));
+  EXPECT_EQ(count("count(DISTINCT submission_id) FROM snapshot_member_submission"), 2);
+  const auto traces = db.read([&](Transaction& t) { return storage::descendants_of_visitor(t, ana.visitor_id); });
+  EXPECT_EQ(traces.snapshot_ids.size(), 1U) << "whoever ranked can be told what came of it";
+}
+
+TEST_F(SnapshotTasksDb, AVerdictOnARankingTakesTheRankingsPlace) {
+  const std::string id = project(settings(ProjectKind::ranking, 1));
+  add(id, items(1, 3));
+  rank(id, {{0}, {1}, {2}});
+  const std::string item =
+      db.read([](Transaction& t) { return std::string(t.exec("SELECT id FROM item").one().text("id")); });
+  storage::TaskVerdict verdict;
+  verdict.tiers = {{2}, {0, 1}};
+  adjudicate(item, verdict);
+  made("settled");
+  const auto rows = load_snapshot_pairs(db, "settled", "train").rows;
+  ASSERT_EQ(rows.size(), 2U) << "two of one tier are no pair";
+  for (const auto& row : rows)
+    EXPECT_EQ(std::get<PairChat>(row.form).chosen[0].content, "Respuesta 2 a 0");
+}
+
+TEST_F(SnapshotTasksDb, WhoWithdrawsTakesTheirRankingsAlong) {
+  const std::string id = project(settings(ProjectKind::ranking, 2));
+  add(id, items(1, 3));
+  const Worker ana = rank(id, {{1}, {0}, {2}});
+  rank(id, {{0}, {1}, {2}});
+  made("both");
+  sql(cat("UPDATE visitor SET withdrawn_at = clock_timestamp() WHERE id = '", ana.visitor_id, "'"));
+  const auto left = made("one");
+  EXPECT_EQ(left.counts["rankings"]["submissions"], 1);
+  EXPECT_THROW(load_snapshot_pairs(db, "both", "train"), DataError) << "rows that stand on them are left out at once";
+}
+
+TEST_F(SnapshotTasksDb, WhatIsSaidInTrainingNeverEnters) {
+  auto rules = settings(ProjectKind::ranking, 1);
+  rules.training_items = 1;
+  const std::string id = project(rules);
+  auto practice = items(1, 3);
+  practice[0].training = true;
+  practice[0].gold = Json{{"tiers", {{"a"}, {"b"}, {"c"}}}};
+  add(id, practice);
+  auto work = item(7, 3);
+  add(id, {work});
+  rank(id, {{0}, {1}, {2}});
+  EXPECT_EQ(count("count(*) FROM submission WHERE phase = 'training'"), 1);
+  EXPECT_TRUE(db.read([](Transaction& t) { return storage::eligible_pairs(t, {}); }).empty());
+  rank(id, {{0}, {1}, {2}});
+  const std::string pairs_id = project(settings(ProjectKind::pairwise, 1));
+  add(pairs_id, items(1));
+  const Worker ana = worker();
+  hand_in(about_items(task_of(pairs_id, ana), ana, 2));
+  const auto snapshot = made("work");
+  EXPECT_EQ(snapshot.counts["pairs"], 1);
+  EXPECT_EQ(snapshot.counts["left_out"]["training_and_known_answers"], 2);
+  // The control: a vote that says it was practice is left out, wherever it came from.
+  sql("ALTER TABLE submission DISABLE TRIGGER USER; UPDATE submission SET phase = 'training' WHERE kind = 'pairwise'; "
+      "ALTER TABLE submission ENABLE TRIGGER USER");
+  EXPECT_TRUE(db.read([](Transaction& t) { return storage::eligible_pairs(t, {}); }).empty());
+}
+
+}  // namespace
+}  // namespace afina::datasets

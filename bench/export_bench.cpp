@@ -135,21 +135,28 @@ Figures in_child(F&& work) {
   return figures;
 }
 
-Figures measure(const storage::DatabaseTarget& target, datasets::ExportKind kind, datasets::ExportForm form,
-                bool keep) {
+struct Way {
+  datasets::ExportKind kind = datasets::ExportKind::judgements;
+  datasets::ExportForm form = datasets::ExportForm::jsonl;
+  bool keep = false;  ///< control: every byte is held before it is written
+  bool ahead = true;  ///< false is a control: server and client take turns
+};
+
+Figures measure(const storage::DatabaseTarget& target, const Way& way) {
   return in_child([&](Figures& figures) {
     storage::DatabaseOptions quiet;
     quiet.announce = false;
     const auto db = storage::Database::open(target, quiet);
     datasets::ExportRequest request;
-    request.kind = kind;
-    request.form = form;
+    request.kind = way.kind;
+    request.form = way.form;
+    request.filter.fetch_ahead = way.ahead;
     request.actor = "bench";
     std::FILE* out = std::fopen("/dev/null", "wb");
     std::string held;
     const auto report = datasets::export_data(*db, request, [&](std::string_view bytes) {
-      if (keep) held += bytes;
-      return keep || std::fwrite(bytes.data(), 1, bytes.size(), out) == bytes.size();
+      if (way.keep) held += bytes;
+      return way.keep || std::fwrite(bytes.data(), 1, bytes.size(), out) == bytes.size();
     });
     std::fwrite(held.data(), 1, held.size(), out);
     std::fclose(out);
@@ -178,11 +185,12 @@ int main(int argc, char** argv) {
     storage::TestDatabase test;
     seed(test.db(), votes / kVotesOfPair);
     std::printf("-- %d judgements on %d pairs\n", votes, votes / kVotesOfPair);
-    measure(test.target(), ExportKind::judgements, ExportForm::jsonl, false);  // the server's caches are warm for all
-    print("judgements.jsonl", measure(test.target(), ExportKind::judgements, ExportForm::jsonl, false));
-    print("judgements.parquet", measure(test.target(), ExportKind::judgements, ExportForm::parquet, false));
-    print("dpo.jsonl", measure(test.target(), ExportKind::dpo, ExportForm::jsonl, false));
-    print("control: judgements.jsonl held", measure(test.target(), ExportKind::judgements, ExportForm::jsonl, true));
+    measure(test.target(), {});  // the server's caches are warm for all
+    print("judgements.jsonl", measure(test.target(), {}));
+    print("control: taking turns", measure(test.target(), {.ahead = false}));
+    print("judgements.parquet", measure(test.target(), {.form = ExportForm::parquet}));
+    print("dpo.jsonl", measure(test.target(), {.kind = ExportKind::dpo}));
+    print("control: judgements.jsonl held", measure(test.target(), {.keep = true}));
   }
   return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door to PostgreSQL: an explicit URL, the private cluster of a home folder, or none. Holds the connection pool
 // and runs transactions whole: retried on serialisation failures and deadlocks, repeated once on a new connection where
-// a commit is in doubt. No libpqxx type is seen here; SQL lives in this room only. Rules: docs/data_model.md.
+// a commit is in doubt. No libpq type is seen here; SQL lives in this room only. Rules: docs/data_model.md.
 #pragma once
 #include <chrono>
 #include <filesystem>

@@ -1,194 +1,215 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/pg_connection.h"
 
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <deque>
+#include <exception>
 #include <map>
 #include <optional>
-#include <pqxx/pqxx>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
+#include "storage/pg_errors.h"
 
 namespace afina::storage {
 namespace {
 
-// The first line of the server's message without its level: later lines may hold people's text.
-std::string first_line(const std::string& message) {
-  std::string line = message.substr(0, message.find('\n'));
-  for (const char* level : {"ERROR:", "FATAL:", "PANIC:"}) {
-    const size_t at = line.find(level);
-    if (at == std::string::npos) continue;
-    line = line.substr(at + 6);
-    break;
-  }
-  line.erase(0, line.find_first_not_of(' ') == std::string::npos ? 0 : line.find_first_not_of(' '));
-  return line;
+bool is_good(const PGresult* rows) {
+  const ExecStatusType status = PQresultStatus(rows);
+  return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-std::string detail_line(const std::string& message) {
-  const size_t at = message.find("DETAIL:");
-  if (at == std::string::npos) return "";
-  const std::string rest = message.substr(at + 8);
-  return cat(" ", rest.substr(0, rest.find('\n')));
-}
-
-bool starts_with(const std::string& text, const char* head) {
-  return text.rfind(head, 0) == 0;
-}
-
-class PqxxRows final : public RawRows {
- public:
-  explicit PqxxRows(pqxx::result rows) : rows_(std::move(rows)), size_(static_cast<size_t>(rows_.size())) {}
-  size_t size() const override { return size_; }
-  std::string_view cell(size_t row, size_t column) const override {
-    const auto field = rows_[static_cast<pqxx::result::size_type>(row)][static_cast<pqxx::row::size_type>(column)];
-    return field.is_null() ? std::string_view() : std::string_view(field.c_str(), field.size());
-  }
-
- private:
-  pqxx::result rows_;
-  size_t size_;
+// A statement that is on its way, and what came of it.
+struct Asked {
+  uint64_t number = 0;
+  std::string sql;
+  bool wanted = true;
+  std::optional<RawRows> rows;
+  std::exception_ptr error;
 };
 
 }  // namespace
 
-void throw_sqlstate(const std::string& sqlstate, const std::string& message, std::string_view sql) {
-  const std::string said = cat(first_line(message), " (SQLSTATE ", sqlstate, ")");
-  if (sqlstate == "23505") throw Conflict(cat("[storage] a row must be unique, but ", said, ".", detail_line(message)));
-  if (sqlstate == "23503") throw NotFound(cat("[storage] a row must refer to an existing one, but ", said, "."));
-  if (starts_with(sqlstate, "22") || starts_with(sqlstate, "23")) {
-    throw DataError(cat("[storage] values must fit the schema, but ", said, "."));
-  }
-  if (sqlstate == "40001" || sqlstate == "40P01") {
-    throw StorageError(cat("[storage] a transaction must not meet another, but ", said, "."), "try again", true,
-                       sqlstate);
-  }
-  if (sqlstate == "53100") {
-    throw StorageError(cat("[storage] the disk must have room, but ", said, "."),
-                       "free space on the database's volume; nothing was stored", false, sqlstate);
-  }
-  if (starts_with(sqlstate, "53") || starts_with(sqlstate, "57P") || sqlstate == "55P03") {
-    throw StorageError(cat("[storage] PostgreSQL must take the request, but ", said, "."), "try again", true, sqlstate);
-  }
-  if (sqlstate == "57014") {
-    throw StorageError(cat("[storage] a statement must end within its time limit, but ", said, "."), "", false,
-                       sqlstate);
-  }
-  if (sqlstate == "42501") {
-    throw StorageError(cat("[storage] the role must be allowed to do this, but ", said, "."), "", false, sqlstate);
-  }
-  throw InternalError(cat("[storage] SQL must be accepted, but ", said, " in: ", sql.substr(0, 200)));
+RawRows::RawRows(pg_result* rows) : rows_(rows), size_(static_cast<size_t>(PQntuples(rows))) {}
+
+void RawRows::Clear::operator()(pg_result* rows) const {
+  PQclear(rows);
+}
+
+std::string_view RawRows::cell(size_t row, size_t column) const {
+  const int r = static_cast<int>(row), c = static_cast<int>(column);
+  const int bytes = PQgetlength(rows_.get(), r, c);
+  if (bytes == 0 && PQgetisnull(rows_.get(), r, c) == 1) return {};
+  return {PQgetvalue(rows_.get(), r, c), static_cast<size_t>(bytes)};
 }
 
 struct PgConnection::Impl {
-  explicit Impl(const std::string& url) : connection(url), session(connection) {}
-  pqxx::connection connection;
-  pqxx::nontransaction session;
+  struct Finish {
+    void operator()(PGconn* c) const { PQfinish(c); }
+  };
+  std::unique_ptr<PGconn, Finish> link;
   std::map<std::string, std::string, std::less<>> prepared;  ///< SQL to its name
+  std::deque<Asked> on_the_way, landed;                      ///< in the order they were asked
+  uint64_t last_number = 0;
 
-  pqxx::result exec(const std::string& name, const std::vector<std::optional<std::string>>& values) {
-#if PQXX_VERSION_MAJOR >= 7
-    pqxx::params params;
-    for (const auto& value : values) {
-      value ? params.append(*value) : params.append();
-    }
-    return session.exec_prepared(name, params);
-#else
-    std::vector<const char*> pointers;
-    for (const auto& value : values) {
-      pointers.push_back(value ? value->c_str() : nullptr);
-    }
-    return session.exec_prepared(name, pqxx::prepare::make_dynamic_params(pointers.begin(), pointers.end()));
-#endif
-  }
+  PGconn* get() const { return link.get(); }
+  bool pipelined() const { return PQpipelineStatus(get()) != PQ_PIPELINE_OFF; }
 };
 
-template <typename F>
-auto PgConnection::guarded(std::string_view sql, F&& fn) {
-  const auto lost = [&](const char* what) {
-    broken_ = true;
-    throw StorageError(cat("[storage] PostgreSQL must stay connected, but ", first_line(what), "."), "try again", true,
-                       "08006");
-  };
-  const bool failed_before = std::exchange(failed_, true);
-  try {
-    if (broken_) lost("the connection was lost before");
-    auto result = fn();
-    failed_ = failed_before;
-    return result;
-  } catch (const pqxx::serialization_failure& error) {  // no sql_error in 6.x, so it carries no state
-    throw_sqlstate("40001", error.what(), sql);
-  } catch (const pqxx::deadlock_detected& error) {
-    throw_sqlstate("40P01", error.what(), sql);
-  } catch (const pqxx::broken_connection& error) {
-    lost(error.what());
-  } catch (const pqxx::sql_error& error) {
-    // A server that shuts down says so and hangs up: the state decides what the caller may do, the socket what we may.
-    broken_ = !impl_->connection.is_open() || error.sqlstate().empty() || starts_with(error.sqlstate(), "57P");
-    if (error.sqlstate().empty()) lost(error.what());
-    throw_sqlstate(error.sqlstate(), error.what(), sql);
-  } catch (const pqxx::failure& error) {
-    lost(error.what());
+PgConnection::PgConnection(const std::string& url) : impl_(std::make_unique<Impl>()) {
+  impl_->link.reset(PQconnectdb(url.c_str()));
+  if (PQstatus(impl_->get()) == CONNECTION_OK) {
+    PQsetNoticeProcessor(
+        impl_->get(), [](void*, const char*) {}, nullptr);
+    return;
   }
-  throw InternalError("[storage] unreachable.");
-}
-
-PgConnection::PgConnection(const std::string& url) {
-  try {
-    impl_ = std::make_unique<Impl>(url);
-#if PQXX_VERSION_MAJOR < 7
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
-    // 6.x would reconnect behind our back and lose settings, locks and the open transaction.
-    impl_->connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-#endif
-  } catch (const std::exception& error) {
-    const std::string said = first_line(error.what());
-    const bool refused = said.find("authentication") != std::string::npos || said.find("does not exist") == 0;
-    throw StorageError(cat("[storage] PostgreSQL must be reachable, but ", said, "."),
-                       "check the address, or leave DATABASE_URL unset for a private cluster", !refused, "08001");
-  }
+  const std::string said = first_line(PQerrorMessage(impl_->get()));
+  const bool refused = said.find("authentication") != std::string::npos || said.ends_with("does not exist");
+  throw StorageError(cat("[storage] PostgreSQL must be reachable, but ", said, "."),
+                     "check the address, or leave DATABASE_URL unset for a private cluster", !refused, "08001");
 }
 
 PgConnection::~PgConnection() = default;
 
-Result PgConnection::exec(std::string_view sql, const Params& params) {
-  return guarded(sql, [&] {
-    auto found = impl_->prepared.find(sql);
-    if (found == impl_->prepared.end()) {
-      const std::string name = cat("s", impl_->prepared.size());
-      impl_->connection.prepare(name, std::string(sql));
-      found = impl_->prepared.emplace(std::string(sql), name).first;
-    }
-    const pqxx::result result = impl_->exec(found->second, params.values());
-    std::vector<std::string> columns;
-    for (pqxx::row::size_type c = 0; c < static_cast<pqxx::row::size_type>(result.columns()); ++c) {
-      columns.emplace_back(result.column_name(c));
-    }
-    std::vector<std::optional<std::string>> cells;
-    cells.reserve(static_cast<size_t>(result.size()) * columns.size());
-    for (pqxx::result::size_type r = 0; r < result.size(); ++r) {
-      for (pqxx::row::size_type c = 0; c < static_cast<pqxx::row::size_type>(columns.size()); ++c) {
-        const auto field = result[r][c];
-        cells.emplace_back(field.is_null() ? std::nullopt : std::optional<std::string>(field.c_str()));
-      }
-    }
-    const size_t rows = static_cast<size_t>(result.size());
-    return Result(std::move(columns), std::move(cells), rows, static_cast<size_t>(result.affected_rows()));
-  });
+void PgConnection::lost(const std::string& what) {
+  broken_ = failed_ = true;
+  throw StorageError(cat("[storage] PostgreSQL must stay connected, but ", first_line(what), "."), "try again", true,
+                     "08006");
 }
 
-std::unique_ptr<RawRows> PgConnection::fetch(const std::string& sql) {
-  return guarded(sql,
-                 [&]() -> std::unique_ptr<RawRows> { return std::make_unique<PqxxRows>(impl_->session.exec(sql)); });
+void PgConnection::require_open() {
+  if (broken_) lost("the connection was lost before");
+}
+
+// Owns `rows` from the start. A server that shuts down says so and hangs up: the state decides what the caller may do,
+// the socket what we may.
+RawRows PgConnection::checked(pg_result* result, std::string_view sql) {
+  if (result == nullptr) lost(PQerrorMessage(impl_->get()));
+  RawRows rows(result);
+  if (is_good(result)) return rows;
+  const char* field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const std::string state = field == nullptr ? "" : field;
+  failed_ = true;
+  broken_ = PQstatus(impl_->get()) != CONNECTION_OK || state.empty() || state.starts_with("57P");
+  if (state.empty() || state.starts_with("08")) lost(PQresultErrorMessage(result));
+  throw_sqlstate(state, PQresultErrorMessage(result), sql);
+}
+
+Result PgConnection::exec(std::string_view sql, const Params& params) {
+  require_open();
+  settle(true);
+  PGconn* const link = impl_->get();
+  auto found = impl_->prepared.find(sql);
+  if (found == impl_->prepared.end()) {
+    const std::string text(sql), name = cat("s", impl_->prepared.size());
+    checked(PQprepare(link, name.c_str(), text.c_str(), 0, nullptr), sql);
+    found = impl_->prepared.emplace(text, name).first;
+  }
+  std::vector<const char*> values;
+  values.reserve(params.values().size());
+  for (const auto& value : params.values())
+    values.push_back(value ? value->c_str() : nullptr);
+  PGresult* const result =
+      PQexecPrepared(link, found->second.c_str(), static_cast<int>(values.size()), values.data(), nullptr, nullptr, 0);
+  const RawRows rows = checked(result, sql);
+  std::vector<std::string> columns;
+  for (int c = 0; c < PQnfields(result); ++c)
+    columns.emplace_back(PQfname(result, c));
+  std::vector<std::optional<std::string>> cells;
+  cells.reserve(rows.size() * columns.size());
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (size_t c = 0; c < columns.size(); ++c) {
+      const std::string_view cell = rows.cell(r, c);
+      cells.emplace_back(cell.data() == nullptr ? std::nullopt : std::optional<std::string>(cell));
+    }
+  }
+  const std::string touched = PQcmdTuples(result);
+  return Result(std::move(columns), std::move(cells), rows.size(), touched.empty() ? 0 : std::stoull(touched));
 }
 
 void PgConnection::script(const std::string& sql) {
-  guarded(sql, [&] {
-    impl_->session.exec(sql);
-    return 0;
-  });
-  if (sql == "ROLLBACK" || starts_with(sql, "BEGIN")) failed_ = false;
+  require_open();
+  const bool giving_up = sql == "ROLLBACK";
+  settle(!giving_up);
+  checked(PQexec(impl_->get(), sql.c_str()), sql);
+  if (!giving_up && !sql.starts_with("BEGIN")) return;
+  failed_ = false;
+  impl_->landed.clear();
+}
+
+uint64_t PgConnection::ask(const std::string& sql, bool binary) {
+  require_open();
+  PGconn* const link = impl_->get();
+  const bool sent = (impl_->pipelined() || PQenterPipelineMode(link) == 1) &&
+                    PQsendQueryParams(link, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, binary ? 1 : 0) == 1 &&
+                    // A sync for each: the server counts as idle between them, as its time limits want it.
+                    PQpipelineSync(link) == 1;
+  if (!sent) lost(PQerrorMessage(link));
+  impl_->on_the_way.push_back({.number = ++impl_->last_number, .sql = sql});
+  return impl_->last_number;
+}
+
+// Reads the oldest answer that is on its way.
+void PgConnection::land() {
+  Asked asked = std::move(impl_->on_the_way.front());
+  impl_->on_the_way.pop_front();
+  PGconn* const link = impl_->get();
+  try {
+    asked.rows = checked(PQgetResult(link), asked.sql);
+  } catch (...) {
+    asked.error = std::current_exception();
+  }
+  // The end of the statement, then that of its sync.
+  for (int nulls = 0; !broken_ && nulls < 2;) {
+    PGresult* const rest = PQgetResult(link);
+    nulls = rest == nullptr ? nulls + 1 : 0;
+    const bool synced = PQresultStatus(rest) == PGRES_PIPELINE_SYNC;
+    PQclear(rest);
+    if (synced) break;
+    if (PQstatus(link) != CONNECTION_OK) broken_ = failed_ = true;
+  }
+  if (!asked.wanted && !asked.error) return;
+  impl_->landed.push_back(std::move(asked));
+}
+
+void PgConnection::settle(bool throw_errors) {
+  if (!impl_->pipelined()) return;
+  while (!impl_->on_the_way.empty() && !broken_)
+    land();
+  if (broken_) lost("the server ended the connection");
+  if (PQexitPipelineMode(impl_->get()) != 1) lost(PQerrorMessage(impl_->get()));
+  if (!throw_errors) return;
+  for (const Asked& asked : impl_->landed)
+    if (asked.error) std::rethrow_exception(asked.error);
+}
+
+RawRows PgConnection::answer(uint64_t number) {
+  for (;;) {
+    const auto found = std::ranges::find(impl_->landed, number, &Asked::number);
+    if (found != impl_->landed.end()) {
+      Asked asked = std::move(*found);
+      impl_->landed.erase(found);
+      if (asked.error) std::rethrow_exception(asked.error);
+      return std::move(*asked.rows);
+    }
+    require_open();
+    AFINA_CHECK(!impl_->on_the_way.empty(), "an answer must have been asked for");
+    land();
+  }
+}
+
+void PgConnection::forget(uint64_t number) noexcept {
+  for (Asked& asked : impl_->on_the_way)
+    if (asked.number == number) asked.wanted = false;
+  std::erase_if(impl_->landed, [&](const Asked& asked) { return asked.number == number && !asked.error; });
+}
+
+void PgConnection::take_in() {
+  // What fails here fails again, with its reason, where the answer is read.
+  if (!broken_ && !impl_->on_the_way.empty()) PQconsumeInput(impl_->get());
 }
 
 }  // namespace afina::storage

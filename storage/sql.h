@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parameters and rows of SQL as this room's stores use them: typed in, typed out, no libpqxx type. Text goes to the
+// Parameters and rows of SQL as this room's stores use them: typed in, typed out, no libpq type. Text goes to the
 // server in its own text formats, so doubles and times round-trip exactly. Not used outside storage/ but by tests.
 #pragma once
 #include <cstdint>

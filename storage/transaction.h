@@ -18,8 +18,8 @@ class Transaction {
   Result exec(std::string_view sql, const Params& params = {}) { return connection_->exec(sql, params); }
   /// Several statements without parameters.
   void script(const std::string& sql) { connection_->script(sql); }
-  /// For Cursor (cursor.h).
-  std::unique_ptr<RawRows> fetch(const std::string& sql) { return connection_->fetch(sql); }
+  /// For Cursor (cursor.h): pg_connection.h says what may be asked ahead.
+  PgConnection& connection() { return *connection_; }
 
  private:
   PgConnection* connection_;

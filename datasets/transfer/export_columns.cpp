@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <chrono>
+
 #include "datasets/transfer/export_rows.h"
 #include "storage/transfer/packed_text.h"
 
@@ -71,6 +73,27 @@ std::string iso_time(std::string_view text) {
   std::string out(text.substr(0, text.ends_with("+00") ? text.size() - 3 : text.size()));
   if (out.size() > 10) out[10] = 'T';
   out += 'Z';
+  return out;
+}
+
+std::string_view iso_time(int64_t micros, std::string& out) {
+  using namespace std::chrono;
+  const sys_time<microseconds> when{microseconds(micros)};
+  const sys_days day = floor<days>(when);
+  const year_month_day date(day);
+  const hh_mm_ss time(when - day);
+  const auto put = [&](size_t at, int64_t value, size_t digits) {
+    for (size_t i = digits; i-- > 0; value /= 10)
+      out[at + i] = static_cast<char>('0' + value % 10);
+  };
+  out = "0000-00-00T00:00:00.000000Z";
+  put(0, static_cast<int>(date.year()), 4);
+  put(5, static_cast<unsigned>(date.month()), 2);
+  put(8, static_cast<unsigned>(date.day()), 2);
+  put(11, time.hours().count(), 2);
+  put(14, time.minutes().count(), 2);
+  put(17, time.seconds().count(), 2);
+  put(20, time.subseconds().count(), 6);
   return out;
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <charconv>
-
 #include "datasets/transfer/export_rows.h"
 #include "datasets/transfer/jsonl_writer.h"
 #include "storage/transfer/packed_text.h"
@@ -11,12 +9,6 @@ namespace {
 
 using storage::ExportPair;
 using storage::ExportVote;
-
-int64_t number(std::string_view digits) {
-  int64_t value = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  return value;
-}
 
 // Parts of a tag: GENERATION/ASPECT/VALUE and the like.
 struct Tag {
@@ -64,7 +56,7 @@ class Judgements {
     out.text(vote.a_on_left ? "a" : "b");
     out.truth(vote.leak_a);
     out.truth(vote.leak_b);
-    out.text(iso_time(vote.created_at));
+    out.text(iso_time(vote.created_us, time_));
     split_words(vote.purposes, words_);
     out.texts(words_);
     write_details(pair, vote);
@@ -77,13 +69,17 @@ class Judgements {
     state_.end_row();
   }
 
-  void whole_or_null(std::string_view digits) { digits.empty() ? state_.out.null() : state_.out.whole(number(digits)); }
+  void whole_or_null(const std::optional<int64_t>& value) { value ? state_.out.whole(*value) : state_.out.null(); }
 
   // Aspects, flags, spans.
   void write_details(const ExportPair& pair, const ExportVote& vote) {
     static constexpr const char* kSecond[] = {"aspect", "kind", "kind"};
     const std::string* lists[] = {&vote.aspects, &vote.flags, &vote.spans};
     for (size_t which = 0; which < 3; ++which) {
+      if (lists[which]->empty()) {
+        state_.out.json("[]");
+        continue;
+      }
       json_.assign(1, '[');
       storage::PackedText list(*lists[which]);
       while (list.next()) {
@@ -117,7 +113,7 @@ class Judgements {
   storage::PairStream pairs_;
   std::vector<formats::MessageView> prompt_;
   std::vector<std::string_view> words_;
-  std::string json_;
+  std::string json_, time_;
 };
 
 }  // namespace

@@ -31,6 +31,8 @@ void export_conversations(storage::Transaction& t, ExportState& state);
 void unpack_messages(std::string_view packed, std::vector<formats::MessageView>& out);
 /// "2026-11-21 12:00:00.123456+00" as ISO 8601 with Z.
 std::string iso_time(std::string_view text);
+/// Microseconds since 1970 in the same form, always with six decimals, into `out`, whose memory is used again.
+std::string_view iso_time(int64_t micros, std::string& out);
 /// At single blanks, into `out`.
 void split_words(std::string_view words, std::vector<std::string_view>& out);
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TRL's forms from what people said: the same labels that snapshots make (labels.h), without their splits.
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 #include "datasets/labels.h"
@@ -14,12 +13,6 @@ namespace afina::datasets {
 namespace {
 
 using formats::MessageView;
-
-int grade_of(const storage::ExportVote& vote) {
-  int value = 0;
-  std::from_chars(vote.grade.data(), vote.grade.data() + vote.grade.size(), value);
-  return value;
-}
 
 /// A pair with the votes that count: standing, blind where asked for, the newest of each annotator.
 class JudgedPairs {
@@ -58,7 +51,7 @@ class JudgedPairs {
       ++state_.report.left_out["not_blind"];
       return;
     }
-    Vote counted{VoteOutcome::graded, grade_of(vote), 1.0, vote.id, vote.annotator_id};
+    Vote counted{VoteOutcome::graded, static_cast<int>(vote.grade.value_or(0)), 1.0, vote.id, vote.annotator_id};
     if (vote.outcome == "both_good") counted.outcome = VoteOutcome::both_good;
     if (vote.outcome == "both_bad") counted.outcome = VoteOutcome::both_bad;
     if (vote.outcome == "cannot_judge") counted.outcome = VoteOutcome::cannot_judge;

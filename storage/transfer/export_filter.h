@@ -16,6 +16,7 @@ struct ExportFilter {
   std::string locale;         ///< "es" takes es-CL too; empty: all
   std::string project_id;     ///< only what was said in that project; empty: all
   std::optional<Time> since;  ///< judgements and conversations from then on
+  bool fetch_ahead = true;    ///< false: server and client take turns, for measuring
 };
 
 /// For the whole transaction of an export, at its beginning: plans for reading everything, with sort memory that is

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/transfer/pair_stream.h"
 
+#include <iterator>
+#include <utility>
+
 #include "storage/transaction.h"
 #include "storage/transfer/export_sql.h"
 
@@ -28,14 +31,20 @@ std::string details(const std::string& table, const std::string& entry, const st
              " GROUP BY act_id) ", table, " ON ", table, ".act_id = p.id");
 }
 
+// Whoever allows $1, with what else they allow: made into words once a person and not once a vote.
+constexpr const char* kJudges =
+    " JOIN (SELECT v.id, array_to_string(k.purposes, ' ') AS words FROM visitor v JOIN current_consent k "
+    "ON k.visitor_id = v.id WHERE v.withdrawn_at IS NULL AND k.granted AND $1::text = ANY (k.purposes) OFFSET 0) judge "
+    "ON judge.id = p.visitor_id ";
+
 std::string votes_sql() {
   return cat(
       "SELECT p.pair_id, p.id, p.exposure_id, p.annotator_id, p.outcome, p.grade, p.confidence, p.reason, "
       "p.ms_to_decide, "
-      "p.supersedes_id, p.source, p.created_at, array_to_string(judge_consent.purposes, ' '), l.language, "
+      "p.supersedes_id, p.source, p.created_at, judge.words, l.language, "
       "aspect_rating.packed, answer_flag.packed, span_note.packed, p.blind, e.a_on_left, e.leak_a, e.leak_b "
       "FROM preference p JOIN exposure e ON e.id = p.exposure_id",
-      consented("p.visitor_id", "judge"), "LEFT JOIN reason_language l ON l.act_id = p.id",
+      kJudges, "LEFT JOIN reason_language l ON l.act_id = p.id",
       details("aspect_rating", packed_entry("generation_id || '/' || aspect || '/' || value", "''"),
               "generation_id, aspect"),
       details("answer_flag", packed_entry("generation_id || '/' || kind", "note"), "generation_id, kind"),
@@ -56,12 +65,16 @@ std::string rewrites_sql() {
       "AND ($5::timestamptz IS NULL OR r.created_at >= $5::timestamptz) ORDER BY r.pair_id, r.id");
 }
 
+CursorOptions options(const ExportFilter& filter, int64_t rows_per_fetch) {
+  return {.rows_per_fetch = rows_per_fetch, .ahead = filter.fetch_ahead, .binary = true};
+}
+
 }  // namespace
 
 PairStream::PairStream(Transaction& t, const ExportFilter& filter)
-    : pairs_(t, "export_pairs", pairs_sql(), export_params(filter), 256),
-      vote_rows_(t, "export_votes", votes_sql(), export_params(filter)),
-      rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter)),
+    : pairs_(t, "export_pairs", pairs_sql(), export_params(filter), options(filter, 128)),
+      vote_rows_(t, "export_votes", votes_sql(), export_params(filter), options(filter, 512)),
+      rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter), options(filter, 128)),
       more_votes_(vote_rows_.next()),
       more_rewrites_(rewrite_rows_.next()) {}
 
@@ -70,62 +83,80 @@ bool PairStream::next() {
     read_pair();
     read_votes();
     read_rewrites();
-    if (!votes_.empty() || !rewrites_.empty()) return true;
+    if (vote_count_ > 0 || !rewrites_.empty()) return true;
   }
   return false;
 }
 
 void PairStream::read_pair() {
   const Cursor& row = pairs_;
-  pair_ = {.id = row.text(0),
-           .conversation_id = row.text(1),
-           .locale = row.text(2),
+  pair_key_ = row.uuid(0);
+  pair_ = {.locale = row.text(2),
            .source = row.text(3),
-           .a_id = row.text(4),
            .a_model = row.text(5),
-           .a_adapter_id = row.text(6),
            .a_text = row.text(7),
-           .b_id = row.text(8),
            .b_model = row.text(9),
-           .b_adapter_id = row.text(10),
            .b_text = row.text(11),
            .prompt = row.text(12),
            .turn = row.whole(13),
            .siblings = row.whole(14)};
+  const std::pair<size_t, std::string_view*> ids[] = {{0, &pair_.id},   {1, &pair_.conversation_id},
+                                                      {4, &pair_.a_id}, {6, &pair_.a_adapter_id},
+                                                      {8, &pair_.b_id}, {10, &pair_.b_adapter_id}};
+  for (size_t i = 0; i < std::size(ids); ++i) {
+    write_uuid(row.uuid(ids[i].first), pair_ids_[i]);
+    *ids[i].second = pair_ids_[i];
+  }
 }
 
-// UUIDs sort in the server as their text does here: lower-case digits of equal length.
+// Vectors and their texts are used again for each pair, so that no row allocates.
 void PairStream::read_votes() {
-  votes_.clear();
-  for (; more_votes_ && vote_rows_.text(0) <= pair_.id; more_votes_ = vote_rows_.next()) {
-    if (vote_rows_.text(0) != pair_.id) continue;
-    const Cursor& row = vote_rows_;
-    ExportVote& vote = votes_.emplace_back();
-    size_t column = 1;
-    for (std::string* field :
-         {&vote.id, &vote.exposure_id, &vote.annotator_id, &vote.outcome, &vote.grade, &vote.confidence, &vote.reason,
-          &vote.ms_to_decide, &vote.supersedes_id, &vote.source, &vote.created_at, &vote.purposes,
-          &vote.reason_language, &vote.aspects, &vote.flags, &vote.spans}) {
-      field->assign(row.text(column++));
-    }
-    vote.blind = row.truth(17);
-    vote.a_on_left = row.truth(18);
-    vote.leak_a = row.truth(19);
-    vote.leak_b = row.truth(20);
+  size_t count = 0;
+  for (; more_votes_ && vote_rows_.uuid(0) <= pair_key_; more_votes_ = vote_rows_.next()) {
+    if (vote_rows_.uuid(0) != pair_key_) continue;
+    if (count == votes_.size()) votes_.emplace_back();
+    read_vote(votes_[count++]);
   }
-  for (const ExportVote& later : votes_) {
+  vote_count_ = count;
+  for (const ExportVote& later : votes()) {
     if (later.supersedes_id.empty()) continue;
-    for (ExportVote& earlier : votes_)
-      earlier.superseded |= earlier.id == later.supersedes_id;
+    for (size_t i = 0; i < count; ++i)
+      votes_[i].superseded |= votes_[i].id == later.supersedes_id;
   }
+}
+
+void PairStream::read_vote(ExportVote& vote) const {
+  const Cursor& row = vote_rows_;
+  write_uuid(row.uuid(1), vote.id);
+  write_uuid(row.uuid(2), vote.exposure_id);
+  write_uuid(row.uuid(3), vote.annotator_id);
+  vote.outcome.assign(row.text(4));
+  vote.grade = row.maybe_whole(5);
+  vote.confidence = row.maybe_whole(6);
+  vote.reason.assign(row.text(7));
+  vote.ms_to_decide = row.maybe_whole(8);
+  write_uuid(row.uuid(9), vote.supersedes_id);
+  vote.source.assign(row.text(10));
+  vote.created_us = row.micros(11);
+  size_t column = 12;
+  for (std::string* field : {&vote.purposes, &vote.reason_language, &vote.aspects, &vote.flags, &vote.spans})
+    field->assign(row.text(column++));
+  vote.blind = row.truth(17);
+  vote.a_on_left = row.truth(18);
+  vote.leak_a = row.truth(19);
+  vote.leak_b = row.truth(20);
+  vote.superseded = false;
 }
 
 void PairStream::read_rewrites() {
   rewrites_.clear();
-  for (; more_rewrites_ && rewrite_rows_.text(0) <= pair_.id; more_rewrites_ = rewrite_rows_.next()) {
-    if (rewrite_rows_.text(0) != pair_.id) continue;
-    const auto cell = [&](size_t column) { return std::string(rewrite_rows_.text(column)); };
-    rewrites_.push_back({cell(1), cell(2), cell(3), cell(4), cell(5)});
+  for (; more_rewrites_ && rewrite_rows_.uuid(0) <= pair_key_; more_rewrites_ = rewrite_rows_.next()) {
+    if (rewrite_rows_.uuid(0) != pair_key_) continue;
+    ExportRewrite& rewrite = rewrites_.emplace_back();
+    size_t column = 1;
+    for (std::string* id : {&rewrite.id, &rewrite.exposure_id, &rewrite.act_id, &rewrite.annotator_id})
+      write_uuid(rewrite_rows_.uuid(column++), *id);
+    rewrite.text = rewrite_rows_.text(5);
   }
 }
 

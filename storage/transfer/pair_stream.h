@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every pair with what people said about it, one at a time: three cursors in the order of the pairs' ids, merged here.
-// A pair's texts leave the server once, however many people judged it. Memory is one batch a cursor and one pair.
+// A pair's texts leave the server once, however many people judged it. Memory is two batches a cursor and one pair.
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +15,9 @@ namespace afina::storage {
 
 /// One judgement, in the database's own words. Lists are PackedText.
 struct ExportVote {
-  std::string id, exposure_id, annotator_id, outcome, grade, confidence, reason, ms_to_decide, supersedes_id, source;
-  std::string created_at;       ///< as PostgreSQL writes it, UTC
+  std::string id, exposure_id, annotator_id, outcome, reason, supersedes_id, source;
+  std::optional<int64_t> grade, confidence, ms_to_decide;
+  int64_t created_us = 0;       ///< microseconds since 1970
   std::string purposes;         ///< what the person allows now, blanks between
   std::string reason_language;  ///< may be empty
   std::string aspects;          ///< tag GENERATION/ASPECT/VALUE, no text
@@ -30,7 +32,7 @@ struct ExportRewrite {
   std::string id, exposure_id, act_id, annotator_id, text;
 };
 
-/// Views into the current batch: valid until next().
+/// Valid until next().
 struct ExportPair {
   std::string_view id, conversation_id, locale, source;
   std::string_view a_id, a_model, a_adapter_id, a_text, b_id, b_model, b_adapter_id, b_text;
@@ -47,19 +49,23 @@ class PairStream {
   bool next();
   const ExportPair& pair() const { return pair_; }
   /// Oldest first; superseded and retracted ones too.
-  const std::vector<ExportVote>& votes() const { return votes_; }
+  std::span<const ExportVote> votes() const { return {votes_.data(), vote_count_}; }
   /// Standing ones.
   const std::vector<ExportRewrite>& rewrites() const { return rewrites_; }
 
  private:
   void read_pair();
   void read_votes();
+  void read_vote(ExportVote& vote) const;
   void read_rewrites();
 
   Cursor pairs_, vote_rows_, rewrite_rows_;
   bool more_votes_, more_rewrites_;
   ExportPair pair_;
-  std::vector<ExportVote> votes_;
+  std::string_view pair_key_;  // the id's bytes
+  std::string pair_ids_[6];
+  std::vector<ExportVote> votes_;  // its first vote_count_ are this pair's
+  size_t vote_count_ = 0;
   std::vector<ExportRewrite> rewrites_;
 };
 

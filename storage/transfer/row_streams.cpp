@@ -72,7 +72,8 @@ std::string demonstrations_sql() {
 }  // namespace
 
 ConversationStream::ConversationStream(Transaction& t, const ExportFilter& filter)
-    : rows_(t, "export_conversations", conversations_sql(), export_params(filter), 100) {}
+    : rows_(t, "export_conversations", conversations_sql(), export_params(filter),
+            {.rows_per_fetch = 100, .ahead = filter.fetch_ahead}) {}
 
 bool ConversationStream::next() {
   if (!rows_.next()) return false;
@@ -82,7 +83,8 @@ bool ConversationStream::next() {
 }
 
 RankingStream::RankingStream(Transaction& t, const ExportFilter& filter)
-    : rows_(t, "export_rankings", rankings_sql(), export_params(filter), 200) {}
+    : rows_(t, "export_rankings", rankings_sql(), export_params(filter),
+            {.rows_per_fetch = 200, .ahead = filter.fetch_ahead}) {}
 
 bool RankingStream::next() {
   if (!rows_.next()) return false;
@@ -92,7 +94,7 @@ bool RankingStream::next() {
 }
 
 ScoreStream::ScoreStream(Transaction& t, const ExportFilter& filter)
-    : rows_(t, "export_scores", scores_sql(), export_params(filter)) {}
+    : rows_(t, "export_scores", scores_sql(), export_params(filter), {.ahead = filter.fetch_ahead}) {}
 
 bool ScoreStream::next() {
   if (!rows_.next()) return false;
@@ -103,7 +105,7 @@ bool ScoreStream::next() {
 }
 
 DemonstrationStream::DemonstrationStream(Transaction& t, const ExportFilter& filter)
-    : rows_(t, "export_demonstrations", demonstrations_sql(), export_params(filter)) {}
+    : rows_(t, "export_demonstrations", demonstrations_sql(), export_params(filter), {.ahead = filter.fetch_ahead}) {}
 
 bool DemonstrationStream::next() {
   if (!rows_.next()) return false;

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "storage/database_url.h"
+#include "storage/pg_errors.h"
 #include "storage/pool.h"
 #include "tests/storage/fixtures.h"
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "quality/special_functions.h"
@@ -20,24 +21,88 @@ double variance_of_difference(const RatingFit& fit, uint32_t i, uint32_t j) {
   return s.at(i, i) + s.at(j, j) - 2 * s.at(i, j);
 }
 
+int64_t votes_of(const PairTally& tally) {
+  return tally.first_wins + tally.second_wins + tally.ties;
+}
+
+// With one more tie for each pair.
+std::vector<Battle> battles_of(uint32_t models, std::span<const PairTally> tallies) {
+  std::vector<Battle> out;
+  const auto add = [&](const PairTally& tally, Winner winner, int64_t count) {
+    if (count > 0) out.push_back({tally.first, tally.second, winner, 0, count});
+  };
+  for (const PairTally& tally : tallies) {
+    const bool known = tally.first < models && tally.second < models && tally.first != tally.second;
+    if (!known || tally.first_wins < 0 || tally.second_wins < 0 || tally.ties < 0) {
+      throw DataError(cat("[quality.informative_pair] a tally must be of two of ", models,
+                          " models and of 0 votes or more, but is of ", tally.first, " and ", tally.second, "."));
+    }
+    add(tally, Winner::left, tally.first_wins);
+    add(tally, Winner::right, tally.second_wins);
+    add(tally, Winner::tie, tally.ties + 1);
+  }
+  return out;
+}
+
+// Groups of models that comparisons connect: for each model its group's smallest index.
+std::vector<uint32_t> groups_of(uint32_t models, std::span<const PairTally> tallies) {
+  std::vector<uint32_t> group(models);
+  std::iota(group.begin(), group.end(), 0U);
+  for (const PairTally& tally : tallies) {
+    if (votes_of(tally) == 0) continue;
+    const uint32_t from = std::max(group[tally.first], group[tally.second]);
+    const uint32_t to = std::min(group[tally.first], group[tally.second]);
+    std::ranges::replace(group, from, to);
+  }
+  return group;
+}
+
 }  // namespace
 
-std::vector<PairGain> informative_pairs(const RatingFit& fit) {
-  const auto models = static_cast<uint32_t>(fit.strength.size());
-  std::vector<PairGain> out;
+SquareMatrix rating_information(uint32_t models, std::span<const PairTally> tallies) {
+  std::vector<double> strength(models, 0.0);
+  if (const auto battles = battles_of(models, tallies); !battles.empty())
+    strength = fit_ratings(battles, models, {.position = false, .clustered = false}).strength;
+  SquareMatrix out(models);
+  for (double& value : out.values)
+    value = 1.0 / models;
+  for (const PairTally& tally : tallies) {
+    const double p = sigmoid(strength[tally.first] - strength[tally.second]);
+    const double weight = static_cast<double>(votes_of(tally)) * p * (1 - p);
+    out.at(tally.first, tally.first) += weight;
+    out.at(tally.second, tally.second) += weight;
+    out.at(tally.first, tally.second) -= weight;
+    out.at(tally.second, tally.first) -= weight;
+  }
+  return out;
+}
+
+std::vector<std::pair<uint32_t, uint32_t>> most_informative_pairs(uint32_t models, std::span<const PairTally> tallies) {
+  AFINA_CHECK(models >= 2, "models ", models);
+  const auto battles = battles_of(models, tallies);
+  const std::vector<uint32_t> group = groups_of(models, tallies);
+  const bool connected = std::ranges::all_of(group, [](uint32_t g) { return g == 0; });
+  std::vector<double> strength;
+  std::optional<SquareMatrix> variance;
+  if (connected) {
+    strength = fit_ratings(battles, models, {.position = false, .clustered = false}).strength;
+    variance = inverse(rating_information(models, tallies));  // up to a common shift, which differences do not see
+  }
+  std::vector<std::pair<uint32_t, uint32_t>> best;
+  double most = -1;
   for (uint32_t i = 0; i < models; ++i) {
     for (uint32_t j = i + 1; j < models; ++j) {
-      double square = 0;
-      for (uint32_t m = 0; m < models; ++m) {
-        const double along = fit.covariance.at(m, i) - fit.covariance.at(m, j);
-        square += along * along;
+      double gain = group[i] == group[j] ? 0 : 1;
+      if (variance) {
+        const double p = sigmoid(strength[i] - strength[j]);
+        gain = p * (1 - p) * (variance->at(i, i) + variance->at(j, j) - 2 * variance->at(i, j));
       }
-      const double v = information(fit, i, j);
-      out.push_back({i, j, v * square / (1 + v * variance_of_difference(fit, i, j))});
+      if (gain > most * (1 + 1e-9)) best.clear();
+      if (best.empty()) most = gain;
+      if (gain >= most * (1 - 1e-9)) best.emplace_back(i, j);
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const PairGain& a, const PairGain& b) { return a.gain > b.gain; });
-  return out;
+  return best;
 }
 
 std::optional<int64_t> votes_to_separate(const RatingFit& fit, uint32_t first, uint32_t second, double confidence) {

@@ -217,16 +217,7 @@ TEST(Ratings, RefuseWhatIsNoBattle) {
   EXPECT_THROW(fit_ratings(three_models(), 3, {.ridge = -1}), UsageError);
 }
 
-TEST(InformativePair, IsTheOneKnownLeast) {
-  const auto battles = all({record(0, 1, 30, 25, 0), record(1, 2, 26, 25, 0), record(2, 3, 2, 2, 0)});
-  const RatingFit fit = fit_ratings(battles, 4, {.position = false, .clustered = false});
-  const auto pairs = informative_pairs(fit);
-  ASSERT_EQ(pairs.size(), 6u);
-  EXPECT_EQ(pairs[0].second, 3u) << "model 3 has four votes";
-  EXPECT_GT(pairs[0].gain, 3 * pairs[5].gain);
-}
-
-TEST(InformativePair, TellsHowManyVotesSeparateTwoModels) {
+TEST(Ratings, TellHowManyVotesSeparateTwoModels) {
   const RatingFit fit = fit_ratings(record(0, 1, 60, 40, 0), 2, {.position = false, .clustered = false});
   const auto votes = votes_to_separate(fit, 0, 1);
   EXPECT_EQ(*votes, 0) << "60 of 100 stands 1.99 errors from even";

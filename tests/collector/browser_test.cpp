@@ -256,7 +256,7 @@ TEST_F(BrowserTest, ThePageSpeaksThreeLanguagesWholeAndTellsHowMuchThereIsOfTheO
     browser().wait_for(cat("document.querySelector('.vote legend')?.innerText === '", title, "'"));
     EXPECT_EQ(browser().evaluate("document.documentElement.lang"), locale);
     EXPECT_EQ(browser().evaluate("document.querySelector('#translation').hidden"), true);
-    check_view(cat("language-", locale));
+    check_width(cat("language-", locale));
   }
   choose_language("arn");
   browser().wait_for("!document.querySelector('#translation').hidden");

@@ -19,7 +19,8 @@ namespace afina {
 namespace {
 
 constexpr std::chrono::seconds kStartDeadline{30}, kCallDeadline{60};
-constexpr std::chrono::milliseconds kPollEvery{30};
+/// How long one question waits inside the page: a call from outside costs more than fifty looks in there.
+constexpr int kLookMs = 1000, kLookEveryMs = 15;
 
 std::string from_base64(const std::string& text) {
   static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -75,6 +76,7 @@ Json capabilities() {
   Json always{{"browserName", "chrome"}, {"unhandledPromptBehavior", "dismiss and notify"}};
   always["goog:chromeOptions"] = {{"args", args}};
   always["goog:loggingPrefs"] = {{"browser", "ALL"}, {"performance", "ALL"}};
+  always["goog:chromeOptions"]["perfLoggingPrefs"] = {{"enableNetwork", true}, {"enablePage", false}};
   return {{"capabilities", {{"alwaysMatch", always}}}};
 }
 
@@ -190,8 +192,10 @@ void WebDriver::run(const std::string& script) {
 
 void WebDriver::wait_for(const std::string& expression, std::chrono::milliseconds deadline) {
   const auto end = std::chrono::steady_clock::now() + deadline;
-  const std::string question = cat("Boolean(", expression, ")");
-  while (evaluate(question) != true) {
+  const std::string question =
+      cat("(async () => { for (let looks = ", kLookMs / kLookEveryMs, "; looks > 0; --looks) { if (await (", expression,
+          ")) return true; await new Promise((go) => setTimeout(go, ", kLookEveryMs, ")); } return false; })()");
+  while (!holds(question)) {
     if (std::chrono::steady_clock::now() > end) {
       std::string seen;
       for (const std::string& problem : problems())
@@ -199,15 +203,27 @@ void WebDriver::wait_for(const std::string& expression, std::chrono::millisecond
       throw std::runtime_error(cat("the page never had ", expression, "; it shows: ",
                                    evaluate("document.body.innerText").get<std::string>().substr(0, 1500), seen));
     }
-    // Nothing tells from outside when a page changes: it is asked again after a moment.
-    ::poll(nullptr, 0, static_cast<int>(kPollEvery.count()));
+  }
+}
+
+bool WebDriver::holds(const std::string& question) {
+  try {
+    return evaluate(question) == true;
+  } catch (const std::runtime_error& error) {
+    // The page went while it was asked: the next one is.
+    const std::string_view said = error.what();
+    const bool left = said.find("unloaded") != said.npos || said.find("navigat") != said.npos ||
+                      said.find("context was destroyed") != said.npos;
+    if (!left) throw;
+    return false;
   }
 }
 
 void WebDriver::click(const std::string& selector) {
-  const Json found = call("POST", cat(session_, "/element"), {{"using", "css selector"}, {"value", selector}});
-  run(cat("document.querySelector(", Json(selector).dump(),
-          ").scrollIntoView({block: 'center', behavior: 'instant'})"));
+  const Json found =
+      evaluate(cat("((found) => { found?.scrollIntoView({block: 'center', behavior: 'instant'}); return found; })(",
+                   "document.querySelector(", Json(selector).dump(), "))"));
+  if (found.is_null()) throw std::runtime_error(cat("there is no ", selector, " to click"));
   call("POST", cat(session_, "/element/", found.begin().value().get<std::string>(), "/click"));
 }
 
@@ -223,6 +239,23 @@ void WebDriver::keys(const std::vector<std::string>& values) {
 
 void WebDriver::type(const std::string& text) {
   keys(characters(text));
+}
+
+void WebDriver::paste(const std::string& text) {
+  command("Input.insertText", {{"text", text}});
+}
+
+void WebDriver::choose_files(const std::string& selector, const std::vector<std::filesystem::path>& files) {
+  const Json found = evaluate(cat("document.querySelector(", Json(selector).dump(), ")"));
+  if (found.is_null()) throw std::runtime_error(cat("there is no ", selector, " for a file"));
+  std::string names;
+  for (const auto& file : files)
+    names += cat(names.empty() ? "" : "\n", file.string());
+  call("POST", cat(session_, "/element/", found.begin().value().get<std::string>(), "/value"), {{"text", names}});
+}
+
+void WebDriver::save_downloads_in(const std::filesystem::path& folder) {
+  command("Browser.setDownloadBehavior", {{"behavior", "allow"}, {"downloadPath", folder.string()}});
 }
 
 void WebDriver::press(const std::string& key) {

@@ -32,11 +32,17 @@ class WebDriver {
   /// Runs statements in the page's world, whatever its policy says about scripts.
   void run(const std::string& script);
   /// Waits until the expression is true. Throws with the page's text after the deadline.
-  void wait_for(const std::string& expression, std::chrono::milliseconds deadline = std::chrono::seconds(15));
+  void wait_for(const std::string& expression, std::chrono::milliseconds deadline = std::chrono::seconds(30));
   /// A real click on the element, scrolled to the middle. Throws where something else lies above it.
   void click(const std::string& selector);
   /// Keys into the focused element, one by one.
   void type(const std::string& text);
+  /// The text into the focused element at once, as a clipboard gives it.
+  void paste(const std::string& text);
+  /// Files into an input of that kind, as its dialog does it.
+  void choose_files(const std::string& selector, const std::vector<std::filesystem::path>& files);
+  /// Where files go that a page offers for download; without it they go nowhere.
+  void save_downloads_in(const std::filesystem::path& folder);
   /// One key, such as "1", "?", "Enter", "Tab", "ArrowDown".
   void press(const std::string& key);
   /// The page as PNG, beyond the window too.
@@ -50,6 +56,7 @@ class WebDriver {
   std::vector<std::string> requests();
 
  private:
+  bool holds(const std::string& question);
   void begin();
   void end();
   Json call(const std::string& method, const std::string& path, const Json& body = nullptr);

@@ -46,6 +46,8 @@ class PageWorld : public World {
   void shot(const std::string& name);
   /// axe-core and width; a screenshot under that name.
   void check_view(const std::string& name);
+  /// Width and screenshot alone: the same view in another language, which axe-core has seen.
+  void check_width(const std::string& name);
   /// No script error, no policy violation, no request to another host.
   void check_quiet();
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A kept connection that posts votes; reads as little of HTTP as our own answers need.
+/// A kept connection that posts one vote at a time; reads as little of HTTP as our own answers need.
 class VoteConnection {
  public:
   explicit VoteConnection(int port) {
@@ -43,37 +44,97 @@ class VoteConnection {
   VoteConnection(const VoteConnection&) = delete;
   VoteConnection& operator=(const VoteConnection&) = delete;
 
-  void post(const Act& act) {
+  int descriptor() const { return fd_; }
+  void post(const Act& act, int number, Clock::time_point due) {
+    number_ = number;
+    due_ = due;
+    heard_.clear();
     const std::string body = cat("{\"exposure\":\"", act.exposure, "\",\"outcome\":", act.grade,
                                  ",\"reason\":\"clear\",\"ms_to_decide\":4000}");
-    send_all(cat(
+    const std::string bytes = cat(
         "POST /api/votes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer ",
-        act.session_token, "\r\nIdempotency-Key: ", new_uuid(), "\r\nContent-Length: ", body.size(), "\r\n\r\n", body));
-    const std::string answer = receive();
-    if (!answer.starts_with("HTTP/1.1 201")) throw StorageError(cat("[bench] a vote was answered ", answer));
+        act.session_token, "\r\nIdempotency-Key: ", new_uuid(), "\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
+    // A request is smaller than any socket's buffer.
+    if (::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size()))
+      throw StorageError("[bench] the server closed the connection");
+  }
+  /// True once the answer is whole: it must be 201.
+  bool receive() {
+    char block[4096];
+    const ssize_t n = ::recv(fd_, block, sizeof block, 0);
+    if (n <= 0) throw StorageError("[bench] the server closed the connection");
+    heard_.append(block, static_cast<size_t>(n));
+    const size_t head = heard_.find("\r\n\r\n"), length = heard_.find("Content-Length: ");
+    if (head == std::string::npos || length == std::string::npos || length > head) return false;
+    if (heard_.size() < head + 4 + std::stoul(heard_.substr(length + 16, 12))) return false;
+    if (!heard_.starts_with("HTTP/1.1 201")) throw StorageError(cat("[bench] a vote was answered ", heard_));
+    return true;
+  }
+  int number() const { return number_; }
+  double waited_ms() const { return std::chrono::duration<double, std::milli>(Clock::now() - due_).count(); }
+
+ private:
+  int fd_ = -1, number_ = 0;
+  Clock::time_point due_;
+  std::string heard_;
+};
+
+/// Many connections on one thread, as pgbench holds its own: the client's share of the machine is small.
+class Crowd {
+ public:
+  Crowd(int port, int clients) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    for (int i = 0; i < clients; ++i) {
+      connections_.push_back(std::make_unique<VoteConnection>(port));
+      epoll_event event{.events = EPOLLIN, .data = {.ptr = connections_.back().get()}};
+      ::epoll_ctl(epoll_, EPOLL_CTL_ADD, connections_.back()->descriptor(), &event);
+      idle_.push_back(connections_.back().get());
+    }
+  }
+  ~Crowd() { ::close(epoll_); }
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+
+  /// `count` votes; rate > 0: the i-th is due i / rate seconds after the start, and its time counts from then.
+  Load run(int count, double rate, const std::function<Act(int)>& act_of) {
+    std::vector<double> ms(static_cast<size_t>(count));
+    const Clock::time_point start = Clock::now();
+    for (int next = 0, done = 0; done < count;) {
+      Clock::time_point due = Clock::now();
+      for (; next < count && !idle_.empty(); ++next) {
+        const Clock::time_point now = Clock::now();
+        due = rate > 0 ? start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(next / rate))
+                       : now;
+        if (due > now) break;
+        idle_.back()->post(act_of(next), next, due);
+        idle_.pop_back();
+      }
+      const bool early = rate > 0 && next < count && !idle_.empty();
+      epoll_event events[64];
+      const int ready = wait(events, early ? due - Clock::now() : std::chrono::seconds(10));
+      if (ready == 0 && !early) throw StorageError("[bench] no vote was answered for 10 s");
+      for (int i = 0; i < ready; ++i) {
+        auto* connection = static_cast<VoteConnection*>(events[i].data.ptr);
+        if (!connection->receive()) continue;
+        ms[static_cast<size_t>(connection->number())] = connection->waited_ms();
+        idle_.push_back(connection);
+        ++done;
+      }
+    }
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    std::sort(ms.begin(), ms.end());
+    return {count / seconds, ms[ms.size() / 2], ms[ms.size() * 99 / 100], ms.back()};
   }
 
  private:
-  void send_all(const std::string& bytes) {
-    for (size_t sent = 0; sent < bytes.size();) {
-      const ssize_t n = ::send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
-      if (n <= 0) throw StorageError("[bench] the server closed the connection");
-      sent += static_cast<size_t>(n);
-    }
+  int wait(epoll_event (&events)[64], Clock::duration time) const {
+    const auto left = std::max(time, Clock::duration::zero());
+    const timespec limit{.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count(),
+                         .tv_nsec = std::chrono::nanoseconds(left % std::chrono::seconds(1)).count()};
+    return ::epoll_pwait2(epoll_, events, 64, &limit, nullptr);
   }
-  std::string receive() {
-    std::string bytes;
-    char block[4096];
-    for (;;) {
-      const ssize_t n = ::recv(fd_, block, sizeof block, 0);
-      if (n <= 0) throw StorageError("[bench] the server closed the connection");
-      bytes.append(block, static_cast<size_t>(n));
-      const size_t head = bytes.find("\r\n\r\n"), length = bytes.find("Content-Length: ");
-      if (head == std::string::npos || length == std::string::npos || length > head) continue;
-      if (bytes.size() >= head + 4 + std::stoul(bytes.substr(length + 16, 12))) return bytes;
-    }
-  }
-  int fd_ = -1;
+  int epoll_;
+  std::vector<std::unique_ptr<VoteConnection>> connections_;
+  std::vector<VoteConnection*> idle_;
 };
 
 }  // namespace
@@ -120,11 +181,7 @@ Load run_http_load(storage::Database& database, int clients, int count, double r
   config.upstreams.push_back({.name = "none", .base_url = "http://127.0.0.1:9"});
   collector::Collector collector(config, database);
   collector.start();
-  std::vector<std::unique_ptr<VoteConnection>> connections;
-  for (int i = 0; i < clients; ++i)
-    connections.push_back(std::make_unique<VoteConnection>(collector.port()));
-  return run_load(clients, count, rate,
-                  [&](int client, int i) { connections[static_cast<size_t>(client)]->post(act_of(i)); });
+  return Crowd(collector.port(), clients).run(count, rate, act_of);
 }
 
 }  // namespace afina::bench

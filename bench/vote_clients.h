@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load on the path of votes: threads that vote as fast as they can, or at a given rate, and what latency they saw.
+// Load on the path of votes: clients that vote as fast as they can, or at a given rate, and what latency they saw.
 #pragma once
 #include <functional>
 #include <string>
@@ -24,7 +24,8 @@ struct Load {
 /// Rethrows what an act throws.
 Load run_load(int clients, int count, double rate, const std::function<void(int client, int i)>& act);
 
-/// The same over HTTP: a collector in this process on loopback, each client with a connection of its own that is kept.
+/// The same over HTTP: a collector in this process on loopback, each client a kept connection of its own, all of them on
+/// one thread.
 Load run_http_load(storage::Database& database, int clients, int count, double rate,
                    const std::function<Act(int i)>& act_of);
 

@@ -54,8 +54,12 @@ inline constexpr Access kEngineersAndAuditors{Who::engineer, Who::admin, Who::au
 struct Actor {
   Who who = Who::anyone;
   std::optional<storage::Visitor> visitor;  ///< whose consent covers what they write; absent where none was given
+  /// SHA-256 of a visitor's session that was known before and not asked for now (RouteSpec::checks_session): the
+  /// handler's transaction must find it, and of `visitor` only id, annotator and source may be used. Else empty.
+  std::string unchecked_session;
   std::optional<storage::Account> account;
   std::string workspace_id = storage::kPublicWorkspace;
+  std::string project_id;           ///< the only one this person works in; empty: every project of the workspace
   bool by_token = false;            ///< an API token, not a browser
   std::vector<std::string> scopes;  ///< of that token
   std::string session_id;           ///< of an account's browser session

@@ -56,11 +56,11 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
             [&](storage::Transaction& t) { return storage::find_visitors_by_session(t, tokens); },
             {.read_only = true, .generic_plans = true, .workspace = storage::kEveryWorkspace});
       }),
-      runner_(std::make_unique<TurnRunner>(config_.max_turns)),
-      services_{config_, database_, random_, consents_, upstreams_},
+      runner_(config_.max_turns, jobs_),
+      services_{config_, database_, random_, consents_, upstreams_, jobs_, informative_, leaks_},
       server_(server_options(config_)),
       routes_(
-          server_, [this](const Request& request) { return authenticate(request); },
+          server_, [this](const Request& request, const RouteSpec& spec) { return authenticate(request, spec); },
           [this](const Actor& actor, const RouteSpec& spec, const Request& request) { admit(actor, spec, request); },
           [this](const Actor& actor, const RouteSpec& spec, const Request& request, int status) {
             denied(actor, spec, request, status);
@@ -95,7 +95,7 @@ void Collector::start() {
 
 void Collector::stop() {
   server_.stop();
-  runner_.reset();
+  jobs_.stop();
 }
 
 http::RouteOptions Collector::options(size_t max_body_bytes, const std::string& rate_class) const {

@@ -16,6 +16,7 @@
 #include "collector/pairing.h"
 #include "collector/route_table.h"
 #include "collector/services.h"
+#include "collector/session_memory.h"
 #include "collector/shared_reads.h"
 #include "collector/upstream.h"
 #include "collector/wire.h"
@@ -64,7 +65,7 @@ class Collector {
   std::string session_token(const Request& request) const;
   void set_session(Response& response, const std::string& token) const;
   std::optional<storage::Visitor> find_visitor(const Request& request);
-  Actor authenticate(const Request& request);
+  Actor authenticate(const Request& request, const RouteSpec& spec);
   void admit(const Actor& actor, const RouteSpec& spec, const Request& request);
   void denied(const Actor& actor, const RouteSpec& spec, const Request& request, int status);
   std::string cookie_name() const;
@@ -102,7 +103,9 @@ class Collector {
   std::unique_ptr<http::RateLimiter> act_rate_, message_rate_, bulk_rate_;  // null: no limit
   /// Session tokens to visitors: every request asks, so that those of one moment share a query.
   SharedReads<std::string, std::optional<storage::Visitor>> visitors_;
-  std::unique_ptr<TurnRunner> runner_;
+  SessionMemory sessions_;
+  AnswerJobs jobs_;
+  TurnRunner runner_;
   Services services_;
   http::Server server_;  // its threads use all of the above
   RouteTable routes_;    // handlers refer to it; no request runs once the server is gone

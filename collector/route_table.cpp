@@ -31,11 +31,33 @@ void check(const RouteSpec& spec, const Actor& actor) {
 
 // What streams after the handler has returned runs on another thread, in the same workspace.
 template <typename Writer>
-void keep_workspace(std::function<void(Writer&)>& write, const std::string& workspace) {
+void keep_workspace(std::function<void(Writer&)>& write, const Actor& actor) {
   if (!write) return;
-  write = [workspace, inner = std::move(write)](Writer& out) {
-    const storage::WorkspaceScope scope(workspace);
+  write = [workspace = actor.workspace_id, project = actor.project_id, inner = std::move(write)](Writer& out) {
+    const storage::WorkspaceScope scope(workspace, project);
     inner(out);
+  };
+}
+
+template <typename Act>
+void telling(const std::function<void(int)>& tell, const Act& act) {
+  try {
+    act();
+  } catch (const http::HttpError& error) {
+    tell(error.status());
+    throw;
+  } catch (const NotFound&) {
+    tell(404);
+    throw;
+  }
+}
+
+// What is thrown when the answer is given later is told of like what the handler throws.
+void tell_later(http::Response& response, const std::function<void(int)>& tell) {
+  response.later = [tell, begin = std::move(response.later)](const http::Reply& reply) {
+    begin([tell, reply](const std::function<void(http::Response&)>& make) {
+      reply([&](http::Response& answer) { telling(tell, [&] { make(answer); }); });
+    });
   };
 }
 
@@ -49,24 +71,24 @@ void RouteTable::add(RouteSpec spec, ActorHandler handler) {
   options.error_form = spec.error_form;
   specs_.push_back(spec);
   auto answer = [this, spec, handler = std::move(handler)](const http::Request& request, http::Response& response) {
-    const Actor actor = authenticate_(request);
-    const storage::WorkspaceScope scope(actor.workspace_id);
+    const Actor actor = authenticate_(request, spec);
+    const storage::WorkspaceScope scope(actor.workspace_id, actor.project_id);
     const auto tell = [&](int status) {
       if (denied_ && (status == 403 || status == 404)) denied_(actor, spec, request, status);
     };
-    try {
+    telling(tell, [&] {
       check(spec, actor);
       admit_(actor, spec, request);
       handler(actor, request, response);
-    } catch (const http::HttpError& error) {
-      tell(error.status());
-      throw;
-    } catch (const NotFound&) {
-      tell(404);
-      throw;
+    });
+    if (response.later && actor.account && denied_) {
+      tell_later(response, [told = denied_, actor, spec, request](int status) {
+        const storage::WorkspaceScope late(actor.workspace_id, actor.project_id);
+        if (status == 403 || status == 404) told(actor, spec, request, status);
+      });
     }
-    keep_workspace(response.streamer, actor.workspace_id);
-    keep_workspace(response.body_writer, actor.workspace_id);
+    keep_workspace(response.streamer, actor);
+    keep_workspace(response.body_writer, actor);
   };
   http::Handler wrapped = answer;
   if (spec.error_form == http::ErrorForm::afina) wrapped = with_codes(std::move(answer));

@@ -21,11 +21,13 @@ struct RouteSpec {
   http::ErrorForm error_form = http::ErrorForm::afina;
   std::string summary;  ///< one sentence, for the OpenAPI document
   bool csrf = true;     ///< false: signing in and joining, which bring a secret of their own
+  /// The handler's own transaction asks whether a visitor's session still holds (Actor::unchecked_session).
+  bool checks_session = false;
 };
 
 using ActorHandler = std::function<void(const Actor&, const http::Request&, http::Response&)>;
 /// Reads session, token and role of a request; throws HttpError where a credential is given and bad.
-using Authenticator = std::function<Actor(const http::Request&)>;
+using Authenticator = std::function<Actor(const http::Request&, const RouteSpec&)>;
 /// Called before the handler with the caller known: limits by person, cross-site checks.
 using Admission = std::function<void(const Actor&, const RouteSpec&, const http::Request&)>;
 /// Told of a caller who was refused (403) or asked for what is not theirs (404).

@@ -3,6 +3,7 @@
 // Ownership is in the SQL: what is not one's own is not found.
 #include "base/cat.h"
 #include "base/uuid.h"
+#include "collector/events/acts.h"
 #include "collector/judgements/details_wire.h"
 #include "collector/judgements/shown_details.h"
 #include "collector/judgements/vote_writer.h"
@@ -46,6 +47,9 @@ http::HttpError already_revealed() {
 [[noreturn]] void refuse_vote(storage::VoteRefusal reason, const storage::NewPreference& vote) {
   using enum storage::VoteRefusal;
   if (reason == revealed) throw already_revealed();
+  if (reason == session_ended) {
+    throw refusal(401, "consent_required", "[session] must begin with a consent, but it has ended.");
+  }
   try {
     storage::throw_refusal(reason, vote);
   } catch (const Conflict& conflict) {
@@ -53,26 +57,39 @@ http::HttpError already_revealed() {
   }
 }
 
-void vote(VoteWriter& writer, const storage::Visitor& visitor, const Request& request, Response& response) {
+Json written_json(const storage::VoteResult& result, const storage::NewPreference& sent) {
+  if (result.refusal != storage::VoteRefusal::none) refuse_vote(result.refusal, sent);
+  Json json = vote_json(&result.put.stored, result.shown.exposure.a_on_left);
+  // What was just said, in the words of the sides: a repeat has the same body.
+  json["details"] = said_json(sent.details, sent.rewrite);
+  return json;
+}
+
+// The writer answers once the vote's batch is committed; until then the request holds no thread.
+void vote(VoteWriter& writer, const Actor& actor, const Request& request, Response& response) {
+  const storage::Visitor& visitor = actor.person();
   const std::string key = idempotency_key(request);
   const Body body(request, {"exposure", "outcome", "confidence", "reason", "ms_to_decide", "supersedes", "aspects",
                             "flags", "spans", "reason_language", "rewrite"});
   storage::VoteDraft draft;
   draft.vote = read_vote(body, key, visitor);
   draft.blind_only = true;
+  draft.session_sha256 = actor.unchecked_session;
+  draft.workspace_id = actor.workspace_id;
   const Verdict verdict = parse_verdict(body.at("outcome"));
   draft.vote.outcome = verdict.outcome;
   draft.resolve = [left_grade = verdict.left_grade](storage::NewPreference& said, const storage::ShownPair& shown) {
     said.grade = flip_unless(shown.exposure.a_on_left, left_grade);
     name_answers(said.details, answers_of_sides(shown));
   };
-  const storage::NewPreference sent = draft.vote;
-  const storage::VoteResult result = writer.put(std::move(draft));
-  if (result.refusal != storage::VoteRefusal::none) refuse_vote(result.refusal, sent);
-  Json json = vote_json(&result.put.stored, result.shown.exposure.a_on_left);
-  // What was just said, in the words of the sides: a repeat has the same body.
-  json["details"] = said_json(sent.details, sent.rewrite);
-  response.set_json(json, result.put.created ? 201 : 200);
+  response.answer_later([&writer, draft = std::move(draft)](const http::Reply& reply) {
+    writer.put(draft, [reply, sent = draft.vote](const VoteWriter::Outcome& outcome) {
+      reply([&](Response& answer) {
+        if (outcome.error) std::rethrow_exception(outcome.error);
+        answer.set_json(written_json(outcome.result, sent), outcome.result.put.created ? 201 : 200);
+      });
+    });
+  });
 }
 
 void undo(storage::Database& database, const storage::Visitor& visitor, const Request& request, Response& response) {
@@ -179,7 +196,11 @@ void note(storage::Database& database, const storage::Visitor& visitor, const Re
     whole.generation_id = answer->id;
     whole.details = said;
     name_answers(whole.details, {{"only", answer->id}});
-    return storage::put_answer_note(t, whole);
+    const auto note = storage::put_answer_note(t, whole);
+    if (note.created) {
+      storage::emit_events(t, {answer_note_created(storage::WorkspaceScope::current(), note.stored, whole.source)});
+    }
+    return note;
   });
   Json json{{"id", put.stored.id}, {"reason", put.stored.reason}};
   json["details"] = said_json(said, put.stored.rewrite);
@@ -203,10 +224,11 @@ void add(RouteTable& routes, const std::string& path, const std::string& summary
 void add_judgement_routes(RouteTable& routes, Services& services) {
   storage::Database& database = services.database;
   const auto writer = std::make_shared<VoteWriter>(database);
-  add(
-      routes, "/api/votes",
-      "Judges a pair of answers, once for each person, with details; may correct an earlier vote.",
-      [writer](const auto& who, const Request& in, Response& out) { vote(*writer, who, in, out); }, kMaxVoteBody);
+  RouteSpec votes{.method = "POST", .pattern = "/api/votes", .access = kPeople, .scope = "judge"};
+  votes.max_body_bytes = kMaxVoteBody;
+  votes.summary = "Judges a pair of answers, once for each person, with details; may correct an earlier vote.";
+  votes.checks_session = true;
+  routes.add(votes, [writer](const Actor& who, const Request& in, Response& out) { vote(*writer, who, in, out); });
   add(routes, "/api/votes/{id}/undo", "Takes a vote back.",
       [&database](const auto& who, const Request& in, Response& out) { undo(database, who, in, out); });
   add(routes, "/api/pairs/{exposure}/reveal", "Names the models of a pair that was voted on.",

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/cat.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/password.h"
 #include "collector/accounts/sign_in.h"
@@ -50,7 +51,7 @@ std::optional<storage::Visitor> Collector::find_visitor(const Request& request) 
   return visitors_.get(token);
 }
 
-Actor Collector::authenticate(const Request& request) {
+Actor Collector::authenticate(const Request& request, const RouteSpec& spec) {
   const std::string authorization = request.headers.get("Authorization");
   if (authorization.starts_with(cat(kBearer, storage::kTokenPrefix))) {
     return actor_of_token(database_, authorization.substr(kBearer.size()));
@@ -60,7 +61,15 @@ Actor Collector::authenticate(const Request& request) {
     if (actor) return *actor;
   }
   Actor actor;
-  actor.visitor = find_visitor(request);
+  const std::string token = spec.checks_session ? session_token(request) : "";
+  const std::string session = token.empty() ? "" : sha256_hex(token);
+  if (!session.empty()) actor.visitor = sessions_.find(session);
+  if (actor.visitor) {
+    actor.unchecked_session = session;
+  } else {
+    actor.visitor = find_visitor(request);
+    if (actor.visitor && !session.empty()) sessions_.keep(session, *actor.visitor);
+  }
   if (actor.visitor) actor.who = Who::visitor;
   return actor;
 }

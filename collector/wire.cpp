@@ -26,25 +26,42 @@ http::HttpError refusal(int status, const std::string& code, const std::string& 
   return {kind_of(status), status, message, code};
 }
 
+namespace {
+
+template <typename Act>
+void coded(const std::string& request_id, const Act& act) {
+  try {
+    act();
+  } catch (const http::HttpError&) {
+    throw;
+  } catch (const NotFound& error) {
+    throw refusal(404, "not_found", error.what());
+  } catch (const Conflict& error) {
+    throw refusal(409, "key_reused", error.what());
+  } catch (const UsageError& error) {
+    throw refusal(400, "bad_request", error.what());
+  } catch (const DataError& error) {
+    throw http::HttpError(ErrorKind::data, 422, error.what(), "bad_request");
+  } catch (const StorageError& error) {
+    log_error("collector", "request ", request_id, ": ", error.what());
+    throw http::HttpError(ErrorKind::storage, 503, "The store is not available now. Nothing was lost: try again.",
+                          "storage", 1);
+  }
+}
+
+}  // namespace
+
 http::Handler with_codes(http::Handler handler) {
   return [handler = std::move(handler)](const http::Request& request, http::Response& response) {
-    try {
-      handler(request, response);
-    } catch (const http::HttpError&) {
-      throw;
-    } catch (const NotFound& error) {
-      throw refusal(404, "not_found", error.what());
-    } catch (const Conflict& error) {
-      throw refusal(409, "key_reused", error.what());
-    } catch (const UsageError& error) {
-      throw refusal(400, "bad_request", error.what());
-    } catch (const DataError& error) {
-      throw http::HttpError(ErrorKind::data, 422, error.what(), "bad_request");
-    } catch (const StorageError& error) {
-      log_error("collector", "request ", request.request_id, ": ", error.what());
-      throw http::HttpError(ErrorKind::storage, 503, "The store is not available now. Nothing was lost: try again.",
-                            "storage", 1);
-    }
+    coded(request.request_id, [&] { handler(request, response); });
+    if (!response.later) return;
+    response.later = [id = request.request_id, begin = std::move(response.later)](const http::Reply& reply) {
+      coded(id, [&] {
+        begin([id, reply](const std::function<void(http::Response&)>& make) {
+          reply([&](http::Response& answer) { coded(id, [&] { make(answer); }); });
+        });
+      });
+    };
   };
 }
 

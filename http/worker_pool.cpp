@@ -17,6 +17,7 @@ void WorkerPool::close() {
 }
 
 bool WorkerPool::submit(std::function<void()> job) {
+  bool wake = false;
   {
     std::lock_guard lock(mutex_);
     if (closing_) return false;
@@ -30,8 +31,9 @@ bool WorkerPool::submit(std::function<void()> job) {
       return false;
     }
     jobs_.push_back(std::move(job));
+    wake = wants_waking();
   }
-  work_.notify_one();
+  if (wake) work_.notify_one();
   return true;
 }
 
@@ -40,17 +42,29 @@ bool WorkerPool::wait_idle(std::chrono::steady_clock::time_point deadline) {
   return idle_.wait_until(lock, deadline, [&] { return jobs_.empty() && busy_ == 0; });
 }
 
+// One thread at a time is woken, and wakes the next where there is work left: short jobs that come together are mostly
+// done by those who are awake, instead of waking a thread each.
+bool WorkerPool::wants_waking() {
+  if (waking_ || jobs_.empty() || waiting_ == 0) return false;
+  waking_ = true;
+  return true;
+}
+
 void WorkerPool::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     ++waiting_;
     work_.wait(lock, [&] { return closing_ || !jobs_.empty(); });
     --waiting_;
+    waking_ = false;
     if (jobs_.empty()) return;
     const std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();
     ++busy_;
+    // Before the job, which may block: the next one must not wait for it.
+    const bool more = wants_waking();
     lock.unlock();
+    if (more) work_.notify_one();
     job();
     lock.lock();
     if (--busy_ == 0 && jobs_.empty()) idle_.notify_all();

@@ -28,6 +28,7 @@ class WorkerPool {
 
  private:
   void run();
+  bool wants_waking();
 
   const size_t max_threads_, max_queue_;
   std::mutex mutex_;
@@ -35,6 +36,7 @@ class WorkerPool {
   std::deque<std::function<void()>> jobs_;
   std::vector<std::thread> threads_;
   size_t waiting_ = 0, busy_ = 0;
+  bool waking_ = false;  ///< a thread was told to wake and has not begun
   bool closing_ = false;
 };
 

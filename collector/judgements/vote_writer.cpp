@@ -1,101 +1,136 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/judgements/vote_writer.h"
 
-#include <algorithm>
+#include <future>
+
+#include "base/cat.h"
 
 namespace afina::collector {
+namespace {
+
+// Two acts on one exposure, or two with one key, follow each other in batches of their own.
+std::string exposure_mark(const storage::VoteDraft& draft) {
+  return draft.vote.exposure_id;
+}
+std::string key_mark(const storage::VoteDraft& draft) {
+  return cat(draft.vote.visitor_id, "/", draft.vote.idempotency_key);
+}
+
+storage::TransactionOptions transaction_of(const std::vector<storage::VoteDraft>& drafts) {
+  return {.generic_plans = true, .workspace = drafts.front().workspace_id};
+}
+
+}  // namespace
 
 VoteWriter::VoteWriter(storage::Database& database)
     : VoteWriter([&database](const std::vector<storage::VoteDraft>& drafts) {
         return database.transaction([&](storage::Transaction& t) { return storage::put_votes(t, drafts); },
-                                    {.generic_plans = true});
+                                    transaction_of(drafts));
       }) {}
 
-storage::VoteResult VoteWriter::put(storage::VoteDraft draft) {
+VoteWriter::VoteWriter(Write write, size_t max_batch, int pens) : write_(std::move(write)), max_batch_(max_batch) {
+  for (int i = 0; i < pens; ++i)
+    pens_.emplace_back([this](const std::stop_token& stop) { run(stop); });
+}
+
+VoteWriter::~VoteWriter() {
+  for (std::jthread& pen : pens_)
+    pen.request_stop();
+}
+
+void VoteWriter::put(storage::VoteDraft draft, Done done) {
   storage::check_vote(draft.vote);  // alone, before it has neighbours
-  Entry entry;
-  entry.draft = std::move(draft);
-  std::unique_lock lock(mutex_);
-  waiting_.push_back(&entry);
-  while (!entry.done) {
-    std::vector<Entry*> batch;
-    if (writing_ < pens_) batch = take_batch();
-    if (batch.empty()) {
-      entry.answered.wait(lock);
-      continue;
-    }
-    ++writing_;
-    being_written_.insert(being_written_.end(), batch.begin(), batch.end());
-    lock.unlock();
-    write(batch);
-    lock.lock();
-    --writing_;
-    std::erase_if(being_written_, [&](Entry* e) { return std::find(batch.begin(), batch.end(), e) != batch.end(); });
-    for (Entry* written : batch) {
-      written->done = true;
-      if (written != &entry) written->answered.notify_one();
-    }
-    // The pen is free: somebody who waits takes it, unless this thread's own vote still does.
-    if (entry.done && !waiting_.empty()) waiting_.front()->answered.notify_one();
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back({std::move(draft), std::move(done)});
   }
-  lock.unlock();
-  if (entry.error) std::rethrow_exception(entry.error);
-  return std::move(entry.result);
+  work_.notify_one();
 }
 
-// Two acts on one exposure, or two with one key, follow each other in batches of their own.
-bool VoteWriter::clashes(const std::vector<Entry*>& others, const Entry& entry) const {
-  const storage::NewPreference& vote = entry.draft.vote;
-  return std::any_of(others.begin(), others.end(), [&](const Entry* other) {
-    const storage::NewPreference& earlier = other->draft.vote;
-    return earlier.exposure_id == vote.exposure_id ||
-           (earlier.visitor_id == vote.visitor_id && earlier.idempotency_key == vote.idempotency_key);
-  });
+storage::VoteResult VoteWriter::put(storage::VoteDraft draft) {
+  std::promise<Outcome> promise;
+  put(std::move(draft), [&](Outcome outcome) { promise.set_value(std::move(outcome)); });
+  Outcome outcome = promise.get_future().get();
+  if (outcome.error) std::rethrow_exception(outcome.error);
+  return std::move(outcome.result);
 }
 
-std::vector<VoteWriter::Entry*> VoteWriter::take_batch() {
-  std::vector<Entry*> batch;
-  std::deque<Entry*> rest;
-  for (Entry* entry : waiting_) {
-    const bool fits = batch.size() < max_batch_ && !clashes(batch, *entry) && !clashes(being_written_, *entry);
-    if (fits)
-      batch.push_back(entry);
-    else
-      rest.push_back(entry);
+void VoteWriter::run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    std::vector<Entry> batch;
+    work_.wait(lock, stop, [&] {
+      batch = take_batch();
+      return !batch.empty();
+    });
+    if (batch.empty()) return;
+    lock.unlock();
+    std::vector<Outcome> outcomes = write(batch);
+    lock.lock();
+    for (const Entry& entry : batch) {
+      in_hand_.erase(exposure_mark(entry.draft));
+      in_hand_.erase(key_mark(entry.draft));
+    }
+    // Those that were kept apart from this batch may go now, and the other pen may be the one that waits.
+    if (!waiting_.empty()) work_.notify_all();
+    lock.unlock();
+    for (size_t i = 0; i < batch.size(); ++i)
+      batch[i].done(std::move(outcomes[i]));
+    lock.lock();
+  }
+}
+
+std::vector<VoteWriter::Entry> VoteWriter::take_batch() {
+  std::vector<Entry> batch;
+  std::deque<Entry> rest;
+  for (Entry& entry : waiting_) {
+    const std::string exposure = exposure_mark(entry.draft), key = key_mark(entry.draft);
+    // Row-level security looks at one workspace a transaction.
+    const bool neighbour = batch.empty() || batch.front().draft.workspace_id == entry.draft.workspace_id;
+    if (batch.size() < max_batch_ && neighbour && !in_hand_.contains(exposure) && !in_hand_.contains(key)) {
+      in_hand_.insert(exposure);
+      in_hand_.insert(key);
+      batch.push_back(std::move(entry));
+    } else {
+      rest.push_back(std::move(entry));
+    }
   }
   waiting_ = std::move(rest);
   return batch;
 }
 
-void VoteWriter::write(const std::vector<Entry*>& batch) {
+std::vector<VoteWriter::Outcome> VoteWriter::write(const std::vector<Entry>& batch) {
+  std::vector<Outcome> outcomes(batch.size());
   const auto write_some = [&](size_t from, size_t count) {
     std::vector<storage::VoteDraft> drafts;
     for (size_t i = from; i < from + count; ++i)
-      drafts.push_back(batch[i]->draft);
+      drafts.push_back(batch[i].draft);
     std::vector<storage::VoteResult> results = write_(drafts);
     for (size_t i = 0; i < count; ++i)
-      batch[from + i]->result = std::move(results[i]);
+      outcomes[from + i].result = std::move(results[i]);
   };
   try {
-    return write_some(0, batch.size());
+    write_some(0, batch.size());
+    return outcomes;
   } catch (const StorageError&) {
     // Nobody's fault: alone each would meet the same, one after the other.
-    for (Entry* entry : batch)
-      entry->error = std::current_exception();
-    return;
+    for (Outcome& outcome : outcomes)
+      outcome.error = std::current_exception();
+    return outcomes;
   } catch (...) {
     if (batch.size() == 1) {
-      batch[0]->error = std::current_exception();
-      return;
+      outcomes[0].error = std::current_exception();
+      return outcomes;
     }
   }
   for (size_t i = 0; i < batch.size(); ++i) {
     try {
       write_some(i, 1);
     } catch (...) {
-      batch[i]->error = std::current_exception();
+      outcomes[i].error = std::current_exception();
     }
   }
+  return outcomes;
 }
 
 }  // namespace afina::collector

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Votes that wait at the same time are written together: one transaction and one flush for all, then everybody is
-// answered. Without a thread of its own: whoever finds the pen free writes what is waiting, so a lone vote waits for
-// nobody.
+// answered. Two pens take turns, so that one batch fills while the other waits for its flush.
 #pragma once
 #include <condition_variable>
 #include <cstddef>
@@ -9,6 +8,9 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_set>
 #include <vector>
 
 #include "storage/database.h"
@@ -16,19 +18,31 @@
 
 namespace afina::collector {
 
-/// Thread-safe. The database outlives it; no call may be running when it goes.
+/// Thread-safe. The database outlives it. The destructor writes what waits, then returns.
 class VoteWriter {
  public:
-  /// Writes a batch in one transaction: storage::put_votes and a commit. Tests replace it.
+  /// Writes a batch of one workspace in one transaction: storage::put_votes and a commit. Tests replace it.
   using Write = std::function<std::vector<storage::VoteResult>(const std::vector<storage::VoteDraft>&)>;
 
-  explicit VoteWriter(storage::Database& database);
-  explicit VoteWriter(Write write, size_t max_batch = kMaxBatch, int pens = kPens)
-      : write_(std::move(write)), max_batch_(max_batch), pens_(pens) {}
+  struct Outcome {
+    storage::VoteResult result;
+    /// DataError for what one vote alone would throw, StorageError where the database could not be reached: nobody
+    /// knows of such a vote, its key may be sent again.
+    std::exception_ptr error;
+  };
+  /// Runs on a pen's thread, after the commit; must neither throw nor wait for another vote.
+  using Done = std::function<void(Outcome)>;
 
-  /// Returns once the vote is committed, or was not stored for a reason of its own. Throws DataError for a vote out of
-  /// range, StorageError where the database could not be reached: nobody knows of such a vote, its key may be sent
-  /// again.
+  explicit VoteWriter(storage::Database& database);
+  explicit VoteWriter(Write write, size_t max_batch = kMaxBatch, int pens = kPens);
+  ~VoteWriter();
+  VoteWriter(const VoteWriter&) = delete;
+  VoteWriter& operator=(const VoteWriter&) = delete;
+
+  /// Queues a vote; `done` hears of it once. The queue is as long as there are callers: the server bounds its requests.
+  /// Throws DataError for a vote out of range; then `done` is not called.
+  void put(storage::VoteDraft draft, Done done);
+  /// The same, waiting. Throws what Outcome::error holds.
   storage::VoteResult put(storage::VoteDraft draft);
 
   /// Votes in the queue that no batch has taken yet.
@@ -38,28 +52,24 @@ class VoteWriter {
   }
 
   static constexpr size_t kMaxBatch = 256;
-  /// Batches at one time: one fills while the other waits for its flush.
   static constexpr int kPens = 2;
 
  private:
   struct Entry {
     storage::VoteDraft draft;
-    storage::VoteResult result;
-    std::exception_ptr error;
-    bool done = false;
-    std::condition_variable answered;
+    Done done;
   };
-  std::vector<Entry*> take_batch();
-  bool clashes(const std::vector<Entry*>& others, const Entry& entry) const;
-  void write(const std::vector<Entry*>& batch);
+  void run(const std::stop_token& stop);
+  std::vector<Entry> take_batch();
+  std::vector<Outcome> write(const std::vector<Entry>& batch);
 
   Write write_;
   const size_t max_batch_;
-  const int pens_;
   mutable std::mutex mutex_;
-  std::deque<Entry*> waiting_;
-  std::vector<Entry*> being_written_;
-  int writing_ = 0;
+  std::condition_variable_any work_;
+  std::deque<Entry> waiting_;
+  std::unordered_set<std::string> in_hand_;  ///< exposures and keys of batches being written
+  std::vector<std::jthread> pens_;
 };
 
 }  // namespace afina::collector

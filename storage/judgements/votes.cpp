@@ -3,10 +3,12 @@
 
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "storage/events/outbox.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
 
@@ -14,47 +16,102 @@ namespace afina::storage {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 64, kMaxReasonBytes = 4000;
+const std::string kNilUuid = "00000000-0000-0000-0000-000000000000";  // of nobody
+
+/// A person's exposure with what its vote needs to know of its surroundings.
+struct Seen {
+  ShownPair shown;
+  std::string conversation_id, workspace_id;
+};
 
 /// What the tables say about the exposures and keys of a batch.
 struct Known {
-  std::unordered_map<std::string, ShownPair> shown;                    ///< by exposure
+  std::unordered_map<std::string, Seen> seen;                          ///< by exposure; the drafts' visitors' own only
+  std::unordered_set<std::string> ended;                               ///< exposures of drafts whose session has ended
   std::map<std::pair<std::string, std::string>, Preference> by_key;    ///< annotator, key
   std::unordered_map<std::string, std::pair<std::string, bool>> last;  ///< by exposure: newest row, whether retracted
+  bool listened = false;                                               ///< some webhook is active
 };
+
+using Drafts = std::vector<const VoteDraft*>;
+
+Seen read_seen(const Row& row) {
+  return {{read_exposure(row), row.text("generation_a_id"), row.text("generation_b_id")},
+          row.text("conversation_id"),
+          row.text("workspace_id")};
+}
+
+// Without a lock, since most votes are the first on their pair: nothing can be revealed or taken back before a vote,
+// and the table's keys let only one first vote in. Returns those on whose pair or with whose key something was said.
+Drafts first_look(Transaction& t, const Drafts& drafts, Known& known) {
+  std::vector<std::string> exposures, visitors, keys;
+  for (const VoteDraft* draft : drafts) {
+    exposures.push_back(is_uuid(draft->vote.exposure_id) ? draft->vote.exposure_id : kNilUuid);
+    visitors.push_back(is_uuid(draft->vote.visitor_id) ? draft->vote.visitor_id : kNilUuid);
+    keys.push_back(draft->vote.idempotency_key);
+  }
+  // LIMIT keeps them look-ups in an index, whatever the planner thinks of the table's size.
+  const Result rows = t.exec(
+      "SELECT a.place, v.session_sha256, v.withdrawn_at IS NULL AND c.withdrawn_at IS NULL AS there, e.*, "
+      "pair.generation_a_id, pair.generation_b_id, pair.conversation_id, c.workspace_id, "
+      "earlier.id IS NOT NULL OR repeat.id IS NOT NULL AS said, "
+      "EXISTS (SELECT FROM webhook WHERE state = 'active') AS listened "
+      "FROM unnest($1::uuid[], $2::uuid[], $3::text[]) WITH ORDINALITY AS a (exposure, visitor, key, place) "
+      "JOIN visitor v ON v.id = a.visitor LEFT JOIN exposure e ON e.id = a.exposure AND e.visitor_id = v.id "
+      "LEFT JOIN pair ON pair.id = e.pair_id LEFT JOIN conversation c ON c.id = pair.conversation_id "
+      "LEFT JOIN LATERAL (SELECT p.id FROM preference p WHERE p.exposure_id = e.id LIMIT 1) earlier ON true "
+      "LEFT JOIN LATERAL (SELECT p.id FROM preference p WHERE p.annotator_id = v.annotator_id "
+      "AND p.idempotency_key = a.key LIMIT 1) repeat ON true",
+      Params().texts(exposures).texts(visitors).texts(keys));
+  Drafts again;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row row = rows[i];
+    known.listened = row.boolean("listened");
+    const VoteDraft& draft = *drafts[static_cast<size_t>(row.integer("place")) - 1];
+    if (!draft.session_sha256.empty() && draft.session_sha256 != row.text("session_sha256")) {
+      known.ended.insert(draft.vote.exposure_id);
+    } else if (!row.is_null("id") && row.boolean("there")) {
+      known.seen.emplace(draft.vote.exposure_id, read_seen(row));
+      if (row.boolean("said")) again.push_back(&draft);
+    }
+  }
+  return again;
+}
 
 // One act at a time on an exposure: repeats, corrections, undos and reveals of it queue here until the transaction
 // ends. In the order of ids, so that two batches cannot wait for each other.
-void lock_exposures(Transaction& t, const std::vector<VoteDraft>& drafts, Known& known) {
+void lock_exposures(Transaction& t, const Drafts& drafts, Known& known) {
   std::vector<std::string> ids;
-  for (const VoteDraft& draft : drafts) {
-    if (is_uuid(draft.vote.exposure_id)) ids.push_back(draft.vote.exposure_id);
+  for (const VoteDraft* draft : drafts) {
+    ids.push_back(draft->vote.exposure_id);
+    known.seen.erase(draft->vote.exposure_id);
   }
   const Result rows = t.exec(
-      "SELECT e.*, pair.generation_a_id, pair.generation_b_id FROM exposure e JOIN visitor v ON v.id = e.visitor_id "
+      "SELECT e.*, pair.generation_a_id, pair.generation_b_id, pair.conversation_id, c.workspace_id "
+      "FROM exposure e JOIN visitor v ON v.id = e.visitor_id "
       "JOIN pair ON pair.id = e.pair_id JOIN conversation c ON c.id = pair.conversation_id "
       "WHERE e.id = ANY ($1::uuid[]) AND v.withdrawn_at IS NULL AND c.withdrawn_at IS NULL "
       "ORDER BY e.id FOR NO KEY UPDATE OF e",
       Params().texts(ids));
-  for (size_t i = 0; i < rows.size(); ++i) {
-    ShownPair shown{read_exposure(rows[i]), rows[i].text("generation_a_id"), rows[i].text("generation_b_id")};
-    known.shown.emplace(shown.exposure.id, std::move(shown));
-  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    known.seen.emplace(rows[i].text("id"), read_seen(rows[i]));
 }
 
-const ShownPair* shown_to(const Known& known, const NewPreference& vote) {
-  const auto found = known.shown.find(vote.exposure_id);
-  return found == known.shown.end() || found->second.exposure.visitor_id != vote.visitor_id ? nullptr : &found->second;
+const Seen* seen_by(const Known& known, const NewPreference& vote) {
+  const auto found = known.seen.find(vote.exposure_id);
+  return found == known.seen.end() || found->second.shown.exposure.visitor_id != vote.visitor_id ? nullptr
+                                                                                                 : &found->second;
 }
 
 // After the locks: a statement of its own, so that it sees what the one before in the queue committed.
-void look_up(Transaction& t, const std::vector<VoteDraft>& drafts, Known& known) {
+void look_up(Transaction& t, const Drafts& drafts, Known& known) {
   std::vector<std::string> annotators, keys, exposures;
-  for (const VoteDraft& draft : drafts) {
-    const ShownPair* shown = shown_to(known, draft.vote);
-    if (shown == nullptr) continue;
-    annotators.push_back(shown->exposure.annotator_id);
-    keys.push_back(draft.vote.idempotency_key);
-    exposures.push_back(shown->exposure.id);
+  for (const VoteDraft* draft : drafts) {
+    const Seen* seen = seen_by(known, draft->vote);
+    if (seen == nullptr) continue;
+    annotators.push_back(seen->shown.exposure.annotator_id);
+    keys.push_back(draft->vote.idempotency_key);
+    exposures.push_back(seen->shown.exposure.id);
   }
   if (exposures.empty()) return;
   // LIMIT keeps it a look-up in the index for each key, whatever the planner thinks of the table's size.
@@ -110,15 +167,17 @@ Preference new_row(const NewPreference& vote, const Exposure& exposure, const st
 struct Step {
   NewPreference vote;  ///< resolved
   VoteResult result;
+  const Seen* seen = nullptr;  ///< in Known
 };
 
 Step judge(const VoteDraft& draft, const Known& known) {
-  Step step{draft.vote, {}};
-  const ShownPair* shown = shown_to(known, draft.vote);
-  if (shown == nullptr) {
-    step.result.refusal = VoteRefusal::not_found;
+  Step step{draft.vote, {}, seen_by(known, draft.vote)};
+  if (step.seen == nullptr) {
+    const bool ended = known.ended.contains(draft.vote.exposure_id);
+    step.result.refusal = ended ? VoteRefusal::session_ended : VoteRefusal::not_found;
     return step;
   }
+  const ShownPair* shown = &step.seen->shown;
   step.result.shown = *shown;
   if (draft.resolve) draft.resolve(step.vote, *shown);
   const auto earlier = known.by_key.find({shown->exposure.annotator_id, draft.vote.idempotency_key});
@@ -200,6 +259,29 @@ void put_rest(Transaction& t, const Step& step) {
   put_rewrite(t, rewrite);
 }
 
+Json event_payload(const Step& step) {
+  const Preference& row = step.result.put.stored;
+  Json payload{{"vote", row.id},
+               {"exposure", row.exposure_id},
+               {"pair", row.pair_id},
+               {"conversation", step.seen->conversation_id},
+               {"outcome", to_string(row.outcome)}};
+  if (row.outcome == Outcome::graded) payload["grade"] = row.grade;
+  if (!row.supersedes_id.empty()) payload["supersedes"] = row.supersedes_id;
+  return payload;
+}
+
+void tell_webhooks(Transaction& t, const std::vector<Step>& steps) {
+  std::vector<OutboxEvent> events;
+  for (const Step& step : steps) {
+    if (step.result.refusal != VoteRefusal::none || !step.result.put.created) continue;
+    const bool undone = step.result.put.stored.outcome == Outcome::retracted;
+    events.push_back(
+        {step.seen->workspace_id, undone ? "preference.retracted" : "preference.created", event_payload(step)});
+  }
+  if (!events.empty()) emit_events(t, events);
+}
+
 }  // namespace
 
 void check_vote(const NewPreference& p) {
@@ -249,8 +331,16 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
   for (const VoteDraft& draft : drafts)
     check_vote(draft.vote);
   Known known;
-  lock_exposures(t, drafts, known);
-  look_up(t, drafts, known);
+  Drafts all;
+  for (const VoteDraft& draft : drafts)
+    all.push_back(&draft);
+  Drafts again = first_look(t, all, known);
+  // Alone, there is nobody to hold up: it waits for whoever acts on the same pair instead of clashing with them.
+  if (drafts.size() == 1 && seen_by(known, drafts[0].vote) != nullptr) again = all;
+  if (!again.empty()) {
+    lock_exposures(t, again, known);
+    look_up(t, again, known);
+  }
   std::vector<Step> steps;
   steps.reserve(drafts.size());
   for (const VoteDraft& draft : drafts)
@@ -260,6 +350,7 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
     if (step.result.refusal == VoteRefusal::none && step.result.put.created) rows.push_back(&step.result.put.stored);
   }
   if (!rows.empty()) insert_rows(t, rows);
+  if (known.listened) tell_webhooks(t, steps);
   std::vector<VoteResult> results;
   results.reserve(steps.size());
   for (Step& step : steps) {
@@ -271,6 +362,7 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
 
 void throw_refusal(VoteRefusal refusal, const NewPreference& p) {
   switch (refusal) {
+    case VoteRefusal::session_ended:
     case VoteRefusal::not_found:
       throw_not_found(p.exposure_id, "a pair shown to this visitor");
     case VoteRefusal::key_reused:

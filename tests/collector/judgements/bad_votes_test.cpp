@@ -215,6 +215,20 @@ TEST_F(BadVotes, AnothersPairIsNotFoundWhateverIsAskedOfIt) {
   EXPECT_EQ(somebody().post("/api/votes", vote("/outcome", 1)).status, 401);
 }
 
+TEST_F(BadVotes, ASessionThatEndsEndsForVotesToo) {
+  // The first vote is remembered as Ana's; the second is asked of the tables in the act itself.
+  ASSERT_EQ(ana_->post("/api/votes", vote("/outcome", 1)).status, 201);
+  const std::string next = ana_->ask().event("done")["exposure"];
+  const Json second{{"exposure", next}, {"outcome", 1}};
+  Caller same = *ana_;
+  ASSERT_EQ(ana_->post("/api/session/end").status, 200);
+  const std::string before = state();
+  const Reply late = same.post("/api/votes", second);
+  EXPECT_EQ(late.status, 401);
+  EXPECT_EQ(late.code(), "consent_required");
+  EXPECT_EQ(state(), before);
+}
+
 TEST_F(BadVotes, AThousandPostsOfOneKeyAtATimeAreOneRow) {
   constexpr int kPosts = 1000, kThreads = 16;
   const std::string key = new_uuid();

@@ -2,7 +2,7 @@
 // Ratings, flags, span notes and rewrites through the API: with the vote, superseded with it, shown to oneself only,
 // and on the way to a snapshot.
 #include "storage/judgements/details.h"
-#include "storage/snapshots.h"
+#include "storage/quality/eligible.h"
 #include "storage/transaction.h"
 #include "tests/collector/world.h"
 

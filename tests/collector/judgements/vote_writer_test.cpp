@@ -125,6 +125,46 @@ TEST(VoteWriter, NeverWritesTwoActsOnOneExposureOrWithOneKeyAtATime) {
   EXPECT_EQ(written, 7U);
 }
 
+TEST(VoteWriter, WritesTheVotesOfOneWorkspaceInABatch) {
+  FakeStore store;
+  store.fault = [](const auto& drafts) {
+    for (const auto& d : drafts)
+      EXPECT_EQ(d.workspace_id, drafts.front().workspace_id);
+  };
+  VoteWriter writer(store.function(), 256, 1);
+  std::atomic<int> told = 0;
+  const auto vote = [&](const char* workspace) {
+    auto d = draft();
+    d.workspace_id = workspace;
+    writer.put(d, [&](const VoteWriter::Outcome&) { ++told; });
+  };
+  vote("first");
+  store.entered.acquire();
+  for (const char* workspace : {"public", "city", "public", "city", "city"})
+    vote(workspace);
+  store.go.release();
+  while (told < 6)
+    std::this_thread::yield();
+  EXPECT_EQ(store.sizes, (std::vector<size_t>{1, 2, 3}));
+}
+
+TEST(VoteWriter, NeedsNoThreadOfWhoeverWaitsAndWritesWhatWaitsBeforeItGoes) {
+  FakeStore store;
+  std::atomic<int> told = 0;
+  {
+    VoteWriter writer(store.function(), 256, 1);
+    const auto vote = [&] { writer.put(draft(), [&](const VoteWriter::Outcome& o) { told += o.error == nullptr; }); };
+    vote();
+    store.entered.acquire();
+    for (int i = 0; i < 100; ++i)
+      vote();  // all by this one thread, while the pen is held
+    EXPECT_EQ(writer.waiting(), 100U);
+    EXPECT_EQ(told, 0);
+    store.go.release();
+  }
+  EXPECT_EQ(told, 101);
+}
+
 TEST(VoteWriter, ABadVoteFailsAloneAndItsNeighboursAreStored) {
   FakeStore store;
   store.fault = [](const auto& drafts) {

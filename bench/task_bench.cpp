@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next task at scale: next_task with a commit on a real private cluster with fsync, then the task is handed in
-// outside the clock. Four rows: a newcomer, an annotator who has 50,000 answers on items that are still open, eight
+// outside the clock. Rows: a newcomer, an annotator who has 50,000 answers on items that are still open, eight
 // people at once, and the control: the same annotator without the partial index and without a place in the queue.
 //   bench_tasks FOLDER [items] [answers]     FOLDER: on the disk that is measured
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <thread>
 
@@ -160,15 +161,70 @@ void measure(Database& db, const std::string& project, const char* what, const s
               at(next_ms, 0.5), at(next_ms, 0.99), next_ms.back(), at(submit_ms, 0.5), at(submit_ms, 0.99));
 }
 
+struct GivenUp {};
+
+int64_t cpu_ns(int64_t pid) {
+  std::ifstream in(cat("/proc/", pid, "/schedstat"));
+  int64_t ns = 0;
+  in >> ns;
+  return ns;
+}
+
+// What a call costs the server, without its commit and whoever else runs: CPU of its backend and pages it touched, over
+// calls that are rolled back. One connection: the pool gives the last one used.
+void measure_costs(Database& db, const std::string& project, const char* what, const Worker& who) {
+  constexpr int kCalls = 200;
+  const auto number = [&](const char* sql) {
+    return db.read([&](Transaction& t) { return t.exec(sql).one().integer("n"); });
+  };
+  const auto call = [&] {
+    try {
+      db.transaction([&](Transaction& t) {
+        NextRequest request{project, kPublicWorkspace, who.account_id, who.visitor_id};
+        request.luck = 0.9;
+        if (!next_task(t, request).task) throw InternalError("[bench] a task must be left, but none is.");
+        throw GivenUp{};
+      });
+    } catch (const GivenUp&) {
+    }
+  };
+  for (int i = 0; i < 10; ++i)
+    call();
+  const auto pages = [&] {
+    number("SELECT pg_stat_force_next_flush() IS NULL, 0 AS n");
+    return number("SELECT blks_hit + blks_read AS n FROM pg_stat_database WHERE datname = current_database()");
+  };
+  const int64_t pid = number("SELECT pg_backend_pid() AS n"), pages_before = pages(), cpu_before = cpu_ns(pid);
+  const Stopwatch watch;
+  for (int i = 0; i < kCalls; ++i)
+    call();
+  const double wall_ms = watch.seconds() * 1e3 / kCalls;
+  const double cpu_ms = static_cast<double>(cpu_ns(pid) - cpu_before) / 1e6 / kCalls;
+  std::printf("%-44s server CPU %.3f ms and %.0f pages a call, %.2f ms of wall time without the commit\n", what, cpu_ms,
+              static_cast<double>(pages() - pages_before) / kCalls, wall_ms);
+}
+
+// All but 40 items are done, and no vacuum came since.
+void finish_most(Database& db) {
+  db.transaction([](Transaction& t) {
+    t.script(
+        "UPDATE item SET closed = true WHERE overlap IS NOT NULL AND NOT closed AND id NOT IN (SELECT id FROM item "
+        "WHERE overlap IS NOT NULL AND NOT closed AND active_leases = 0 AND done_count = 0 ORDER BY random_key DESC "
+        "LIMIT 40)");
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
     if (argc < 2)
-      throw UsageError("[bench] a folder must be given, but is not.", "bench_tasks FOLDER [items] [answers]");
+      throw UsageError("[bench] a folder must be given, but is not.",
+                       "bench_tasks FOLDER [items] [answers] [--nearly-done]");
     const fs::path folder = fs::absolute(argv[1]);
     const int64_t items = argc > 2 ? std::atoll(argv[2]) : 1'000'000;
     const int64_t answers = argc > 3 ? std::atoll(argv[3]) : 50'000;
+    const bool also_done = argc > 4 && std::string(argv[4]) == "--nearly-done";
     fs::create_directories(folder);
     std::setvbuf(stdout, nullptr, _IOLBF, 0);
     std::printf("%s\nother load %.2f cores\n", bench::machine_line(2).c_str(), bench::other_load(1.0));
@@ -192,12 +248,21 @@ int main(int argc, char** argv) {
     }
     const Worker newcomer = make_worker(*db);
     db->transaction([](Transaction& t) { t.script("DELETE FROM queue_place"); });
+    DatabaseOptions web_options = options;
+    web_options.role = kWebRole;
+    web_options.role_required = false;
+    web_options.workspace = kPublicWorkspace;
+    const auto web = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, web_options);
     measure(*db, project, "a newcomer", {newcomer}, 1000);
     const Stopwatch first;
     const NextTask got = next(*db, project, old, 0.9);
     std::printf("%-44s next %.2f ms, once\n", "who has the answers, without a place yet", first.seconds() * 1e3);
     hand_in(*db, *got.task, old);
     measure(*db, project, "who has the answers", {old}, 1000);
+    measure(*web, project, "who has the answers, under row security", {old}, 1000);
+    measure_costs(*db, project, "a newcomer", newcomer);
+    measure_costs(*db, project, "who has the answers", old);
+    measure_costs(*web, project, "who has the answers, under row security", old);
     std::vector<Worker> crowd;
     for (int i = 0; i < 8; ++i)
       crowd.push_back(make_worker(*db));
@@ -209,6 +274,15 @@ int main(int argc, char** argv) {
     db->transaction([](Transaction& t) { t.script("DROP INDEX item_open; DELETE FROM queue_place"); });
     measure(*db, project, "control: no partial index, no place", {old}, 2);
     db->transaction([&](Transaction& t) { t.script(index); });
+    if (also_done) {
+      finish_most(*db);
+      const Worker late = make_worker(*db);
+      const Stopwatch once;
+      const NextTask last = next(*db, project, late, 0.9);
+      std::printf("%-44s next %.2f ms, once\n", "all but 40 items done, a newcomer's first", once.seconds() * 1e3);
+      hand_in(*db, *last.task, late);
+      measure(*db, project, "all but 40 items done, a newcomer", {late}, 30);
+    }
     return 0;
   } catch (const std::exception& error) {
     return report_exception(error);

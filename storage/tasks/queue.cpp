@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "base/error.h"
 #include "storage/tasks/queue_detail.h"
@@ -13,21 +14,34 @@ namespace afina::storage {
 namespace {
 
 constexpr int kPlaceEvery = 16;  // leases between two notes of a person's place
-constexpr int64_t kFromStart = 0;
+
+// Where in the queue a search begins.
+enum class From { place, start };
 
 // What a lease was found on.
 struct Found {
   std::string item_id;
   std::string earlier_assignment;  // the person's own row that is taken up again; empty: a new one
+  int64_t answers = 0;             // of a new one
+  std::optional<bool> a_on_left;   // of a new one: how the person saw this pair before
 };
 
-// One search for an open item of a priority, from a key on. The inner SELECT is a scalar, not NOT EXISTS: so it is
-// looked up row by row in the unique index, and never joined with all that a person ever did.
+// A scalar and not NOT EXISTS: so it is looked up row by row in the unique index, and never joined with all that a
+// person ever did.
+constexpr const char* kNotMine =
+    " (SELECT true FROM assignment a WHERE a.item_id = i.id AND a.account_id = $2::uuid) IS NULL ";
+// What a new assignment needs to know of its item. $3: the visitor.
+constexpr const char* kNewFound =
+    "i.id, (SELECT count(*) FROM item_answer x WHERE x.item_id = i.id) AS answers, (SELECT e.a_on_left FROM exposure e "
+    "WHERE e.pair_id = i.pair_id AND e.visitor_id = $3::uuid) AS a_on_left";
+
+// One search for an open item of priority $4, from the person's place on, or from the start where $5 is false.
 std::string open_items_sql(const char* columns, const char* lock) {
-  return cat("SELECT ", columns, " FROM item i WHERE i.project_id = $1::uuid AND i.priority = $3::smallint ",
-             "AND i.random_key >= $4::bigint AND ", kItemOpen,
-             " AND (SELECT true FROM assignment a WHERE a.item_id = i.id AND a.account_id = $2::uuid) IS NULL AND ",
-             kItemAllowed, " ORDER BY i.random_key LIMIT 1 ", lock);
+  return cat("SELECT ", columns, " FROM item i WHERE i.project_id = $1::uuid AND i.priority = $4::smallint ",
+             "AND $3::uuid IS NOT NULL AND i.random_key >= CASE WHEN $5::boolean THEN coalesce((SELECT q.random_key "
+             "FROM queue_place q WHERE q.project_id = $1::uuid AND q.account_id = $2::uuid AND q.priority = "
+             "$4::smallint), 0) ELSE 0 END AND ",
+             kItemOpen, " AND", kNotMine, "AND ", kItemAllowed, " ORDER BY i.random_key LIMIT 1 ", lock);
 }
 
 class Search {
@@ -41,9 +55,11 @@ class Search {
   std::optional<Found> skipped();
 
  private:
-  int64_t place(int priority);
-  std::optional<Found> at(int priority, int64_t from, const char* lock);
-  void note_place(int priority, int64_t from);
+  std::optional<Found> at(int priority, From from, const char* lock);
+  void note_place(int priority, From from);
+  Params search(int priority, From from) const {
+    return mine().text(request_.visitor_id).integer(int64_t{priority}).boolean(from == From::place);
+  }
   bool walked_lately();
   void close_withdrawn();
   Params mine() const { return Params().text(project_.id).text(request_.account_id); }
@@ -54,55 +70,48 @@ class Search {
   const Participation& participation_;
 };
 
-std::optional<Found> first_found(const Result& rows, bool again) {
+std::optional<Found> again(const Result& rows) {
   if (rows.empty()) return std::nullopt;
-  return Found{rows[0].text("id"), again ? rows[0].text("assignment_id") : ""};
+  return Found{.item_id = rows[0].text("id"), .earlier_assignment = rows[0].text("assignment_id")};
+}
+
+std::optional<Found> anew(const Result& rows) {
+  if (rows.empty()) return std::nullopt;
+  Found found{.item_id = rows[0].text("id"), .answers = rows[0].integer("answers")};
+  if (!rows[0].is_null("a_on_left")) found.a_on_left = rows[0].boolean("a_on_left");
+  return found;
 }
 
 // A lease that ran out, newest first: whoever comes back finds their draft, where a slot is left.
 std::optional<Found> Search::lost() {
-  return first_found(
+  return again(
       t_.exec(cat("SELECT i.id, a.id AS assignment_id FROM (SELECT * FROM assignment WHERE account_id = $2::uuid "
                   "AND project_id = $1::uuid AND state = 'expired' ORDER BY ended_at DESC LIMIT 50) a JOIN item i "
                   "ON i.id = a.item_id WHERE ((",
                   kItemOpen, ") OR (i.overlap IS NULL AND NOT i.closed)) AND ", kItemAllowed,
                   " ORDER BY a.ended_at DESC LIMIT 1 FOR NO KEY UPDATE OF i SKIP LOCKED"),
-              mine()),
-      true);
+              mine()));
 }
 
 std::optional<Found> Search::known(bool training) {
-  Params params = mine();
-  params.boolean(training);
-  return first_found(
-      t_.exec("SELECT i.id FROM item i WHERE i.project_id = $1::uuid AND i.overlap IS NULL AND NOT i.closed "
-              "AND i.training = $3::boolean AND NOT EXISTS (SELECT FROM assignment a WHERE a.item_id = i.id "
-              "AND a.account_id = $2::uuid) ORDER BY i.random_key LIMIT 1",
-              params),
-      false);
+  return anew(t_.exec(cat("SELECT ", kNewFound,
+                          " FROM item i WHERE i.project_id = $1::uuid AND i.overlap IS NULL AND NOT i.closed "
+                          "AND i.training = $4::boolean AND",
+                          kNotMine, "ORDER BY i.random_key LIMIT 1"),
+                      mine().text(request_.visitor_id).boolean(training)));
 }
 
-int64_t Search::place(int priority) {
-  const Result rows = t_.exec(
-      "SELECT random_key FROM queue_place WHERE project_id = $1::uuid AND account_id = $2::uuid "
-      "AND priority = $3::smallint",
-      mine().integer(int64_t{priority}));
-  return rows.empty() ? kFromStart : rows[0].integer("random_key");
-}
-
-std::optional<Found> Search::at(int priority, int64_t from, const char* lock) {
-  return first_found(t_.exec(open_items_sql("i.id", lock), mine().integer(int64_t{priority}).integer(from)), false);
+std::optional<Found> Search::at(int priority, From from, const char* lock) {
+  return anew(t_.exec(open_items_sql(kNewFound, lock), search(priority, from)));
 }
 
 // The first open item that the person does not have: whatever stands before it never needs to be looked at again.
-void Search::note_place(int priority, int64_t from) {
-  const Result rows = t_.exec(open_items_sql("i.random_key", ""), mine().integer(int64_t{priority}).integer(from));
-  if (rows.empty()) return;
-  t_.exec(
-      "INSERT INTO queue_place (project_id, account_id, priority, random_key) VALUES ($1::uuid, $2::uuid, "
-      "$3::smallint, $4::bigint) ON CONFLICT (project_id, account_id, priority) DO UPDATE "
-      "SET random_key = excluded.random_key",
-      mine().integer(int64_t{priority}).integer(rows[0].integer("random_key")));
+void Search::note_place(int priority, From from) {
+  t_.exec(cat("INSERT INTO queue_place (project_id, account_id, priority, random_key) SELECT $1::uuid, $2::uuid, "
+              "$4::smallint, first.random_key FROM (",
+              open_items_sql("i.random_key", ""),
+              ") first ON CONFLICT (project_id, account_id, priority) DO UPDATE SET random_key = excluded.random_key"),
+          search(priority, from));
 }
 
 bool Search::walked_lately() {
@@ -127,10 +136,9 @@ void Search::close_withdrawn() {
 std::optional<Found> Search::work() {
   constexpr const char* kSkipping = "FOR NO KEY UPDATE OF i SKIP LOCKED";
   for (const int priority : project_.priorities) {
-    const int64_t from = place(priority);
-    const auto found = at(priority, from, kSkipping);
+    const auto found = at(priority, From::place, kSkipping);
     if (!found) continue;
-    if (participation_.leased % kPlaceEvery == 0) note_place(priority, from);
+    if (participation_.leased % kPlaceEvery == 0) note_place(priority, From::place);
     return found;
   }
   // Rarely: all that is left is locked at this moment, or was added behind this person's place by a transaction that
@@ -138,13 +146,13 @@ std::optional<Found> Search::work() {
   if (walked_lately()) return std::nullopt;
   t_.exec(
       "INSERT INTO queue_place (project_id, account_id, priority, random_key, walked_at) SELECT $1::uuid, $2::uuid, "
-      "p, $4::bigint, clock_timestamp() FROM unnest($3::smallint[]) AS p ON CONFLICT (project_id, account_id, "
+      "p, 0, clock_timestamp() FROM unnest($3::smallint[]) AS p ON CONFLICT (project_id, account_id, "
       "priority) DO UPDATE "
       "SET walked_at = clock_timestamp()",
-      mine().integers(project_.priorities).integer(kFromStart));
+      mine().integers(project_.priorities));
   for (const int priority : project_.priorities) {
-    if (const auto found = at(priority, kFromStart, "FOR NO KEY UPDATE OF i")) return found;
-    note_place(priority, kFromStart);
+    if (const auto found = at(priority, From::start, "FOR NO KEY UPDATE OF i")) return found;
+    note_place(priority, From::start);
   }
   close_withdrawn();
   return std::nullopt;
@@ -152,28 +160,20 @@ std::optional<Found> Search::work() {
 
 // What the person put aside comes again once there is nothing else.
 std::optional<Found> Search::skipped() {
-  return first_found(
+  return again(
       t_.exec(cat("SELECT i.id, a.id AS assignment_id FROM assignment a JOIN item i ON i.id = a.item_id "
                   "WHERE a.account_id = $2::uuid AND a.project_id = $1::uuid AND a.state = 'skipped' "
                   "AND a.phase = 'work' AND ",
                   kItemOpen, " AND ", kItemAllowed, " ORDER BY a.ended_at LIMIT 1 FOR NO KEY UPDATE OF i SKIP LOCKED"),
-              mine()),
-      true);
+              mine()));
 }
 
 // Positions from left to right. Who saw the pair before sees it the same way round.
-std::vector<int> order_for(Transaction& t, const std::string& item_id, const NextRequest& request) {
-  const Result rows = t.exec(
-      "SELECT (SELECT count(*) FROM item_answer WHERE item_id = i.id) AS answers, "
-      "(SELECT e.a_on_left FROM exposure e WHERE e.pair_id = i.pair_id "
-      "AND e.visitor_id = $2::uuid) AS a_on_left FROM item i WHERE i.id = $1::uuid",
-      Params().text(item_id).text(request.visitor_id));
-  const Row row = rows.one();
-  std::vector<int> order(static_cast<size_t>(row.integer("answers")));
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = static_cast<int>(i);
-  if (!row.is_null("a_on_left")) {
-    if (!row.boolean("a_on_left")) std::ranges::reverse(order);
+std::vector<int> order_for(const Found& found, const NextRequest& request) {
+  std::vector<int> order(static_cast<size_t>(found.answers));
+  std::iota(order.begin(), order.end(), 0);
+  if (found.a_on_left) {
+    if (!*found.a_on_left) std::ranges::reverse(order);
     return order;
   }
   uint64_t state = request.shuffle;
@@ -186,34 +186,31 @@ std::vector<int> order_for(Transaction& t, const std::string& item_id, const Nex
   return order;
 }
 
+// In one statement: the item's slot, the person's count, the assignment.
 std::string lease(Transaction& t, const QueueProject& project, const NextRequest& request, const Found& found,
                   Phase phase) {
-  t.exec("UPDATE item SET active_leases = active_leases + 1 WHERE id = $1::uuid AND overlap IS NOT NULL",
-         Params().text(found.item_id));
-  t.exec("UPDATE participation SET leased = leased + 1 WHERE project_id = $1::uuid AND account_id = $2::uuid",
-         Params().text(project.id).text(request.account_id));
   const auto state = request.ahead ? AssignmentState::offered : AssignmentState::accepted;
+  const std::string counts =
+      "WITH slot AS (UPDATE item SET active_leases = active_leases + 1 WHERE id = $1::uuid AND overlap IS NOT NULL), "
+      "person AS (UPDATE participation SET leased = leased + 1 WHERE project_id = $2::uuid AND account_id = $3::uuid) ";
+  Params params;
+  params.text(found.item_id).text(project.id).text(request.account_id).text(to_string(state));
+  params.integer(int64_t{project.lease_seconds});
   if (!found.earlier_assignment.empty()) {
     t.exec(
-        "UPDATE assignment SET state = $2, lease_until = clock_timestamp() + make_interval(secs => $3::integer), "
-        "leases = leases + 1, ended_at = NULL, rendered_at = CASE WHEN $2 = 'accepted' THEN clock_timestamp() END "
-        "WHERE id = $1::uuid",
-        Params().text(found.earlier_assignment).text(to_string(state)).integer(int64_t{project.lease_seconds}));
+        counts +
+            "UPDATE assignment SET state = $4, lease_until = clock_timestamp() + make_interval(secs => $5::integer), "
+            "leases = leases + 1, ended_at = NULL, rendered_at = CASE WHEN $4 = 'accepted' THEN clock_timestamp() "
+            "END WHERE id = $6::uuid",
+        params.text(found.earlier_assignment));
     return found.earlier_assignment;
   }
   t.exec(
-      "INSERT INTO assignment (id, project_id, item_id, account_id, state, phase, lease_until, shown_order, "
-      "rendered_at) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5, $6, clock_timestamp() + "
-      "make_interval(secs => $7::integer), $8::smallint[], CASE WHEN $5 = 'accepted' THEN clock_timestamp() END)",
-      Params()
-          .text(request.assignment_id)
-          .text(project.id)
-          .text(found.item_id)
-          .text(request.account_id)
-          .text(to_string(state))
-          .text(to_string(phase))
-          .integer(int64_t{project.lease_seconds})
-          .integers(order_for(t, found.item_id, request)));
+      counts +
+          "INSERT INTO assignment (id, project_id, item_id, account_id, state, phase, lease_until, shown_order, "
+          "rendered_at) VALUES ($6::uuid, $2::uuid, $1::uuid, $3::uuid, $4, $7, clock_timestamp() + "
+          "make_interval(secs => $5::integer), $8::smallint[], CASE WHEN $4 = 'accepted' THEN clock_timestamp() END)",
+      params.text(request.assignment_id).text(to_string(phase)).integers(order_for(found, request)));
   return request.assignment_id;
 }
 
@@ -224,17 +221,30 @@ void bring_on_screen(Transaction& t, const QueueProject& project, const std::str
       Params().text(assignment_id).integer(int64_t{project.lease_seconds}));
 }
 
+// What the person has in hand, and whether a lease of theirs ran out.
+struct InHand {
+  std::optional<std::string> wanted;  // the answer to this request
+  int64_t count = 0;
+  bool lost_some = false;
+};
+
 // What the person holds already: the task on screen, or the one loaded ahead, which then comes on screen. Asking ahead
 // with nothing on screen says that the one loaded ahead is there now.
-std::optional<std::string> held(Transaction& t, const QueueProject& project, const NextRequest& request,
-                                int64_t& count) {
+InHand held(Transaction& t, const QueueProject& project, const NextRequest& request) {
   const Result rows = t.exec(
-      "SELECT id, state FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid "
-      "AND state IN ('offered', 'accepted') AND lease_until > clock_timestamp() ORDER BY created_at, id",
+      "(SELECT id, state FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid AND state IN "
+      "('offered', 'accepted') AND lease_until > clock_timestamp() ORDER BY created_at, id) UNION ALL SELECT NULL, "
+      "'expired' WHERE EXISTS (SELECT FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid "
+      "AND state = 'expired')",
       Params().text(project.id).text(request.account_id));
-  count = static_cast<int64_t>(rows.size());
+  InHand hand;
   std::string accepted, offered;
   for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].text("state") == "expired") {
+      hand.lost_some = true;
+      continue;
+    }
+    ++hand.count;
     std::string& place = rows[i].text("state") == "accepted" ? accepted : offered;
     if (place.empty()) place = rows[i].text("id");
   }
@@ -242,8 +252,9 @@ std::optional<std::string> held(Transaction& t, const QueueProject& project, con
     bring_on_screen(t, project, offered);
     std::swap(accepted, offered);
   }
-  std::string& wanted = request.ahead ? offered : accepted;
-  return wanted.empty() ? std::nullopt : std::optional(wanted);
+  const std::string& wanted = request.ahead ? offered : accepted;
+  if (!wanted.empty()) hand.wanted = wanted;
+  return hand;
 }
 
 // Work that the person holds or did, against the limit.
@@ -269,10 +280,10 @@ std::string_view to_string(NoTask value) {
 NextTask next_task(Transaction& t, const NextRequest& request) {
   const QueueProject project = queue_project(t, request.project_id, request.workspace_id, request.account_id);
   const Participation mine = lock_participation(t, project, request.account_id);
-  end_expired_leases(t, project.id);
-  int64_t holding = 0;
-  if (const auto id = held(t, project, request, holding)) return {load_task(t, *id), {}};
-  if (holding >= kMaxLeases) return {std::nullopt, NoTask::none_left};
+  if (project.has_expired) end_expired_leases(t, project.id);
+  const InHand hand = held(t, project, request);
+  if (hand.wanted) return {load_task(t, *hand.wanted), {}};
+  if (hand.count >= kMaxLeases) return {std::nullopt, NoTask::none_left};
   if (mine.standing == Standing::training_failed) return {std::nullopt, NoTask::training_failed};
   if (mine.standing == Standing::gold_failed) return {std::nullopt, NoTask::gold_failed};
   if (project.state == ProjectState::paused) return {std::nullopt, NoTask::paused};
@@ -281,15 +292,15 @@ NextTask next_task(Transaction& t, const NextRequest& request) {
   if (mine.standing == Standing::training) {
     // Training whose items are not all there yet has not begun.
     if (project.training_available < project.training_items) return {std::nullopt, NoTask::paused};
-    if (mine.training_seen + holding >= project.training_items) return {std::nullopt, NoTask::none_left};
-    auto found = search.lost();
+    if (mine.training_seen + hand.count >= project.training_items) return {std::nullopt, NoTask::none_left};
+    auto found = hand.lost_some ? search.lost() : std::nullopt;
     if (!found) found = search.known(true);
     if (!found) return {std::nullopt, NoTask::none_left};
     return {load_task(t, lease(t, project, request, *found, Phase::training)), {}};
   }
   if (capped(t, project, request, mine)) return {std::nullopt, NoTask::capped};
   auto phase = Phase::work;
-  auto found = search.lost();
+  auto found = hand.lost_some ? search.lost() : std::nullopt;
   if (!found && request.luck < project.gold_rate) {
     found = search.known(false);
     if (found) phase = Phase::gold;

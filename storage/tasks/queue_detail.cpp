@@ -37,8 +37,9 @@ QueueProject queue_project(Transaction& t, const std::string& project_id, const 
                            const std::string& account_id) {
   require_uuid(project_id, "a project");
   const Result rows = t.exec(
-      "SELECT * FROM project p WHERE id = $1::uuid AND workspace_id = $2::uuid AND NOT EXISTS (SELECT FROM membership "
-      "m "
+      "SELECT p.*, set_config('plan_cache_mode', 'force_generic_plan', true), EXISTS (SELECT FROM assignment a WHERE "
+      "a.project_id = p.id AND a.state IN ('offered', 'accepted') AND a.lease_until <= now()) AS has_expired "
+      "FROM project p WHERE p.id = $1::uuid AND p.workspace_id = $2::uuid AND NOT EXISTS (SELECT FROM membership m "
       "WHERE m.workspace_id = $2::uuid AND m.account_id = $3::uuid AND m.project_id <> p.id)",
       Params().text(project_id).text(workspace_id).text(account_id));
   if (rows.empty()) throw_not_found(project_id, "a project of this workspace");
@@ -58,6 +59,7 @@ QueueProject queue_project(Transaction& t, const std::string& project_id, const 
   p.guidelines_version = static_cast<int>(row.integer("guidelines_version"));
   p.skip = word<SkipPolicy>(row, "skip_policy");
   p.priorities = row.ints("priorities");
+  p.has_expired = row.boolean("has_expired");
   return p;
 }
 
@@ -118,11 +120,6 @@ Holding lock_assignment(Transaction& t, const WhoseAssignment& whose) {
 
 void end_expired_leases(Transaction& t, const std::string& project_id) {
   const Params project = Params().text(project_id);
-  const Result any = t.exec(
-      "SELECT FROM assignment WHERE project_id = $1::uuid AND state IN ('offered', 'accepted') "
-      "AND lease_until <= now() LIMIT 1",
-      project);
-  if (any.empty()) return;
   // Two that sweep the same items in another order would wait for each other.
   const Result first =
       t.exec("SELECT pg_try_advisory_xact_lock(hashtextextended('afina tasks ' || $1, 0)) AS mine", project);
@@ -141,26 +138,22 @@ void end_expired_leases(Transaction& t, const std::string& project_id) {
 }
 
 Task load_task(Transaction& t, const std::string& assignment_id) {
-  const Params id = Params().text(assignment_id);
   const Result rows = t.exec(
-      "SELECT a.*, p.kind, p.flags, p.guidelines_version, to_json(p.aspects) AS aspect_words, "
-      "i.conversation_id, i.turn, c.locale, d.rev, d.body FROM assignment a JOIN project p "
-      "ON p.id = a.project_id JOIN item i ON i.id = a.item_id JOIN conversation c "
+      "SELECT a.*, p.kind, p.flags, p.guidelines_version, to_json(p.aspects) AS aspect_words, c.locale, d.rev, d.body, "
+      "(SELECT coalesce(json_agg(json_build_array(m.role, m.content) ORDER BY m.turn), '[]') FROM message m "
+      "WHERE m.conversation_id = i.conversation_id AND m.turn < i.turn) AS messages, "
+      "(SELECT coalesce(json_agg(g.text ORDER BY x.position), '[]') FROM item_answer x JOIN generation g "
+      "ON g.id = x.generation_id WHERE x.item_id = i.id) AS texts "
+      "FROM assignment a JOIN project p ON p.id = a.project_id JOIN item i ON i.id = a.item_id JOIN conversation c "
       "ON c.id = i.conversation_id LEFT JOIN draft d ON d.assignment_id = a.id WHERE a.id = $1::uuid",
-      id);
+      Params().text(assignment_id));
   const Row row = rows.one();
   Task task = read_task(row);
-  const Result messages =
-      t.exec("SELECT role, content FROM message WHERE conversation_id = $1::uuid AND turn < $2::integer ORDER BY turn",
-             Params().text(row.text("conversation_id")).integer(row.integer("turn")));
-  for (size_t i = 0; i < messages.size(); ++i)
-    task.prompt.push_back({messages[i].text("role"), messages[i].text("content")});
-  const Result answers = t.exec(
-      "SELECT g.text FROM item_answer x JOIN generation g ON g.id = x.generation_id WHERE x.item_id = $1::uuid "
-      "ORDER BY x.position",
-      Params().text(task.item_id));
+  for (const Json& message : row.json("messages"))
+    task.prompt.push_back({message.at(0), message.at(1)});
+  const Json texts = row.json("texts");
   for (const int position : task.shown_order)
-    task.answers.push_back(answers[static_cast<size_t>(position)].text("text"));
+    task.answers.push_back(texts.at(static_cast<size_t>(position)));
   return task;
 }
 

@@ -19,8 +19,10 @@ struct QueueProject {
   int training_items = 0, training_available = 0, max_per_annotator = 0, guidelines_version = 1;
   SkipPolicy skip = SkipPolicy::requeue_for_others;
   std::vector<int> priorities;  ///< of its work items, highest first
+  bool has_expired = false;     ///< leases have run out whose slots nobody has given back yet
 };
-/// Throws NotFound: another workspace's, or one that this member was not invited to.
+/// Throws NotFound: another workspace's, or one that this member was not invited to. The transaction's statements are
+/// planned once a connection from then on: planning costs them more than running.
 QueueProject queue_project(Transaction& t, const std::string& project_id, const std::string& workspace_id,
                            const std::string& account_id);
 

@@ -4,6 +4,7 @@
 #include <set>
 #include <thread>
 
+#include "storage/accounts/accounts.h"
 #include "tests/storage/events/listener.h"
 #include "tests/storage/tasks/task_fixture.h"
 

@@ -226,10 +226,13 @@ class Chat {
     note:
       async (turn, body) => {
         await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", exposure: turn.id });
+        turn.note = { reason: body.reason, details: body };
         const view = this.views.find((other) => other.turn.id === turn.id);
+        view?.close();
         view?.show(turn);
         announce(t("note_saved"));
-        view?.node.append(element("p", { class: "muted" }, t("note_saved")));
+        view?.node.append(element("p", { class: "done note-saved" }, t("note_saved")));
+        this.remember();
       },
     reveal: (turn) => attempt(async () => {
       const answer = await post(`/api/pairs/${turn.exposure}/reveal`);

@@ -4,7 +4,7 @@ import {get, post, query, upload} from "../api.js";
 import {announce, element} from "../dom.js";
 import {names, t, when} from "../i18n.js";
 import {mayWrite} from "../session.js";
-import {attempt, button, field, form, select, table} from "../ui.js";
+import {attempt, button, check, field, form, secret, select, table} from "../ui.js";
 
 import {itemsForm, projectForm} from "./project_form.js";
 
@@ -60,24 +60,40 @@ function importForm(projects) {
   const format = select(Object.keys(formats).map((name) => [name, t(`format_${name}`)]), "jsonl");
   const project = select([["", t("no_project")], ...projects.map(({ id, name }) => [id, name])]);
   const file = element("input", { type: "file", required: true });
-  const result = element("div", { role: "status", id: "import-result" });
-  return form(t("import_send"),
-    async (node) => {
-      const [chosen] = file.files;
-      const done =
-        await upload(`/api/imports${query({ format: format.value, project: project.value, name: chosen.name.slice(0, 100) })}`,
-          chosen, formats[format.value]);
-      node.reset();
-      result.replaceChildren(
-        element("p", { class: "done" },
-          t("import_done", { conversations: done.conversations, answers: done.answers, judgements: done.judgements })),
-        done.skipped?.length ?
-          table(t("import_skipped"), [t("line"), t("why")], done.skipped.map(({ line, why }) => [String(line), why])) :
-          "");
-    },
-    element("div", { class: "filters" }, field(t("file_format"), format), field(t("project"), project),
-      field(t("file"), file, t("file_help"))),
-    result);
+  const words = (name, maxlength) => element("input", { type: "text", name, required: true, maxlength });
+  const source = words("source", "100"), licence = words("licence", "100"), declaration = words("declaration", "1000");
+  const publish = check(t("import_publish"));
+  const result = element("div", { id: "import-result" });
+  const send = form(t("import_send"), async (node) => {
+    const [chosen] = file.files;
+    const done = await upload(`/api/imports${query({
+      format: format.value,
+      project: project.value,
+      name: source.value.trim(),
+      licence: licence.value.trim(),
+      declaration: declaration.value.trim(),
+      purposes: publish.querySelector("input").checked ? "train,review,publish" : "train,review"
+    })}`,
+      chosen, formats[format.value]);
+    node.reset();
+    result.replaceChildren(...imported(done));
+  }, element("div", { class: "filters" }, field(t("file"), file, t("file_help")), field(t("file_format"), format),
+      field(t("project"), project), field(t("import_source"), source, t("import_source_help")),
+      field(t("licence"), licence, t("licence_help")), field(t("declaration"), declaration, t("declaration_help"))), publish);
+  send.id = "import-form";
+  return element("div", {}, send, result);
+}
+
+/** What an import brought, what it passed over, and the code that takes it back, shown once. */
+function imported(done) {
+  const counts = { conversations: done.conversations, answers: done.answers, judgements: done.judgements };
+  return [
+    element("p", { class: "done", role: "status" }, t(done.repeated ? "import_repeated" : "import_done", counts)),
+    done.receipt_code ? secret(t("import_receipt"), done.receipt_code) : "",
+    done.skipped?.length ?
+      table(t("import_skipped"), [t("line"), t("why")], done.skipped.map(({ line, why }) => [String(line), why])) :
+      ""
+  ];
 }
 
 async function importTable() {
@@ -89,7 +105,7 @@ async function importTable() {
 }
 
 function exportForm(projects) {
-  const kind = select(kinds.map((name) => [name, t(`export_${name}`)])),
+  const kind = select(kinds.map((name) => [name, t(`export_${name}`)]), "", { id: "export-kind" }),
         format = select([["jsonl", "JSONL"], ["parquet", "Parquet"]]);
   const locale = select([["", t("all_languages")], ...Object.entries(names)]),
         project = select([["", t("all_projects")], ...projects.map(({ id, name }) => [id, name])]);
@@ -98,7 +114,7 @@ function exportForm(projects) {
     const path = `/api/exports/${kind.value}.${format.value}${
       query({ locale: locale.value, project: project.value, since: since.value ? `${since.value}T00:00:00Z` : "" })}`;
     element("a", { href: path, download: `afina-${kind.value}.${format.value}` }).click();
-  }, { class: "primary" });
+  }, { class: "primary", id: "export-start" });
   return element("div", { class: "block" },
     element("div", { class: "filters" }, field(t("what"), kind), field(t("file_format"), format), field(t("language"), locale),
       field(t("project"), project), field(t("since"), since)),

@@ -130,6 +130,7 @@ export class TurnView {
     fold.addEventListener("toggle", () => {
       if (!fold.open || this.judgement) return;
       this.judgement = new Judgement({ kind: "notes", answers: this.parts() });
+      if (turn.note) this.judgement.value = {...turn.note.details, reason: turn.note.reason };
       this.judgement.more.open = true;
       const send = form(t("note_single_send"), () => actions.note(turn, this.judgement.value), this.judgement.node);
       fold.append(send);

@@ -3,6 +3,7 @@
 // before the page may offer a vote.
 #include "base/cat.h"
 #include "collector/collector.h"
+#include "collector/events/acts.h"
 #include "collector/generations.h"
 #include "collector/turns.h"
 #include "storage/conversations.h"
@@ -20,7 +21,7 @@ struct Draft {
 storage::ConversationView commit_draft(storage::Transaction& t, const Draft& draft) {
   const TurnContext& context = draft.context;
   // Somebody may have withdrawn while the models were writing: then nothing more is kept.
-  storage::load_own_conversation(t, context.conversation_id, context.visitor_id);
+  const auto before = storage::load_own_conversation(t, context.conversation_id, context.visitor_id);
   for (storage::Generation generation : draft.generations) {
     generation.adapter_id = known_adapter(t, generation.adapter_id);
     storage::append_generation(t, generation);
@@ -31,6 +32,7 @@ storage::ConversationView commit_draft(storage::Transaction& t, const Draft& dra
     exposure.pair_id = storage::create_pair(t, draft.generations[0].id, draft.generations[1].id).id;
     storage::create_exposure(t, exposure);
   }
+  storage::emit_events(t, answers_created(context.workspace_id, draft.generations, before.conversation.source));
   // Which answer the conversation goes on with is known with the next message: until then another may be asked for.
   return storage::load_own_conversation(t, context.conversation_id, context.visitor_id);
 }
@@ -87,7 +89,7 @@ std::shared_ptr<LiveTurn> Collector::start_turn(const TurnContext& context, std:
     const auto view = database_.transaction([&](storage::Transaction& t) { return commit_draft(t, draft); });
     return committed_turn(view, context.turn_id);
   };
-  return runner_->start(std::move(plan), std::move(place));
+  return runner_.start(std::move(plan), std::move(place));
 }
 
 }  // namespace afina::collector

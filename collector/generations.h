@@ -15,7 +15,7 @@ namespace afina::collector {
 
 /// Where a turn stands: enough to store its answers.
 struct TurnContext {
-  std::string conversation_id, turn_id, visitor_id, text;
+  std::string workspace_id, conversation_id, turn_id, visitor_id, text;
   int position = 0;  ///< the answers' place in the conversation
   int attempt = 0;
 };

@@ -9,14 +9,6 @@
 #include "http/server.h"
 
 namespace afina::collector {
-namespace {
-
-constexpr int kCommitTries = 8;
-constexpr std::chrono::milliseconds kFirstCommitPause{250}, kLongestCommitPause{4000};
-/// Commits are short and share the database's pool with requests.
-constexpr size_t kCommitters = 4;
-
-}  // namespace
 
 LiveTurn::LiveTurn(Json start, std::vector<std::string> sides) : start_(std::move(start)), tag_(new_uuid().substr(24)) {
   for (std::string& side : sides)
@@ -57,17 +49,15 @@ bool LiveTurn::wait(std::stop_token stop) {
 struct TurnRunner::Job {
   TurnPlan plan;
   std::shared_ptr<LiveTurn> live;
-  std::shared_ptr<void> place;
+  std::shared_ptr<void> place, held;
   std::vector<Completion> said;
   std::atomic<size_t> left;
 };
 
-TurnRunner::TurnRunner(int max_turns) : max_turns_(max_turns), committers_(kCommitters, 1u << 20) {}
+TurnRunner::TurnRunner(int max_turns, AnswerJobs& jobs) : max_turns_(max_turns), jobs_(jobs) {}
 
 TurnRunner::~TurnRunner() {
-  stop_.request_stop();
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [&] { return running_ == 0; });
+  jobs_.stop();
 }
 
 std::shared_ptr<void> TurnRunner::reserve() {
@@ -91,13 +81,13 @@ std::shared_ptr<LiveTurn> TurnRunner::start(TurnPlan plan, std::shared_ptr<void>
   job->live = std::make_shared<LiveTurn>(plan.start, std::move(names));
   job->plan = std::move(plan);
   job->place = std::move(place);
+  job->held = jobs_.hold();
   job->said.resize(job->plan.sides.size());
   job->left = job->plan.sides.size();
   const auto live = job->live;
   {
     const std::lock_guard lock(mutex_);
     live_[job->plan.turn_id] = live;
-    ++running_;
   }
   for (size_t i = 0; i < job->plan.sides.size(); ++i) {
     const SidePlan& side = job->plan.sides[i];
@@ -107,8 +97,8 @@ std::shared_ptr<LiveTurn> TurnRunner::start(TurnPlan plan, std::shared_ptr<void>
       if (leaks && leaks(piece)) job->live->leak(i);
     };
     side.upstream->start(
-        client_, job->plan.messages, side.seed, on_piece,
-        [this, job, i](Completion said) { finish_side(job, i, std::move(said)); }, stop_.get_token());
+        jobs_.client(), job->plan.messages, side.seed, on_piece,
+        [this, job, i](Completion said) { finish_side(job, i, std::move(said)); }, jobs_.stop_token());
   }
   return live;
 }
@@ -121,53 +111,36 @@ void TurnRunner::finish_side(const std::shared_ptr<Job>& job, size_t i, Completi
                 said.error_detail);
   }
   job->said[i] = std::move(said);
-  if (--job->left == 0) committers_.submit([this, job] { commit(job); });
+  if (--job->left == 0) commit(job);
 }
 
 void TurnRunner::commit(const std::shared_ptr<Job>& job) {
-  std::string event = "done";
-  Json data;
-  // The answers exist only here until they are committed: a database that is restarting is waited for.
-  std::chrono::milliseconds pause = kFirstCommitPause;
-  for (int tries = 1;; ++tries) {
-    try {
-      data = job->plan.commit(job->said);
-      break;
-    } catch (const std::exception& error) {
-      const auto* storage = dynamic_cast<const StorageError*>(&error);
-      if (storage == nullptr || !storage->retryable() || tries == kCommitTries) {
-        event = "error";
-        data = http::error_json(error, job->plan.turn_id, http::ErrorForm::afina);
-        break;
-      }
-    }
-    std::mutex never;
-    std::unique_lock lock(never);
-    std::condition_variable_any().wait_for(lock, stop_.get_token(), pause, [] { return false; });
-    pause = std::min(pause * 2, kLongestCommitPause);
-  }
-  // Whoever hears the end may ask for the next answer at once: the place must be free by then, and the turn no more
-  // live.
+  const auto data = std::make_shared<Json>();
+  jobs_.commit([job, data] { *data = job->plan.commit(job->said); },
+               [this, job, data](const std::exception_ptr& failed) {
+                 try {
+                   if (failed) std::rethrow_exception(failed);
+                   end(job, "done", std::move(*data));
+                 } catch (const std::exception& error) {
+                   end(job, "error", http::error_json(error, job->plan.turn_id, http::ErrorForm::afina));
+                 }
+               });
+}
+
+// Whoever hears the end may ask for the next answer at once: the place must be free by then, and the turn no more live.
+void TurnRunner::end(const std::shared_ptr<Job>& job, std::string event, Json data) {
   job->place.reset();
   {
     const std::lock_guard lock(mutex_);
     live_.erase(job->plan.turn_id);
   }
   job->live->end(std::move(event), std::move(data));
-  const std::lock_guard lock(mutex_);
-  --running_;
-  idle_.notify_all();
 }
 
 std::shared_ptr<LiveTurn> TurnRunner::find(const std::string& turn_id) {
   const std::lock_guard lock(mutex_);
   const auto found = live_.find(turn_id);
   return found == live_.end() ? nullptr : found->second;
-}
-
-size_t TurnRunner::running() {
-  const std::lock_guard lock(mutex_);
-  return running_;
 }
 
 }  // namespace afina::collector

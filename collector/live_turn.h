@@ -10,10 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "collector/streams/answer_jobs.h"
 #include "collector/upstream.h"
-#include "http/async_client.h"
 #include "http/event_reader.h"
-#include "http/worker_pool.h"
 
 namespace afina::collector {
 
@@ -72,11 +71,11 @@ struct TurnPlan {
   std::function<Json(const std::vector<Completion>&)> commit;
 };
 
-/// Runs turns, at most max_turns at one time: one thread for all upstreams' answers, a few that commit. Thread-safe.
-/// The destructor asks the upstreams' requests to stop, commits what is there as interrupted, and joins.
+/// Runs turns, at most max_turns at one time. Thread-safe. `jobs` outlives it; the destructor stops them, which commits
+/// what is there as interrupted.
 class TurnRunner {
  public:
-  explicit TurnRunner(int max_turns);
+  TurnRunner(int max_turns, AnswerJobs& jobs);
   ~TurnRunner();
   TurnRunner(const TurnRunner&) = delete;
   TurnRunner& operator=(const TurnRunner&) = delete;
@@ -86,23 +85,18 @@ class TurnRunner {
   std::shared_ptr<LiveTurn> start(TurnPlan plan, std::shared_ptr<void> place);
   /// The live turn of that id, or null once it has ended: then it is committed, or lost with an error.
   std::shared_ptr<LiveTurn> find(const std::string& turn_id);
-  /// Turns being answered or committed now.
-  size_t running();
 
  private:
   struct Job;
   void finish_side(const std::shared_ptr<Job>& job, size_t side, Completion said);
   void commit(const std::shared_ptr<Job>& job);
+  void end(const std::shared_ptr<Job>& job, std::string event, Json data);
 
   const int max_turns_;
+  AnswerJobs& jobs_;
   std::mutex mutex_;
-  std::condition_variable idle_;
   int reserved_ = 0;
-  size_t running_ = 0;
-  std::stop_source stop_;
   std::map<std::string, std::shared_ptr<LiveTurn>> live_;
-  http::WorkerPool committers_;
-  http::AsyncClient client_;  // its thread uses all of the above
 };
 
 }  // namespace afina::collector

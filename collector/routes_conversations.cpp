@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "collector/collector.h"
+#include "collector/events/acts.h"
 #include "collector/generations.h"
 #include "collector/judgements/shown_details.h"
 #include "collector/turns.h"
@@ -131,6 +132,9 @@ void Collector::create_conversation(const storage::Visitor& visitor, const Reque
       system.content = config_.system_prompt;
       storage::append_message(t, system, visitor.id);
     }
+    if (made.id == conversation.id) {
+      storage::emit_events(t, {conversation_created(storage::WorkspaceScope::current(), made.id, made.source)});
+    }
     return made;
   });
   response.set_json(Json{{"id", stored.id}}, 201);
@@ -142,7 +146,7 @@ void Collector::show_conversation(const storage::Visitor& visitor, const Request
     const auto view = storage::load_own_conversation(t, id, visitor.id);
     Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
     for (const Turn& turn : turns_of(view)) {
-      json["turns"].push_back(turn_json(turn, runner_->find(turn.user->id) != nullptr));
+      json["turns"].push_back(turn_json(turn, runner_.find(turn.user->id) != nullptr));
       add_own_details(t, view, turn, json["turns"].back());
     }
     return json;
@@ -163,7 +167,7 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
   message.client_key = key;
   const std::string assistant_id = new_uuid();
 
-  auto place = runner_->reserve();
+  auto place = runner_.reserve();
   struct Outcome {
     storage::ConversationView view;
     bool repeated = false;
@@ -180,7 +184,7 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
       return result;
     }
     const auto turns = turns_of(result.view);
-    check_may_go_on(turns, *runner_);
+    check_may_go_on(turns, runner_);
     if (!turns.empty() && turns.back().assistant == nullptr) {
       const auto* chosen = chosen_answer(turns.back(), attempt);
       if (chosen == nullptr) throw refusal(400, "bad_request", "[body] attempt must be one of the single answers.");
@@ -198,11 +202,12 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     return result;
   });
   if (outcome.repeated) {
-    if (auto live = runner_->find(message.id)) return stream_live(response, live);
+    if (auto live = runner_.find(message.id)) return stream_live(response, live);
     const auto turns = turns_of(outcome.view);
     return stream_stored(response, turn_json(*find_turn(turns, message.id), false));
   }
-  const TurnContext context{id, message.id, visitor.id, message.content, message.turn + 1, 0};
+  const TurnContext context{
+      storage::WorkspaceScope::current(), id, message.id, visitor.id, message.content, message.turn + 1, 0};
   stream_live(response, start_turn(context, history_of(outcome.view), answers, pairing, std::move(place)));
 }
 
@@ -211,22 +216,28 @@ void Collector::retry_turn(const storage::Visitor& visitor, const Request& reque
   const Body body(request, {"answers", "pairing"});
   const int answers = body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : 2;
   const Pairing pairing = pairing_of(body, config_, visitor);
-  auto place = runner_->reserve();
+  auto place = runner_.reserve();
   const auto view =
       database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
-  if (auto live = runner_->find(turn_id)) return stream_live(response, live);
+  if (auto live = runner_.find(turn_id)) return stream_live(response, live);
   const auto turns = turns_of(view);
   const Turn* turn = find_turn(turns, turn_id);
   if (turn == nullptr || turn != &turns.back()) throw NotFound("[turn] must be the conversation's last, but is not.");
   // A whole answer or a whole pair stands: another try would let people shop for answers, unrecorded.
   if (turn->exposure != nullptr || turn->whole()) return stream_stored(response, turn_json(*turn, false));
-  const TurnContext context{id, turn_id, visitor.id, turn->user->content, turn->user->turn + 1, turn->next_attempt()};
+  const TurnContext context{storage::WorkspaceScope::current(),
+                            id,
+                            turn_id,
+                            visitor.id,
+                            turn->user->content,
+                            turn->user->turn + 1,
+                            turn->next_attempt()};
   stream_live(response, start_turn(context, history_of(view), answers, pairing, std::move(place)));
 }
 
 void Collector::follow_turn(const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
-  auto live = runner_->find(turn_id);  // before the read: what ends in between is in the read
+  auto live = runner_.find(turn_id);  // before the read: what ends in between is in the read
   const auto view =
       database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
   const auto turns = turns_of(view);

@@ -8,8 +8,11 @@
 
 #include "collector/config.h"
 #include "collector/consent_texts.h"
+#include "collector/judgements/informative.h"
+#include "collector/judgements/leak.h"
 #include "collector/pairing.h"
 #include "collector/route_table.h"
+#include "collector/streams/answer_jobs.h"
 #include "collector/upstream.h"
 #include "storage/database.h"
 
@@ -22,6 +25,9 @@ struct Services {
   const RandomSource& random;
   const std::map<std::string, ConsentDocument>& consents;
   const std::vector<std::unique_ptr<Upstream>>& upstreams;
+  AnswerJobs& jobs;
+  InformativePairs& informative;
+  const LeakDetector& leaks;
 };
 
 // Each in collector/<area>/. The table keeps a copy of what it needs; services stays valid.

@@ -145,15 +145,27 @@ Json Upstream::sampling(uint32_t seed) const {
           {"seed", seed}};
 }
 
+void Upstream::ask(http::AsyncClient& client, const Json& body, http::SseParser::OnEvent on_event,
+                   std::function<void(std::exception_ptr)> on_end, std::stop_token stop) const {
+  if (!breaker_.allow()) {
+    return on_end(std::make_exception_ptr(
+        http::UpstreamError(http::UpstreamFault::down, "[upstream] failed too often and is left alone for a while.")));
+  }
+  http::AsyncCall call;
+  call.endpoint = endpoint_;
+  call.path = path_;
+  call.body = dump_json(body);
+  call.stop = std::move(stop);
+  client.post_stream(std::move(call), std::move(on_event),
+                     [this, on_end = std::move(on_end)](const std::exception_ptr& error) {
+                       breaker_.report(outcome_of(error));
+                       on_end(error);
+                     });
+}
+
 void Upstream::start(http::AsyncClient& client, const std::vector<ChatMessage>& messages, uint32_t seed,
                      ChunkReader::OnPiece on_piece, std::function<void(Completion)> on_end,
                      std::stop_token stop) const {
-  if (!breaker_.allow()) {
-    Completion left_alone;
-    left_alone.error = "upstream_down";
-    left_alone.error_detail = "it failed too often and is left alone for a while";
-    return on_end(std::move(left_alone));
-  }
   Json body = sampling(seed);
   body["model"] = config_.model;
   body["stream"] = true;
@@ -163,18 +175,10 @@ void Upstream::start(http::AsyncClient& client, const std::vector<ChatMessage>& 
     body["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
   const auto run = std::make_shared<Run>(std::move(on_piece));
-  http::AsyncCall call;
-  call.endpoint = endpoint_;
-  call.path = path_;
-  call.body = dump_json(body);
-  call.stop = std::move(stop);
-  client.post_stream(
-      std::move(call), [run](const http::SseEvent& event) { return run->reader.take(event.data); },
-      [this, run, on_end = std::move(on_end)](std::exception_ptr error) {
-        Completion completion = run->finish(error);
-        breaker_.report(outcome_of(error));
-        on_end(std::move(completion));
-      });
+  ask(
+      client, body, [run](const http::SseEvent& event) { return run->reader.take(event.data); },
+      [run, on_end = std::move(on_end)](const std::exception_ptr& error) { on_end(run->finish(error)); },
+      std::move(stop));
 }
 
 }  // namespace afina::collector

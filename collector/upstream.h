@@ -61,9 +61,13 @@ class Upstream {
   explicit Upstream(const UpstreamConfig& config);
   const UpstreamConfig& config() const { return config_; }
 
-  /// Asks through `client`. Nothing is thrown for what the upstream does: see Completion::error. on_piece runs on the
-  /// client's thread; on_end too, once and last, or on this one where the upstream is being left alone (breaker). This
-  /// object lives until then.
+  /// The one way to this upstream: a streamed request with that body, through `client`. on_event returns false to end.
+  /// on_end gets null for a whole stream, else UpstreamError, AddressRefused, UsageError, Cancelled or what on_event
+  /// threw. Both run on the client's thread, on_end once and last; where the upstream is being left alone (breaker) on
+  /// this one, with UpstreamError (down). This object lives until then.
+  void ask(http::AsyncClient& client, const Json& body, http::SseParser::OnEvent on_event,
+           std::function<void(std::exception_ptr)> on_end, std::stop_token stop) const;
+  /// ask() for a conversation. Nothing is thrown for what the upstream does: see Completion::error.
   void start(http::AsyncClient& client, const std::vector<ChatMessage>& messages, uint32_t seed,
              ChunkReader::OnPiece on_piece, std::function<void(Completion)> on_end, std::stop_token stop) const;
   /// Where this upstream stands; other requests to it may ask and report too.

@@ -1,4 +1,4 @@
-set(_events events/dispatcher.cpp events/openapi.cpp events/retention_job.cpp events/routes.cpp events/signature.cpp)
+set(_events events/acts.cpp events/dispatcher.cpp events/openapi.cpp events/retention_job.cpp events/routes.cpp events/signature.cpp)
 set(_openapi_parts)
 foreach(_part accounts common conversations events judgements proxy quality tasks transfer)
   list(APPEND _openapi_parts "events/openapi/${_part}.json")

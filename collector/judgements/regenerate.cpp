@@ -36,7 +36,7 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
   const std::string key = idempotency_key(request);
   const Body body(request, {"answers"});
-  auto place = runner_->reserve();
+  auto place = runner_.reserve();
   storage::Regeneration wanted;
   wanted.conversation_id = id;
   wanted.client_key = key;
@@ -52,7 +52,7 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
     auto result = storage::put_regeneration(t, wanted);
     if (result.created) {
       check_may_regenerate(turn);
-      if (runner_->find(turn_id) != nullptr) {
+      if (runner_.find(turn_id) != nullptr) {
         throw refusal(409, "busy", "[regenerate] must wait for the answer that is being written.");
       }
     }
@@ -61,7 +61,7 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   const auto turns = turns_of(view);
   const Turn& turn = last_turn(turns, turn_id);
   if (!put.created) {
-    if (auto live = runner_->find(turn_id)) return response.stream_events(live->follow());
+    if (auto live = runner_.find(turn_id)) return response.stream_events(live->follow());
     const std::string data = dump_json(turn_json(turn, false));
     http::EventPipe events(2 * data.size() + kEventOverhead);
     events.push(data, "start");
@@ -70,7 +70,13 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   }
   const int answers =
       body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : static_cast<int>(turn.answers.size());
-  const TurnContext context{id, turn_id, visitor.id, turn.user->content, put.stored.turn, put.stored.attempt};
+  const TurnContext context{storage::WorkspaceScope::current(),
+                            id,
+                            turn_id,
+                            visitor.id,
+                            turn.user->content,
+                            put.stored.turn,
+                            put.stored.attempt};
   response.stream_events(start_turn(context, history_of(view), answers, config_.pairing, std::move(place))->follow());
 }
 

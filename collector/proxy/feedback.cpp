@@ -6,10 +6,10 @@
 
 #include "base/cat.h"
 #include "base/hash.h"
+#include "collector/events/acts.h"
 #include "collector/judgements/details_wire.h"
 #include "collector/proxy/service.h"
 #include "collector/wire.h"
-#include "storage/events/outbox.h"
 #include "storage/judgements/answer_notes.h"
 #include "storage/judgements/votes.h"
 
@@ -126,7 +126,7 @@ std::string said_in(const Feedback& feedback) {
 }
 
 Json vote(storage::Transaction& t, const Feedback& feedback, const storage::LoggedCompletion& completion,
-          const storage::Visitor& visitor, const std::string& workspace_id) {
+          const storage::Visitor& visitor) {
   const auto standing = storage::standing_preference(t, completion.exposure->id, visitor.id);
   storage::NewPreference draft;
   draft.exposure_id = completion.exposure->id;
@@ -154,10 +154,6 @@ Json vote(storage::Transaction& t, const Feedback& feedback, const storage::Logg
   if (standing) draft.supersedes_id = again ? standing->supersedes_id : standing->id;
   draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_preference(t, draft);
-  if (put.created) {
-    storage::emit_event(t, workspace_id, "preference.created",
-                        {{"preference", put.stored.id}, {"pair", put.stored.pair_id}, {"source", "api"}});
-  }
   return {{"id", put.stored.id}, {"kind", "preference"}, {"created", put.created}};
 }
 
@@ -189,8 +185,7 @@ Json annotate(storage::Transaction& t, const Feedback& feedback, const storage::
   draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_answer_note(t, draft);
   if (put.created) {
-    storage::emit_event(t, workspace_id, "answer_note.created",
-                        {{"answer_note", put.stored.id}, {"generation", put.stored.generation_id}, {"source", "api"}});
+    storage::emit_events(t, {answer_note_created(workspace_id, put.stored, draft.source)});
   }
   return {{"id", put.stored.id}, {"kind", "answer_note"}, {"created", put.created}};
 }
@@ -205,7 +200,7 @@ Json take_feedback(Services& services, const Actor& actor, const http::Request& 
       Feedback said = feedback;
       name_answers(said.details, {{"only", said.generation_id}});
       const auto completion = storage::find_completion(t, said.generation_id, visitor.id);
-      return completion.exposure ? vote(t, said, completion, visitor, actor.workspace_id)
+      return completion.exposure ? vote(t, said, completion, visitor)
                                  : annotate(t, said, completion, visitor, actor.workspace_id);
     });
   } catch (const NotFound&) {

@@ -9,16 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "collector/proxy/ask.h"
 #include "collector/proxy/chat_request.h"
-#include "collector/proxy/upstream_call.h"
 #include "collector/services.h"
-#include "http/worker_pool.h"
 #include "storage/events/completions.h"
 
 namespace afina::collector {
-
-/// Requests being answered at one time; above: 503. Whole answers hold a worker of the server, so they have less.
-inline constexpr int kMaxProxyStreams = 64, kMaxProxyWholes = 12;
 
 /// One side of a request.
 struct ProxySide {
@@ -29,7 +25,7 @@ struct ProxySide {
   Json body;  ///< as sent
 };
 
-/// One request from its log entry to its answer. Shared by the two threads of a blind comparison.
+/// One request from its log entry to its answer. Shared by the two sides of a blind comparison.
 struct ProxyExchange {
   ChatRequest request;
   std::string visitor_id, workspace_id, message_id;
@@ -38,17 +34,34 @@ struct ProxyExchange {
   std::optional<ProxySide> hidden;
   storage::BlindPair pair;
   int64_t created = 0;
-  std::mutex mutex;            ///< of attempt
-  std::optional<int> attempt;  ///< once the first answer is logged
+  std::shared_ptr<void> taken;  ///< the place of the shown side, given back before its end is told
+  std::mutex mutex;             ///< of attempt and of pair's leaks
+  std::optional<int> attempt;   ///< once the first answer is logged
 
   std::string completion_id() const { return cat("chatcmpl-", shown.generation_id); }
+};
+
+/// Trips once one of two others does.
+class EitherStop {
+ public:
+  EitherStop(std::stop_token a, std::stop_token b) : a_(std::move(a), Trip{source_}), b_(std::move(b), Trip{source_}) {}
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  struct Trip {
+    std::stop_source source;
+    void operator()() { source.request_stop(); }
+  };
+  std::stop_source source_;
+  std::stop_callback<Trip> a_, b_;
 };
 
 /// Thread-safe. Outlives the server's threads that use it; services outlive it.
 class ProxyService {
  public:
   explicit ProxyService(Services& services);
-  ~ProxyService();
+  /// Stops the services' jobs: the answers that are being made are logged as far as they came.
+  ~ProxyService() { services_.jobs.stop(); }
   ProxyService(const ProxyService&) = delete;
   ProxyService& operator=(const ProxyService&) = delete;
 
@@ -58,23 +71,30 @@ class ProxyService {
   void feedback(const Actor& actor, const http::Request& request, http::Response& response);
 
  private:
+  using OnChunk = std::function<bool(const Json&)>;
+  /// What came, and null or why it was not logged.
+  using OnLogged = std::function<void(const std::shared_ptr<const UpstreamAnswer>&, const std::exception_ptr&)>;
+
   std::shared_ptr<ProxyExchange> begin(const Actor& actor, ChatRequest request);
   void choose(ProxyExchange& exchange);
   ProxySide side(const ProxyExchange& exchange, size_t upstream, int slot) const;
-  void start_hidden(const std::shared_ptr<ProxyExchange>& exchange);
+
+  // answers.cpp
+  /// Asks one side, logs what came, tells. side is of the exchange.
+  void run_side(const std::shared_ptr<ProxyExchange>& exchange, const ProxySide& side, OnChunk on_chunk,
+                std::stop_token stop, OnLogged on_logged);
+  void start_hidden(const std::shared_ptr<ProxyExchange>& exchange, std::shared_ptr<void> place);
+  void answer_whole(const std::shared_ptr<ProxyExchange>& exchange, http::Response& response);
+  void answer_stream(const std::shared_ptr<ProxyExchange>& exchange, http::Response& response);
+  storage::LoggedAnswers rows_of(const ProxyExchange& exchange, const ProxySide& side,
+                                 const UpstreamAnswer& answer) const;
   /// Commits one side's answers, and the pair once both are there. Throws NotFound for a conversation withdrawn since.
-  void log(ProxyExchange& exchange, const ProxySide& side, const UpstreamAnswer& answer);
-  void answer_whole(const std::shared_ptr<ProxyExchange>& exchange, std::stop_token stop, http::Response& response);
-  void answer_stream(const std::shared_ptr<ProxyExchange>& exchange, std::shared_ptr<void> place,
-                     http::Response& response);
+  void log(ProxyExchange& exchange, const ProxySide& side, const storage::LoggedAnswers& answers);
   Json model_json(const std::string& name) const;
 
   Services& services_;
-  std::vector<std::unique_ptr<UpstreamCall>> calls_;
   const int64_t started_;
-  std::atomic<int> streams_{0}, wholes_{0};
-  std::stop_source stop_;
-  http::WorkerPool hidden_;  ///< the halves nobody waits for
+  std::atomic<int> shown_{0}, hidden_{0};  ///< being made now, at most config.max_turns each; above: 503
 };
 
 /// feedback.cpp. Throws HttpError.

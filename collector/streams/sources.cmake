@@ -1,1 +1,1 @@
-set(_streams streams/breaker.cpp streams/live_reader.cpp)
+set(_streams streams/answer_jobs.cpp streams/breaker.cpp streams/live_reader.cpp)

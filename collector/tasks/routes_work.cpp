@@ -112,6 +112,7 @@ void submit(Services& services, const Actor& actor, const Request& request, Resp
   submission.idempotency_key = key;
   submission.body_sha256 = sha256_hex(dump_json(request.json()));
   submission.source = actor.by_token ? storage::Source::api : actor.person().source;
+  submission.reveals = [&leaks = services.leaks](std::string_view text) { return leaks.reveals(text); };
   try {
     const auto put =
         services.database.transaction([&](storage::Transaction& t) { return storage::submit(t, submission); });

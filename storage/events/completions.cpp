@@ -117,9 +117,17 @@ bool log_blind_pair(Transaction& t, const BlindPair& pair) {
   const bool shows_a = pair.shown_id == pair.generation_a_id;
   const std::string pair_id = create_pair(t, pair.generation_a_id, pair.generation_b_id).id;
   t.exec(
-      "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left, shown) SELECT $1::uuid, $2::uuid, id, "
-      "annotator_id, $4::boolean, $5 FROM visitor WHERE id = $3::uuid ON CONFLICT DO NOTHING",
-      Params().text(pair.exposure_id).text(pair_id).text(pair.visitor_id).boolean(shows_a).text(shows_a ? "a" : "b"));
+      "INSERT INTO exposure (id, pair_id, visitor_id, annotator_id, a_on_left, shown, leak_a, leak_b) "
+      "SELECT $1::uuid, $2::uuid, id, annotator_id, $4::boolean, $5, $6::boolean, $7::boolean FROM visitor "
+      "WHERE id = $3::uuid ON CONFLICT DO NOTHING",
+      Params()
+          .text(pair.exposure_id)
+          .text(pair_id)
+          .text(pair.visitor_id)
+          .boolean(shows_a)
+          .text(shows_a ? "a" : "b")
+          .boolean(pair.leak_a)
+          .boolean(pair.leak_b));
   return true;
 }
 

@@ -45,6 +45,7 @@ int log_answers(Transaction& t, const LoggedAnswers& answers, std::optional<int>
 struct BlindPair {
   std::string generation_a_id, generation_b_id, shown_id, visitor_id;
   std::string exposure_id = new_uuid();
+  bool leak_a = false, leak_b = false;  ///< the answer seems to name its maker
 };
 bool log_blind_pair(Transaction& t, const BlindPair& pair);
 

@@ -77,6 +77,16 @@ Exposure exposure_of(Transaction& t, const NewSubmission& s, const HeldAssignmen
   exposure.pair_id = pair_id;
   exposure.visitor_id = s.visitor_id;
   exposure.a_on_left = a.shown_order.at(0) == 0;
+  inherit_leaks(t, exposure);
+  if (s.reveals) {
+    const Result texts = t.exec(
+        "SELECT a.text AS a, b.text AS b FROM pair p JOIN generation a ON a.id = p.generation_a_id "
+        "JOIN generation b ON b.id = p.generation_b_id WHERE p.id = $1::uuid",
+        Params().text(pair_id));
+    const Row row = texts.one();
+    exposure.leak_a = exposure.leak_a || s.reveals(row.text("a"));
+    exposure.leak_b = exposure.leak_b || s.reveals(row.text("b"));
+  }
   return create_exposure(t, exposure);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What annotators hand in, and what reviewers decide where they part. Append-only.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/judgements/details.h"
@@ -36,6 +38,9 @@ struct NewSubmission {
   std::string idempotency_key;
   std::string body_sha256;  ///< of the request's body
   Source source = Source::web;
+  /// Whether an answer seems to name its maker: asked about both answers of a pair, whose exposure keeps it. Empty:
+  /// only what other exposures of the pair say.
+  std::function<bool(std::string_view)> reveals;
 };
 
 /// Said after a training item only.

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "storage/audit.h"
+#include "storage/events/outbox.h"
 #include "storage/people.h"
 #include "storage/transaction.h"
 
@@ -122,10 +123,14 @@ Import begin_import(Transaction& t, const NewImport& import) {
 }
 
 void finish_import(Transaction& t, const std::string& import_id, int64_t skipped) {
-  t.exec(
+  const Result done = t.exec(
       "UPDATE import SET state = 'finished', finished_at = clock_timestamp(), skipped = $2 "
-      "WHERE id = $1::uuid AND state = 'running'",
+      "WHERE id = $1::uuid AND state = 'running' RETURNING workspace_id, format",
       Params().text(import_id).integer(skipped));
+  if (done.empty()) return;
+  const Row row = done.one();
+  emit_event(t, row.text("workspace_id"), "import.finished",
+             {{"import", import_id}, {"format", row.text("format")}, {"skipped", skipped}});
 }
 
 std::vector<Import> list_imports(Transaction& t, const std::string& workspace_id, int64_t limit,

@@ -191,7 +191,8 @@ Upstream nobody() {
 
 TEST(TurnRunner, RecordsAnUpstreamThatIsDown) {
   const Upstream upstream = nobody();
-  TurnRunner runner(1);
+  AnswerJobs jobs;
+  TurnRunner runner(1, jobs);
   TurnPlan plan = plan_for(upstream, "t");
   std::string error;
   plan.commit = [&](const std::vector<Completion>& said) {
@@ -208,7 +209,8 @@ TEST(TurnRunner, RecordsAnUpstreamThatIsDown) {
 
 TEST(TurnRunner, HoldsAnswersUntilTheDatabaseIsBack) {
   const Upstream upstream = nobody();
-  TurnRunner runner(1);
+  AnswerJobs jobs;
+  TurnRunner runner(1, jobs);
   TurnPlan plan = plan_for(upstream, "t");
   int tries = 0;
   plan.commit = [&](const std::vector<Completion>&) -> Json {
@@ -222,7 +224,8 @@ TEST(TurnRunner, HoldsAnswersUntilTheDatabaseIsBack) {
 
 TEST(TurnRunner, EndsWithAnErrorWhereTheAnswersCannotBeKept) {
   const Upstream upstream = nobody();
-  TurnRunner runner(1);
+  AnswerJobs jobs;
+  TurnRunner runner(1, jobs);
   TurnPlan plan = plan_for(upstream, "t");
   plan.commit = [](const std::vector<Completion>&) -> Json { throw NotFound("[conversation] was withdrawn."); };
   const auto live = runner.start(std::move(plan), runner.reserve());
@@ -234,7 +237,8 @@ TEST(TurnRunner, EndsWithAnErrorWhereTheAnswersCannotBeKept) {
 
 TEST(TurnRunner, FreesThePlaceBeforeAnybodyHearsTheEnd) {
   const Upstream upstream = nobody();
-  TurnRunner runner(1);
+  AnswerJobs jobs;
+  TurnRunner runner(1, jobs);
   for (int i = 0; i < 20; ++i) {
     TurnPlan plan = plan_for(upstream, "t");
     plan.commit = [](const std::vector<Completion>&) { return Json::object(); };
@@ -247,7 +251,8 @@ TEST(TurnRunner, FreesThePlaceBeforeAnybodyHearsTheEnd) {
 
 TEST(TurnRunner, ManyTurnsNeedNoThreadEach) {
   const Upstream upstream = nobody();
-  TurnRunner runner(300);
+  AnswerJobs jobs;
+  TurnRunner runner(300, jobs);
   std::vector<std::shared_ptr<LiveTurn>> turns;
   for (int i = 0; i < 300; ++i) {
     TurnPlan plan = plan_for(upstream, cat("t", i));
@@ -260,7 +265,8 @@ TEST(TurnRunner, ManyTurnsNeedNoThreadEach) {
 
 TEST(TurnRunner, WatchesEachSideForItsMakersName) {
   const Upstream upstream = nobody();
-  TurnRunner runner(1);
+  AnswerJobs jobs;
+  TurnRunner runner(1, jobs);
   TurnPlan plan = plan_for(upstream, "t");
   plan.sides[0].leaks = [](std::string_view piece) { return piece.empty(); };  // told at the end
   plan.commit = [](const std::vector<Completion>&) { return Json::object(); };
@@ -272,7 +278,8 @@ TEST(TurnRunner, WatchesEachSideForItsMakersName) {
 }
 
 TEST(TurnRunner, RefusesWhatIsAboveItsPlaces) {
-  TurnRunner runner(2);
+  AnswerJobs jobs;
+  TurnRunner runner(2, jobs);
   auto one = runner.reserve(), two = runner.reserve();
   EXPECT_THROW(runner.reserve(), http::HttpError);
   one.reset();

@@ -2,4 +2,4 @@
 afina_test(collector_proxy_unit_test LABEL unit DEPS afina_collector
   SOURCES proxy/assembler_test.cpp proxy/chat_request_test.cpp)
 afina_test(collector_proxy_test LABEL db DEPS afina_collector
-  SOURCES proxy/feedback_test.cpp proxy/proxy_test.cpp world.cpp)
+  SOURCES proxy/feedback_test.cpp proxy/proxy_test.cpp proxy/upstreams_test.cpp world.cpp)

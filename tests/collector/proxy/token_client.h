@@ -23,6 +23,8 @@ class Program {
     return call("POST", path, body, key);
   }
 
+  const std::string& token() const { return token_; }
+
   std::string visitor_id, account_id, receipt;
 
  private:

@@ -40,7 +40,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   byId("main").focus();
 });
 byId("toggle-nav").addEventListener("click", () => openNav(!byId("bar").classList.contains("open")));
-byId("nav").addEventListener("click", () => openNav(false));
+window.addEventListener("hashchange", () => openNav(false));
 window.addEventListener("afina:waiting", ({ detail: count }) => {
   byId("waiting").hidden = !count;
   byId("waiting").textContent = count ? t("waiting_count", { count }) : "";

@@ -16,7 +16,7 @@ export function aspectTable(answers, aspects, first, changed) {
     const box = select([["", "—"], ...[1, 2, 3, 4, 5].map((n) => [n, `${n} · ${t(`rate_${n}`)}`])], "",
       { "aria-label": `${t(`aspect_${aspect}`)}, ${nameOf(answer)}`, onchange: changed });
     boxes.set(`${side} ${aspect}`, box);
-    return element("td", {}, box);
+    return element("td", {}, answer.alone ? null : element("span", { class: "side", "aria-hidden": "true" }, letter(answer)), box);
   };
   const node =
     element("fieldset", { class: "part" }, element("legend", {}, t(first ? "aspects_title_required" : "aspects_title")),

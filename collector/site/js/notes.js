@@ -13,7 +13,7 @@ const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
 /** answers: [{side, text, body}]; opened() runs when a selection brings a fragment. */
 export function spanNotes(answers, changed, opened) {
   let notes = [], picked = null;
-  const side = select(answers.map((answer) => [answer.side, nameOf(answer)]), answers[0].side, { "aria-label": t("note_side") });
+  const side = select(answers.map((answer) => [answer.side, nameOf(answer)]), answers[0].side, { "aria-label": t("note_side"), hidden: answers.length < 2 });
   const fragment = element("input", { type: "text", id: newId("fragment"), class: "fragment", placeholder: t("note_fragment") });
   const kind = select(noteKinds.map((name) => [name, t(`note_${name}`)]), "wrong", { "aria-label": t("note_kind") });
   const words = element("input", { type: "text", maxlength: "300", placeholder: t("note_text"), "aria-label": t("note_text") });

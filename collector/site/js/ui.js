@@ -61,7 +61,7 @@ export function form(submit, action, ...children) {
 
 /** A table in a region that scrolls by itself; cells are texts or nodes, numbers stand right. */
 export function table(caption, heads, rows, empty = t("nothing_yet")) {
-  if (!rows.length) return element("div", {}, element("p", { class: "table-title" }, caption), element("p", { class: "muted" }, empty));
+  if (!rows.length) return element("div", {}, element("p", { class: "table-title" }, caption), element("p", { class: "nothing" }, empty));
   const cell = (value, index) => element(index ? "td" : "th", { class: typeof value === "number" ? "number" : null, scope: index ? null : "row" },
     typeof value === "number" ? format(value) : value);
   return element("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" },

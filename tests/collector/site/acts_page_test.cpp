@@ -9,26 +9,26 @@
 namespace afina::collector {
 namespace {
 
-/// A model that says its maker's name in its first piece and goes on when it is let.
-class Braggart {
+/// A model that says its first piece, waits until it is let go on, and says the rest.
+class Speaker {
  public:
-  Braggart() {
+  Speaker(std::string first, std::string rest) : first_(std::move(first)), rest_(std::move(rest)) {
     server_.route("POST", "/v1/chat/completions", [this](const http::Request&, http::Response& response) {
       response.stream([this](http::SseWriter& writer) {
-        const auto say = [&](const char* text) {
+        const auto say = [&](const std::string& text) {
           writer.send(Json{{"choices", {{{"index", 0}, {"delta", {{"content", text}}}}}}}.dump());
         };
-        say("Soy ChatGPT, un modelo de OpenAI. ");
+        say(first_);
         std::unique_lock lock(mutex_);
         changed_.wait(lock, writer.stop_token(), [&] { return open_; });
-        say("El pan se hace con harina.");
+        say(rest_);
         writer.send(R"({"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]})");
         writer.send("[DONE]");
       });
     });
     server_.start();
   }
-  ~Braggart() { open(); }
+  ~Speaker() { open(); }
   void open() {
     const std::lock_guard lock(mutex_);
     open_ = true;
@@ -37,6 +37,7 @@ class Braggart {
   std::string url() const { return server_.address(); }
 
  private:
+  const std::string first_, rest_;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   bool open_ = false;
@@ -66,7 +67,17 @@ class ActsPageTest : public PageWorld {
             "'.length); } body.dispatchEvent(new MouseEvent('mouseup', {bubbles: true}));"));
   }
 
-  Braggart braggart_;
+  /// Two models of one text.
+  static CollectorConfig pair_of(const Speaker& speaker) {
+    CollectorConfig config;
+    for (const char* name : {"uno", "dos"}) {
+      UpstreamConfig upstream;
+      upstream.name = upstream.model = name;
+      upstream.base_url = speaker.url();
+      config.upstreams.push_back(upstream);
+    }
+    return config;
+  }
 };
 
 TEST_F(ActsPageTest, OtherAnswersTakeThePlaceOfAPairAndOnlyTheyAreVotedOn) {
@@ -93,14 +104,8 @@ TEST_F(ActsPageTest, OtherAnswersTakeThePlaceOfAPairAndOnlyTheyAreVotedOn) {
 }
 
 TEST_F(ActsPageTest, AnAnswerThatNamesItsMakerIsToldWhileItIsWritten) {
-  CollectorConfig config;
-  for (const char* name : {"uno", "dos"}) {
-    UpstreamConfig upstream;
-    upstream.name = upstream.model = name;
-    upstream.base_url = braggart_.url();
-    config.upstreams.push_back(upstream);
-  }
-  start({}, config);
+  Speaker braggart("Soy ChatGPT, un modelo de OpenAI. ", "El pan se hace con harina.");
+  start({}, pair_of(braggart));
   browser().new_page(360, 740);
   enter();
   ask("hola");
@@ -108,12 +113,36 @@ TEST_F(ActsPageTest, AnAnswerThatNamesItsMakerIsToldWhileItIsWritten) {
   EXPECT_EQ(browser().evaluate("document.querySelector('.answers').getAttribute('aria-busy')"), "true")
       << "before the answer is whole";
   EXPECT_NE(text_of(".leak").find("parece decir quién la escribió"), std::string::npos);
-  braggart_.open();
+  braggart.open();
   browser().wait_for("document.querySelector('.vote')");
   EXPECT_EQ(browser().evaluate("document.querySelectorAll('.leak:not([hidden])').length"), 2);
   check_view("leak");
   reload();
   browser().wait_for("document.querySelectorAll('.leak:not([hidden])').length === 2");
+}
+
+TEST_F(ActsPageTest, TenThousandCharactersAndAWordWithoutEndFitAnyWindow) {
+  std::string text = cat("# Título ", std::string(300, 'w'), "\n\n", std::string(600, 'x'), "\n\n```\n",
+                         std::string(400, 'c'), "\n```\n\n- ", std::string(200, 'y'), "\n\n");
+  while (text.size() < 10'000)
+    text += "Una frase larga que sigue y sigue. ";
+  Speaker speaker("", text);
+  speaker.open();
+  start({}, pair_of(speaker));
+  browser().new_page(360, 740);
+  enter();
+  ask(std::string(300, 'q'));
+  browser().wait_for("document.querySelector('.vote')");
+  EXPECT_GE(browser().evaluate("document.querySelector('.answer .body').innerText.length").get<int>(), 9'900);
+  check_view("long-phone");
+  browser().new_page(1280, 860, true);
+  enter();
+  ask(std::string(300, 'q'));
+  browser().wait_for("document.querySelector('.vote')");
+  check_view("long-desktop-dark");
+  EXPECT_EQ(browser().evaluate("document.querySelector('.answers').getBoundingClientRect().width <= "
+                               "document.querySelector('.turns').getBoundingClientRect().width"),
+            true);
 }
 
 TEST_F(ActsPageTest, ASingleAnswerIsRatedFlaggedMarkedAndRewritten) {

@@ -56,8 +56,8 @@ TEST_F(DeskPageTest, ALeaseThatEndedIsToldAndTheDraftComesBackWithTheTask) {
   reload();
   browser().wait_for("document.querySelector('#notice').innerText.includes('Tu borrador queda guardado')");
   check_view("lease-lost");
-  browser().wait_for("document.querySelector('#desk > .row .primary')");
-  browser().click("#desk > .row .primary");
+  browser().wait_for("document.querySelector('#go-on')");
+  browser().click("#go-on");
   browser().wait_for("document.querySelector('#lease')?.innerText.includes('20 min')");
   browser().wait_for("document.querySelector('.desk .vote input:checked')?.value === '2'");
   EXPECT_EQ(question(), asked);
@@ -72,6 +72,8 @@ TEST_F(DeskPageTest, AnAnswerAfterTheLeaseIsRefusedAndNothingWrittenIsLost) {
   browser().wait_for("document.querySelector('#notice').innerText.includes('Tu borrador queda guardado')");
   EXPECT_EQ(api("GET", "/api/projects").at("json").at("projects").at(0).at("mine_done"), 0);
   EXPECT_EQ(browser().evaluate("document.querySelector('textarea.reason').value"), "A cita la norma");
+  EXPECT_EQ(browser().evaluate("document.querySelector('.desk .vote').inert"), true) << "it belongs to nobody now";
+  EXPECT_EQ(browser().evaluate("document.activeElement.id"), "go-on") << "the focus goes on";
 }
 
 TEST_F(DeskPageTest, WhoWorksOnKeepsTheLease) {

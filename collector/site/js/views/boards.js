@@ -34,7 +34,7 @@ export async function open(root) {
 
 function leaderboard(answer) {
   const { models = [], position, votes = 0, annotators = 0, suppressed = 0 } = answer;
-  if (!models.length) return [element("p", { class: "muted" }, t("boards_none"))];
+  if (!models.length) return [element("p", { class: "nothing" }, t("boards_none"))];
   const lines = [t("boards_from", { votes: format(votes), annotators: format(annotators) })];
   if (position && position.log_odds !== null && position.log_odds !== undefined)
     lines.push(t(
@@ -61,5 +61,5 @@ function statistics(answer) {
     title]) => element("div", { class: "block" }, columns(title, rows.map((row) => ({ name: label(row), value: row.votes })))));
   return parts.length ?
     [element("div", { class: "charts" }, parts), element("p", { class: "muted small" }, t("statistics_help"))] :
-    [element("p", { class: "muted" }, t("boards_none"))];
+    [element("p", { class: "nothing" }, t("boards_none"))];
 }

@@ -19,7 +19,7 @@ export async function open(root, [project]) {
                           projects.map(({ id, name, kind }) => element("li", { class: "card" },
                                          element("h2", {}, element("a", { href: `#/review/${encodeURIComponent(id)}` }, name)),
                                          element("p", { class: "muted small" }, t(`kind_${kind}`))))) :
-                        element("p", {}, t("tasks_none"))));
+                        element("p", { class: "nothing" }, t("tasks_none"))));
 }
 
 async function openProject(root, id) {
@@ -31,7 +31,7 @@ async function openProject(root, id) {
   root.append(element("section", { class: "page broad" }, element("p", {}, element("a", { href: "#/review" }, t("back"))),
     element("h1", {}, project.name), agreementTable(agreement.groups), annotatorTable(people.annotators),
     element("h2", { id: "disagreements" }, t("disagreements")),
-    items.length ? items.map((item) => disagreement(item, project)) : element("p", { class: "muted" }, t("disagreements_none"))));
+    items.length ? items.map((item) => disagreement(item, project)) : element("p", { class: "nothing" }, t("disagreements_none"))));
 }
 
 /** A coefficient with its interval as text. */
@@ -42,7 +42,7 @@ export function interval(value) {
   if (middle === null || middle === undefined) return "—";
   return value.low === undefined || value.low === null ?
     format(middle, 2) :
-    `${format(middle, 2)}\u00a0(${format(value.low, 2)}\u00a0–\u00a0${format(value.high, 2)})`;
+    `${format(middle, 2)}\u00a0(${format(value.low, 2)}\u00a0–\u2060\u00a0${format(value.high, 2)})`;
 }
 
 /** A group's name: the verdict, an aspect, or a kind of flag. */

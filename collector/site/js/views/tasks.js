@@ -12,7 +12,7 @@ export async function open(root, [project]) {
   const { projects } = await getOrKept("projects", "/api/projects");
   root.append(element("section", { class: "page" }, element("h1", {}, t("nav_tasks")),
     element("p", { class: "muted" }, t("tasks_text")),
-    projects.length ? element("ul", { class: "cards", id: "projects" }, projects.map(card)) : element("p", {}, t("tasks_none"))));
+    projects.length ? element("ul", { class: "cards", id: "projects" }, projects.map(card)) : element("p", { class: "nothing" }, t("tasks_none"))));
 }
 
 function card(project) {

@@ -155,12 +155,18 @@ class Work {
     });
   }
 
+  /** Somebody else may have it now: nothing more can be written here, and what was stays where it is. */
   lost() {
     this.draft?.stop();
     this.lease?.stop();
     this.ahead = null;
+    setKeys([]);
     notice(t("error.lease_lost"));
-    this.desk.append(
-      element("p", { class: "row" }, button(t("next_task"), () => attempt(() => this.next()), { class: "primary" })));
+    this.desk.querySelector(".lease")?.replaceChildren(t("lease_over"));
+    this.desk.querySelector(".vote")?.setAttribute("inert", "");
+    if (this.desk.querySelector("#go-on")) return;
+    const next = button(t("next_task"), () => attempt(() => this.next()), { class: "primary", id: "go-on" });
+    this.desk.append(element("p", { class: "row" }, next));
+    next.focus();
   }
 }

@@ -33,6 +33,20 @@ std::string& thread_workspace() {
   return workspace;
 }
 
+std::string& thread_project() {
+  thread_local std::string project;
+  return project;
+}
+
+std::string project_sql() {
+  const std::string& project = thread_project();
+  if (project.empty()) return "";
+  if (!is_uuid(project)) {
+    throw InternalError(cat("[storage] a project must be named by its id, but got '", project.substr(0, 80), "'."));
+  }
+  return cat("; SET LOCAL app.project = '", project, "'");
+}
+
 // Ids are made of hexadecimal digits and dashes: nothing to escape.
 std::string workspace_sql(const std::string& workspace) {
   if (workspace.empty()) return "";
@@ -90,11 +104,13 @@ bool is_serialisation_failure(const StorageError& error) {
 
 }  // namespace
 
-WorkspaceScope::WorkspaceScope(std::string workspace)
-    : before_(std::exchange(thread_workspace(), std::move(workspace))) {}
+WorkspaceScope::WorkspaceScope(std::string workspace, std::string project)
+    : before_(std::exchange(thread_workspace(), std::move(workspace))),
+      project_before_(std::exchange(thread_project(), std::move(project))) {}
 
 WorkspaceScope::~WorkspaceScope() {
   thread_workspace() = std::move(before_);
+  thread_project() = std::move(project_before_);
 }
 
 const std::string& WorkspaceScope::current() {
@@ -166,7 +182,8 @@ std::string Database::url() const {
 
 void Database::run(Body body, const TransactionOptions& options) {
   const std::string& ambient = thread_workspace().empty() ? workspace_ : thread_workspace();
-  const std::string begin = begin_sql(options) + workspace_sql(options.workspace.empty() ? ambient : options.workspace);
+  const std::string begin =
+      begin_sql(options) + workspace_sql(options.workspace.empty() ? ambient : options.workspace) + project_sql();
   int clashes = 0;
   bool lost_before = false;
   for (;;) {

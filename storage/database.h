@@ -28,11 +28,12 @@ inline constexpr const char* kTrainerRole = "afina_trainer";
 /// withdrawal by receipt code, and background work.
 inline constexpr const char* kEveryWorkspace = "*";
 
-/// While it lives, transactions of this thread that name no workspace act in this one. The collector sets it for each
-/// request; a thread that goes on with a request's work sets it again.
+/// While it lives, transactions of this thread that name no workspace act in this one, and where a project is named see
+/// that project only (SET LOCAL app.project, schema 017). The collector sets it for each request; a thread that goes on
+/// with a request's work sets it again.
 class WorkspaceScope {
  public:
-  explicit WorkspaceScope(std::string workspace);
+  explicit WorkspaceScope(std::string workspace, std::string project = "");
   ~WorkspaceScope();
   WorkspaceScope(const WorkspaceScope&) = delete;
   WorkspaceScope& operator=(const WorkspaceScope&) = delete;
@@ -40,7 +41,7 @@ class WorkspaceScope {
   static const std::string& current();
 
  private:
-  std::string before_;
+  std::string before_, project_before_;
 };
 
 /// Where the data is.

@@ -15,15 +15,20 @@ namespace {
 // Any constant will do, as long as every program of ours uses the same.
 constexpr const char* kAdvisoryLock = "SELECT pg_advisory_xact_lock(4706253441)";
 
+int newest(const std::vector<Migration>& known) {
+  return known.empty() ? 0 : known.back().version;
+}
+
 void check_history(const std::vector<AppliedMigration>& applied, const std::vector<Migration>& known) {
-  for (const AppliedMigration& old : applied) {
-    if (old.version > static_cast<int>(known.size())) {
+  for (size_t i = 0; i < applied.size(); ++i) {
+    const AppliedMigration& old = applied[i];
+    if (i >= known.size()) {
       throw Conflict(cat("[storage.migrations] the schema must not be newer than this program, which knows version ",
-                         known.size(), ", but it has version ", old.version, " (", old.name, ")."),
+                         newest(known), ", but it has version ", old.version, " (", old.name, ")."),
                      "use the newer program");
     }
-    const Migration& ours = known[static_cast<size_t>(old.version) - 1];
-    if (old.sha256 != ours.sha256) {
+    const Migration& ours = known[i];
+    if (old.version != ours.version || old.sha256 != ours.sha256) {
       throw Conflict(
           cat("[storage.migrations] version ", old.version, " must be ", ours.name, " with SHA-256 ",
               ours.sha256.substr(0, 12), "…, but the database was made with ", old.sha256.substr(0, 12), "…"),
@@ -73,7 +78,7 @@ std::vector<Migration> embedded_migrations() {
     migration.sql = file.bytes;
     migration.sha256 = sha256_hex(file.bytes);
     out.push_back(std::move(migration));
-    AFINA_CHECK(out.back().version == static_cast<int>(out.size()), "migrations are numbered from 1: ", name);
+    AFINA_CHECK(out.size() < 2 || out.back().version > out[out.size() - 2].version, "migrations ascend: ", name);
   }
   return out;
 }
@@ -99,17 +104,17 @@ int migrate(PgConnection& connection, const std::vector<Migration>& known, bool 
   const std::vector<AppliedMigration> applied = applied_migrations(connection);
   check_history(applied, known);
   if (applied.size() < known.size() && !apply) {
-    throw Conflict(
-        cat("[storage.migrations] the schema must have version ", known.size(), ", but has ", applied.size(), "."),
-        "run: afina db migrate");
+    throw Conflict(cat("[storage.migrations] the schema must have version ", newest(known), ", but has ",
+                       applied.empty() ? 0 : applied.back().version, "."),
+                   "run: afina db migrate");
   }
   if (applied.size() < known.size()) {
     int done = 0;
     while (apply_next(connection, known))
       ++done;
-    if (done > 0) log_info("storage", "schema brought to version ", known.size());
+    if (done > 0) log_info("storage", "schema brought to version ", newest(known));
   }
-  return static_cast<int>(known.size());
+  return newest(known);
 }
 
 }  // namespace afina::storage

@@ -16,7 +16,7 @@ struct Migration {
   std::string sha256;
 };
 
-/// Those of this program, ascending from 1 without holes.
+/// Those of this program, ascending; a number may be left out, and never comes later.
 std::vector<Migration> embedded_migrations();
 
 struct AppliedMigration {

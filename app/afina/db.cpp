@@ -75,7 +75,7 @@ int status(const Context& context, const Options& options) {
     out["server"] = connection.exec("SELECT current_setting('server_version') AS v").one().text("v");
     out["schema_version"] = applied.empty() ? 0 : applied.back().version;
   }
-  out["schema_version_of_this_program"] = storage::embedded_migrations().size();
+  out["schema_version_of_this_program"] = storage::embedded_migrations().back().version;
   if (options.json) {
     std::printf("%s\n", dump_json(out).c_str());
     return 0;

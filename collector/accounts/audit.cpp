@@ -30,17 +30,12 @@ void add_audit_routes(RouteTable& routes, const SharedRooms& rooms) {
     const int64_t limit = page_limit(request), before = before_number(request);
     const auto rows = rooms->services.database.read(
         [&](storage::Transaction& t) { return storage::audit_events(t, actor.workspace_id, before, limit); });
-    Json events = Json::array();
-    for (const auto& e : rows) {
-      events.push_back({{"number", e.number},
-                        {"at", e.at},
-                        {"actor", e.actor},
-                        {"action", e.action},
-                        {"object", e.object},
-                        {"detail", e.detail}});
-    }
-    const bool more = static_cast<int64_t>(rows.size()) == limit;
-    response.set_json(Json{{"events", events}, {"next", more ? std::to_string(rows.back().number) : ""}});
+    const auto event_json = [](const auto& e) -> Json {
+      return {{"number", e.number}, {"at", e.at},         {"actor", e.actor},
+              {"action", e.action}, {"object", e.object}, {"detail", e.detail}};
+    };
+    response.set_json(
+        page_json("events", rows, limit, event_json, [](const auto& e) { return std::to_string(e.number); }));
   });
 }
 

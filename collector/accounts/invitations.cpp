@@ -14,26 +14,25 @@ namespace {
 using http::Request;
 using http::Response;
 
+Json invitation_json(const storage::Invitation& i) {
+  return {{"id", i.id},
+          {"role", to_string(i.role)},
+          {"project", i.project_id.empty() ? Json() : Json(i.project_id)},
+          {"note", i.note},
+          {"max_uses", i.max_uses},
+          {"uses", i.uses},
+          {"by", i.created_by_name},
+          {"created_at", iso8601_utc(i.created_at)},
+          {"expires_at", iso8601_utc(i.expires_at)},
+          {"revoked", i.revoked_at.has_value()}};
+}
+
 void list(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
   const int64_t limit = page_limit(request);
   const std::string before = page_cursor(request, "before");
   const auto rows = rooms.services.database.read(
       [&](storage::Transaction& t) { return storage::invitations(t, actor.workspace_id, limit, before); });
-  Json all = Json::array();
-  for (const auto& i : rows) {
-    all.push_back({{"id", i.id},
-                   {"role", to_string(i.role)},
-                   {"project", i.project_id.empty() ? Json() : Json(i.project_id)},
-                   {"note", i.note},
-                   {"max_uses", i.max_uses},
-                   {"uses", i.uses},
-                   {"by", i.created_by_name},
-                   {"created_at", iso8601_utc(i.created_at)},
-                   {"expires_at", iso8601_utc(i.expires_at)},
-                   {"revoked", i.revoked_at.has_value()}});
-  }
-  const bool more = static_cast<int64_t>(rows.size()) == limit;
-  response.set_json(Json{{"invitations", all}, {"next", more ? rows.back().id : ""}});
+  response.set_json(page_json("invitations", rows, limit, invitation_json, [](const auto& i) { return i.id; }));
 }
 
 void create(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
@@ -55,7 +54,10 @@ void create(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   rooms.services.database.transaction([&](storage::Transaction& t) {
     storage::create_invitation(t, invitation);
     note(t, actor, request, "invitation.create", invitation.id,
-         {{"role", to_string(invitation.role)}, {"max_uses", invitation.max_uses}, {"hours", invitation.hours}});
+         {{"role", to_string(invitation.role)},
+          {"project", invitation.project_id},
+          {"max_uses", invitation.max_uses},
+          {"hours", invitation.hours}});
   });
   response.set_json(Json{{"id", invitation.id}, {"token", invitation.token}, {"link", cat("/join#", invitation.token)}},
                     201);

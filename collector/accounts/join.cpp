@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joining by an invitation: account, annotator, consent and receipt code in one act.
+// Joining by an invitation: account, annotator, consent and receipt code in one act; for somebody who is signed in, one
+// more place or a better one.
+#include "base/password.h"
 #include "collector/accounts/consent_form.h"
 #include "collector/accounts/routes.h"
 #include "collector/accounts/sign_in.h"
@@ -52,6 +54,39 @@ void store_joining(storage::Transaction& t, const Joining& joining, const Reques
   note(t, joined, request, "join", invitation.id, {{"role", to_string(invitation.role)}});
 }
 
+/// With an account already: nothing but the token, and the session's own secret, so that no other site can do it.
+void accept(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
+  const Body body(request, {"token"});
+  const std::string token = body.text("token", 200);
+  if (actor.by_token) throw refusal(403, "forbidden", "[join] must be by a browser's session, but is by an API token.");
+  if (!same_secret(request.headers.get("X-CSRF-Token"), actor.csrf_token)) {
+    throw refusal(403, "cross_site", "[X-CSRF-Token] must be that of GET /api/me, but is not.");
+  }
+  storage::Database& database = rooms.services.database;
+  const auto place = database.read([&](storage::Transaction& t) { return storage::peek_invitation(t, token); });
+  if (!place) throw invitation_invalid();
+  // Not the project that this person is held to where they come from.
+  const storage::WorkspaceScope there(place->workspace_id);
+  storage::Accepted accepted;
+  try {
+    accepted = database.transaction([&](storage::Transaction& t) {
+      const auto result = storage::accept_invitation(t, token, actor.member());
+      if (result.changed) {
+        note(t, actor, request, "join", result.invitation_id,
+             {{"role", to_string(result.place.role)}, {"project", result.place.project_id}});
+      }
+      return result;
+    });
+  } catch (const Conflict& conflict) {
+    throw refusal(409, "already_member", conflict.what());
+  } catch (const NotFound&) {
+    throw invitation_invalid();
+  }
+  const Actor entered = begin_account_session(database, rooms.services.config, request, response, actor.member().id,
+                                              accepted.workspace_id);
+  response.set_json(me_json(database, entered), accepted.changed ? 201 : 200);
+}
+
 void join(AccountRooms& rooms, const Request& request, Response& response) {
   const Body body(request,
                   {"token", "name", "password", "locale", "consent_version", "consent_sha256", "purposes", "adult"});
@@ -84,9 +119,12 @@ void add_join_routes(RouteTable& routes, const SharedRooms& rooms) {
   RouteSpec spec{.method = "POST", .pattern = "/api/join", .access = kEverybody};
   spec.rate_class = "door";
   spec.csrf = false;
-  spec.summary = "Become a member by an invitation, with consent";
-  routes.add(spec,
-             [rooms](const Actor&, const Request& request, Response& response) { join(*rooms, request, response); });
+  spec.summary = "Become a member by an invitation, with consent; signed in, take one more place or a better one";
+  routes.add(spec, [rooms](const Actor& actor, const Request& request, Response& response) {
+    // Somebody else may sit down where one is signed in, and join by a name of their own.
+    if (actor.account && !request.json().contains("name")) return accept(*rooms, actor, request, response);
+    join(*rooms, request, response);
+  });
 }
 
 }  // namespace afina::collector

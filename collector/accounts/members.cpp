@@ -25,15 +25,11 @@ void list(AccountRooms& rooms, const Actor& actor, const Request& request, Respo
   const std::string after = page_cursor(request, "after");
   const auto rows = rooms.services.database.read(
       [&](storage::Transaction& t) { return storage::members(t, actor.workspace_id, limit, after); });
-  Json accounts = Json::array();
-  for (const auto& member : rows)
-    accounts.push_back(member_json(member));
-  const bool more = static_cast<int64_t>(rows.size()) == limit;
-  response.set_json(Json{{"accounts", accounts}, {"next", more ? rows.back().account.id : ""}});
+  response.set_json(page_json("accounts", rows, limit, member_json, [](const auto& m) { return m.account.id; }));
 }
 
 void change(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
-  const Body body(request, {"role", "status"});
+  const Body body(request, {"role", "status", "project"});
   const std::string id = require_id(request.param("id"));
   std::optional<storage::Role> role;
   if (body.has("role")) {
@@ -46,16 +42,22 @@ void change(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   if (!status.empty() && status != "active" && status != "disabled") {
     throw refusal(400, "bad_request", "[body] status must be active or disabled.");
   }
+  std::optional<std::string> project;
+  if (body.has("project")) project = body.text_or("project", 36, "");
   const auto changed = rooms.services.database.transaction([&](storage::Transaction& t) {
     const auto before = storage::find_member(t, actor.workspace_id, id);
     if (!before) throw NotFound("[id] must be a member of this workspace, but is none.");
     // So that a workspace never loses its last admin by a slip.
     if (id == actor.member().id) throw refusal(400, "bad_request", "[id] must be somebody else's, but is one's own.");
     const bool active = status.empty() ? before->active : status == "active";
-    storage::change_member(t, actor.workspace_id, id, role.value_or(before->role), active);
+    const storage::Place place{role.value_or(before->role), project.value_or(before->project_id)};
+    storage::change_member(t, actor.workspace_id, id, place, active);
     const auto after = storage::find_member(t, actor.workspace_id, id);
     note(t, actor, request, "account.change", id,
-         {{"role", to_string(after->role)}, {"was", to_string(before->role)}, {"active", after->active}});
+         {{"role", to_string(after->role)},
+          {"was", to_string(before->role)},
+          {"project", after->project_id},
+          {"active", after->active}});
     return *after;
   });
   response.set_json(member_json(changed));
@@ -70,7 +72,7 @@ void add_member_routes(RouteTable& routes, const SharedRooms& rooms) {
     list(*rooms, actor, request, response);
   });
   RouteSpec one{.method = "POST", .pattern = "/api/accounts/{id}", .access = kAdmins, .scope = "admin"};
-  one.summary = "Change a member's role, or close the workspace to them and open it again";
+  one.summary = "Change a member's role or project, or close the workspace to them and open it again";
   routes.add(one, [rooms](const Actor& actor, const Request& request, Response& response) {
     change(*rooms, actor, request, response);
   });

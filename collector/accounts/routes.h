@@ -32,6 +32,16 @@ void add_audit_routes(RouteTable& routes, const SharedRooms& rooms);       // au
 int64_t page_limit(const http::Request& request);
 /// "?name=", an id or "". Throws HttpError 400 bad_request for what is no id.
 std::string page_cursor(const http::Request& request, const std::string& name);
+/// A page of a list under `name`, each row as `json` makes it, and "next": the id of the last one (`id_of`) where there
+/// may be more, else "".
+template <typename Row, typename ToJson, typename IdOf>
+Json page_json(const char* name, const std::vector<Row>& rows, int64_t limit, ToJson json, IdOf id_of) {
+  Json list = Json::array();
+  for (const Row& row : rows)
+    list.push_back(json(row));
+  const bool more = static_cast<int64_t>(rows.size()) == limit;
+  return {{name, std::move(list)}, {"next", more ? id_of(rows.back()) : std::string()}};
+}
 /// A sign-in name: 1 to 60 bytes, no control or direction characters, no blank at either end, no @ (an e-mail is no
 /// pseudonym). Throws HttpError 400 bad_request.
 std::string checked_name(const std::string& name);

@@ -20,6 +20,7 @@ Actor actor_of(storage::Transaction& t, const storage::Member& member) {
   actor.who = who_of(member.role);
   actor.account = member.account;
   actor.workspace_id = member.workspace_id;
+  actor.project_id = member.project_id;
   if (!member.account.visitor_id.empty()) {
     auto visitor = storage::get_visitor(t, member.account.visitor_id);
     if (!visitor.withdrawn_at) actor.visitor = std::move(visitor);
@@ -126,15 +127,10 @@ Json me_json(storage::Database& database, const Actor& actor) {
     me["locale"] = actor.visitor->locale;
     me["purposes"] = actor.visitor->purposes;
   }
-  const std::string account_id = actor.account ? actor.account->id : "";
-  database.transaction(
-      [&](storage::Transaction& t) {
-        me["workspace"] = {{"id", actor.workspace_id}, {"name", storage::get_workspace(t, actor.workspace_id).name}};
-        if (account_id.empty()) return;
-        const auto place = storage::find_member(t, actor.workspace_id, account_id);
-        if (place && !place->project_id.empty()) me["project"] = place->project_id;
-      },
-      kLookUp);
+  if (!actor.project_id.empty()) me["project"] = actor.project_id;
+  const auto workspace = database.transaction(
+      [&](storage::Transaction& t) { return storage::get_workspace(t, actor.workspace_id); }, kLookUp);
+  me["workspace"] = {{"id", workspace.id}, {"name", workspace.name}};
   if (actor.account) {
     me["account"] = {{"id", actor.account->id}, {"name", actor.account->name}};
     me["role"] = to_string(actor.who);

@@ -21,25 +21,24 @@ std::string whose(const Actor& actor) {
   return actor.who == Who::admin ? "" : actor.member().id;
 }
 
+Json token_json(const storage::TokenRow& k) {
+  return {{"id", k.id},
+          {"name", k.name},
+          {"account", k.account_name},
+          {"scopes", k.scopes},
+          {"rate_class", k.rate_class},
+          {"created_at", iso8601_utc(k.created_at)},
+          {"expires_at", iso8601_utc(k.expires_at)},
+          {"last_used_at", k.last_used_at ? Json(iso8601_utc(*k.last_used_at)) : Json()},
+          {"revoked", k.revoked_at.has_value()}};
+}
+
 void list(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
   const int64_t limit = page_limit(request);
   const std::string before = page_cursor(request, "before");
   const auto rows = rooms.services.database.read(
       [&](storage::Transaction& t) { return storage::tokens(t, actor.workspace_id, whose(actor), limit, before); });
-  Json all = Json::array();
-  for (const auto& k : rows) {
-    all.push_back({{"id", k.id},
-                   {"name", k.name},
-                   {"account", k.account_name},
-                   {"scopes", k.scopes},
-                   {"rate_class", k.rate_class},
-                   {"created_at", iso8601_utc(k.created_at)},
-                   {"expires_at", iso8601_utc(k.expires_at)},
-                   {"last_used_at", k.last_used_at ? Json(iso8601_utc(*k.last_used_at)) : Json()},
-                   {"revoked", k.revoked_at.has_value()}});
-  }
-  const bool more = static_cast<int64_t>(rows.size()) == limit;
-  response.set_json(Json{{"tokens", all}, {"next", more ? rows.back().id : ""}});
+  response.set_json(page_json("tokens", rows, limit, token_json, [](const auto& k) { return k.id; }));
 }
 
 std::vector<std::string> read_scopes(const Body& body, const Actor& actor) {

@@ -68,7 +68,7 @@ void list(Services& services, const Actor& actor, const Request& request, Respon
   const std::string before = page_cursor(request, "before");
   storage::ProjectKind kind{};
   const auto items = services.database.read([&](storage::Transaction& t) {
-    const auto project = storage::get_project(t, id, actor.workspace_id);
+    const auto project = storage::get_project(t, id, actor.workspace_id, actor.member().id);
     kind = project.settings.kind;
     return storage::list_items(t, project, disputed, limit, before);
   });

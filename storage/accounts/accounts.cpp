@@ -63,6 +63,18 @@ Member read_member(const Row& row) {
   return member;
 }
 
+void check_place(Transaction& t, const std::string& workspace_id, const Place& place) {
+  if (place.project_id.empty()) return;
+  if (place.role != Role::annotator && place.role != Role::reviewer) {
+    throw DataError("[body] project must be of an annotator's or a reviewer's place, but is of another role's.",
+                    "engineers, admins and auditors act on the whole workspace");
+  }
+  require_uuid(place.project_id, "a project of this workspace");
+  const Result rows = t.exec("SELECT FROM project WHERE workspace_id = $1::uuid AND id = $2::uuid",
+                             Params().text(workspace_id).text(place.project_id));
+  if (rows.empty()) throw_not_found(place.project_id, "a project of this workspace");
+}
+
 Workspace ensure_workspace(Transaction& t, const std::string& name) {
   if (name.empty()) throw DataError("[storage.accounts] a workspace's name must not be empty, but is.");
   t.exec("INSERT INTO workspace (id, name) VALUES ($1::uuid, $2) ON CONFLICT (name) DO NOTHING",
@@ -79,10 +91,7 @@ Workspace get_workspace(Transaction& t, const std::string& workspace_id) {
 
 std::vector<Workspace> workspaces(Transaction& t) {
   const Result rows = t.exec("SELECT * FROM workspace ORDER BY created_at, id");
-  std::vector<Workspace> out;
-  for (size_t i = 0; i < rows.size(); ++i)
-    out.push_back(read_workspace(rows[i]));
-  return out;
+  return read_all(rows, read_workspace);
 }
 
 Account get_account(Transaction& t, const std::string& account_id) {
@@ -111,10 +120,7 @@ std::vector<Member> members(Transaction& t, const std::string& workspace_id, int
                  "p.account_id FROM membership p WHERE p.workspace_id = $1::uuid AND p.account_id = $2::uuid)) "
                  "ORDER BY m.created_at, m.account_id LIMIT $3::bigint"),
              Params().text(workspace_id).text_or_null(after).integer(limit));
-  std::vector<Member> out;
-  for (size_t i = 0; i < rows.size(); ++i)
-    out.push_back(read_member(rows[i]));
-  return out;
+  return read_all(rows, read_member);
 }
 
 std::optional<Member> find_member(Transaction& t, const std::string& workspace_id, const std::string& account_id) {
@@ -132,10 +138,7 @@ std::vector<Member> memberships(Transaction& t, const std::string& account_id) {
                                  "WHERE m.account_id = $1::uuid AND m.status = 'active' AND a.status = 'active' "
                                  "ORDER BY m.created_at, m.workspace_id"),
                              Params().text(account_id));
-  std::vector<Member> out;
-  for (size_t i = 0; i < rows.size(); ++i)
-    out.push_back(read_member(rows[i]));
-  return out;
+  return read_all(rows, read_member);
 }
 
 Account create_account(Transaction& t, const NewAccount& account) {
@@ -156,24 +159,41 @@ Account create_account(Transaction& t, const NewAccount& account) {
 
 void add_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
                 const std::string& project_id) {
+  check_place(t, workspace_id, {role, project_id});
   t.exec(
       "INSERT INTO membership (workspace_id, account_id, role, project_id) VALUES ($1::uuid, $2::uuid, $3, $4::uuid) "
       "ON CONFLICT DO NOTHING",
       Params().text(workspace_id).text(account_id).text(to_string(role)).text_or_null(project_id));
 }
 
-void change_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
+bool covers(const Place& wide, const Place& narrow) {
+  if (!wide.project_id.empty() && wide.project_id != narrow.project_id) return false;
+  if (wide.role == narrow.role || wide.role == Role::admin) return true;
+  return wide.role != Role::auditor && narrow.role != Role::auditor && wide.role > narrow.role;
+}
+
+void change_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, const Place& place,
                    bool active) {
   // Locked, so that two changes queue and each ends the sessions of the one before.
   require_uuid(account_id, "an account");
-  const Result before =
-      t.exec("SELECT role, status FROM membership WHERE workspace_id = $1::uuid AND account_id = $2::uuid FOR UPDATE",
-             Params().text(workspace_id).text(account_id));
+  const Result before = t.exec(
+      "SELECT role, status, project_id FROM membership WHERE workspace_id = $1::uuid AND account_id = $2::uuid "
+      "FOR UPDATE",
+      Params().text(workspace_id).text(account_id));
   if (before.empty()) throw_not_found(account_id, "an account");
+  const Row row = before.one();
   const std::string_view status = active ? "active" : "disabled";
-  if (before.one().text("role") == to_string(role) && before.one().text("status") == status) return;
-  t.exec("UPDATE membership SET role = $3, status = $4 WHERE workspace_id = $1::uuid AND account_id = $2::uuid",
-         Params().text(workspace_id).text(account_id).text(to_string(role)).text(status));
+  if (Place{word<Role>(row, "role"), row.text("project_id")} == place && row.text("status") == status) return;
+  check_place(t, workspace_id, place);
+  t.exec(
+      "UPDATE membership SET role = $3, status = $4, project_id = $5::uuid WHERE workspace_id = $1::uuid "
+      "AND account_id = $2::uuid",
+      Params()
+          .text(workspace_id)
+          .text(account_id)
+          .text(to_string(place.role))
+          .text(status)
+          .text_or_null(place.project_id));
   end_account_sessions(t, account_id, workspace_id);
 }
 

@@ -53,7 +53,7 @@ struct Member {
   std::string workspace_id, workspace_name;
   Role role = Role::annotator;
   bool active = true;      ///< of both the account and its place here
-  std::string project_id;  ///< the project the invitation was for; empty: every project
+  std::string project_id;  ///< the only one they work in, of annotators and reviewers; empty: every project
   Time since{};
 };
 /// In the order in which they joined, `limit` of them after the account `after` ("" for the first).
@@ -72,11 +72,21 @@ struct NewAccount {
 };
 /// The account and its annotator (kind annotator, the same name). Throws Conflict where the name is taken by either.
 Account create_account(Transaction& t, const NewAccount& account);
-/// A place in a workspace; nothing changes where there is one.
+/// A place in a workspace; nothing changes where there is one. Errors as change_member.
 void add_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
                 const std::string& project_id = "");
-/// Ends the member's sessions there, where anything changed. Throws NotFound where they are no member.
-void change_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
+/// What a place lets its holder do. Engineers, admins and auditors have no project.
+struct Place {
+  Role role = Role::annotator;
+  std::string project_id;  ///< empty: every project
+  bool operator==(const Place&) const = default;
+};
+/// Whether whoever has `wide` may do all that `narrow` allows: the same role or a higher one of annotator, reviewer,
+/// engineer, admin, in every project or the same one. Of the others only an admin covers an auditor.
+bool covers(const Place& wide, const Place& narrow);
+/// Ends the member's sessions there, where anything changed. Throws NotFound where they are no member, or the project
+/// is none of the workspace; DataError for a project where the role has none.
+void change_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, const Place& place,
                    bool active);
 /// For the operator: nobody can use the account any more, or can again. Ends its sessions. Throws NotFound.
 void set_account_active(Transaction& t, const std::string& name, bool active);

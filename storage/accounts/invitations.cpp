@@ -25,9 +25,14 @@ Invitation read_invitation(const Row& row) {
   return i;
 }
 
+[[noreturn]] void not_open() {
+  throw NotFound("[storage.accounts] an invitation must be open, but this one is not.");
+}
+
 }  // namespace
 
 void create_invitation(Transaction& t, const NewInvitation& invitation) {
+  check_place(t, invitation.workspace_id, {invitation.role, invitation.project_id});
   t.exec(
       "INSERT INTO invite (id, token_sha256, workspace_id, role, project_id, name, note, max_uses, created_by, "
       "expires_at) VALUES ($1::uuid, $2, $3::uuid, $4, $5::uuid, $6, $7, $8::integer, $9::uuid, "
@@ -51,8 +56,40 @@ Invitation use_invitation(Transaction& t, const std::string& token) {
       "UPDATE invite SET uses = uses + 1 WHERE token_sha256 = $1 AND revoked_at IS NULL AND expires_at > now() "
       "AND uses < max_uses RETURNING *, '' AS created_by_name",
       Params().text(sha256_hex(token)));
-  if (rows.empty()) throw NotFound("[storage.accounts] an invitation must be open, but this one is not.");
+  if (rows.empty()) not_open();
   return read_invitation(rows.one());
+}
+
+Accepted accept_invitation(Transaction& t, const std::string& token, const Account& account) {
+  // One account's acceptances queue, and so do an admin's changes of the place: each decides on what stands.
+  t.exec("SELECT FROM account WHERE id = $1::uuid FOR UPDATE", Params().text(account.id));
+  const Result rows =
+      t.exec("SELECT *, '' AS created_by_name FROM invite WHERE token_sha256 = $1", Params().text(sha256_hex(token)));
+  if (rows.empty()) not_open();
+  const Invitation i = read_invitation(rows.one());
+  if (!i.name.empty() && i.name != account.name) not_open();
+  t.exec("SELECT FROM membership WHERE workspace_id = $1::uuid AND account_id = $2::uuid FOR UPDATE",
+         Params().text(i.workspace_id).text(account.id));
+  const auto member = find_member(t, i.workspace_id, account.id);
+  const Place offered{i.role, i.project_id};
+  if (!member) {
+    use_invitation(t, token);
+    add_member(t, i.workspace_id, account.id, i.role, i.project_id);
+    return {i.id, i.workspace_id, offered, true};
+  }
+  if (!member->active) not_open();
+  const Place had{member->role, member->project_id};
+  // Before the invitation is asked whether it is open: this may be the repetition of the act that used it up.
+  if (covers(had, offered)) return {i.id, i.workspace_id, had, false};
+  if (!covers(offered, had)) {
+    throw Conflict(
+        "[storage.accounts] an invitation must hold all of the place one has, or be held by it, but each has "
+        "something that the other has not.",
+        "an admin can change the place");
+  }
+  use_invitation(t, token);
+  change_member(t, i.workspace_id, account.id, offered, true);
+  return {i.id, i.workspace_id, offered, true};
 }
 
 std::optional<Invitation> peek_invitation(Transaction& t, const std::string& token) {
@@ -70,10 +107,7 @@ std::vector<Invitation> invitations(Transaction& t, const std::string& workspace
       "SELECT i.*, a.name AS created_by_name FROM invite i LEFT JOIN account a ON a.id = i.created_by "
       "WHERE i.workspace_id = $1::uuid AND ($2::uuid IS NULL OR i.id < $2::uuid) ORDER BY i.id DESC LIMIT $3::bigint",
       Params().text(workspace_id).text_or_null(before).integer(limit));
-  std::vector<Invitation> out;
-  for (size_t i = 0; i < rows.size(); ++i)
-    out.push_back(read_invitation(rows[i]));
-  return out;
+  return read_all(rows, read_invitation);
 }
 
 void revoke_invitation(Transaction& t, const std::string& workspace_id, const std::string& invitation_id) {

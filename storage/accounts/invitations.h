@@ -17,13 +17,14 @@ struct NewInvitation {
   std::string token;  ///< new_session_token()
   std::string workspace_id;
   Role role = Role::annotator;
-  std::string project_id;  ///< empty: every project
+  std::string project_id;  ///< of annotators and reviewers; empty: every project
   std::string name;        ///< only this sign-in name may join; empty: any
   std::string note;
   int max_uses = 1;        ///< 1 to 1000
   int hours = 72;          ///< 1 to 72
   std::string created_by;  ///< account id; empty: the command line
 };
+/// Throws NotFound where the project is none of the workspace, DataError where the role has no project.
 void create_invitation(Transaction& t, const NewInvitation& invitation);
 
 struct Invitation {
@@ -35,6 +36,17 @@ struct Invitation {
 };
 /// Counts one use. Throws NotFound for an unknown, used, expired or revoked one.
 Invitation use_invitation(Transaction& t, const std::string& token);
+struct Accepted {
+  std::string invitation_id, workspace_id;
+  Place place;
+  bool changed = false;  ///< false: this person could do all that before, and the invitation is not used up
+};
+/// A second place, or a better one, for somebody who has an account. A place they have is never made smaller: it
+/// becomes the invitation's where that covers it (accounts.h) and stays where it covers the invitation's; where each
+/// has something that the other has not: Conflict. Throws NotFound for an invitation that is not open to them: unknown,
+/// used, for another name, or to a workspace whose admin closed the door to them. Ends their sessions of a place that
+/// changed.
+Accepted accept_invitation(Transaction& t, const std::string& token, const Account& account);
 /// As use_invitation, but uses nothing up; nothing where it is not open.
 std::optional<Invitation> peek_invitation(Transaction& t, const std::string& token);
 /// Newest first; `before` is an id or "".

@@ -16,4 +16,16 @@ inline constexpr const char* kMemberFrom =
     " FROM membership m JOIN account a ON a.id = m.account_id JOIN workspace w ON w.id = m.workspace_id ";
 Member read_member(const Row& row);
 
+/// Throws DataError for a project where the role has none, NotFound for a project that is none of the workspace.
+void check_place(Transaction& t, const std::string& workspace_id, const Place& place);
+
+template <typename Read>
+auto read_all(const Result& rows, Read read) {
+  std::vector<decltype(read(rows[0]))> out;
+  out.reserve(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i)
+    out.push_back(read(rows[i]));
+  return out;
+}
+
 }  // namespace afina::storage

@@ -69,14 +69,17 @@ std::vector<TokenRow> tokens(Transaction& t, const std::string& workspace_id, co
       "WHERE k.workspace_id = $1::uuid AND ($2::uuid IS NULL OR k.account_id = $2::uuid) "
       "AND ($3::uuid IS NULL OR k.id < $3::uuid) ORDER BY k.id DESC LIMIT $4::bigint",
       Params().text(workspace_id).text_or_null(account_id).text_or_null(before).integer(limit));
-  std::vector<TokenRow> out;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const Row row = rows[i];
-    out.push_back({row.text("id"), row.text("name"), row.text("account_name"), row.text("rate_class"),
-                   row.texts("scopes"), row.time("created_at"), row.time("expires_at"), row.maybe_time("last_used_at"),
-                   row.maybe_time("revoked_at")});
-  }
-  return out;
+  return read_all(rows, [](const Row& row) {
+    return TokenRow{row.text("id"),
+                    row.text("name"),
+                    row.text("account_name"),
+                    row.text("rate_class"),
+                    row.texts("scopes"),
+                    row.time("created_at"),
+                    row.time("expires_at"),
+                    row.maybe_time("last_used_at"),
+                    row.maybe_time("revoked_at")};
+  });
 }
 
 void revoke_token(Transaction& t, const std::string& workspace_id, const std::string& account_id,

@@ -21,10 +21,14 @@ std::vector<SubmittedValue> read_values(const Result& rows) {
 
 }  // namespace
 
-QualityProject quality_project(Transaction& t, const std::string& project_id, const std::string& workspace_id) {
+QualityProject quality_project(Transaction& t, const std::string& project_id, const std::string& workspace_id,
+                               const std::string& account_id) {
   require_uuid(project_id, "a project");
-  const Result rows = t.exec("SELECT id, kind, gold_pass FROM project WHERE id = $1::uuid AND workspace_id = $2::uuid",
-                             Params().text(project_id).text(workspace_id));
+  const Result rows = t.exec(
+      "SELECT id, kind, gold_pass FROM project p WHERE id = $1::uuid AND workspace_id = $2::uuid AND NOT EXISTS "
+      "(SELECT "
+      "FROM membership m WHERE m.workspace_id = $2::uuid AND m.account_id = $3::uuid AND m.project_id <> p.id)",
+      Params().text(project_id).text(workspace_id).text_or_null(account_id));
   if (rows.empty()) throw_not_found(project_id, "a project");
   const Row row = rows.one();
   return {row.text("id"), row.text("kind"), row.real("gold_pass")};
@@ -95,7 +99,10 @@ std::vector<AnnotatorWork> annotator_work(Transaction& t, const std::string& pro
 std::vector<std::string> projects_of(Transaction& t, const std::string& workspace_id, const std::string& account_id) {
   const Result rows = t.exec(
       "SELECT project.id FROM project JOIN participation p ON p.project_id = project.id "
-      "WHERE project.workspace_id = $1::uuid AND p.account_id = $2::uuid ORDER BY project.id DESC LIMIT 100",
+      "WHERE project.workspace_id = $1::uuid AND p.account_id = $2::uuid AND NOT EXISTS (SELECT FROM membership m "
+      "WHERE "
+      "m.workspace_id = $1::uuid AND m.account_id = $2::uuid AND m.project_id <> project.id) "
+      "ORDER BY project.id DESC LIMIT 100",
       Params().text(workspace_id).text(account_id));
   std::vector<std::string> out;
   for (size_t i = 0; i < rows.size(); ++i)
@@ -107,8 +114,9 @@ OwnVotes own_votes(Transaction& t, const std::string& annotator_id) {
   const Result rows = t.exec(
       "SELECT count(*) AS votes, count(*) FILTER (WHERE p.created_at >= date_trunc('day', now() AT TIME ZONE "
       "'UTC') "
-      "AT TIME ZONE 'UTC') AS today, count(*) FILTER (WHERE p.grade <> 0) AS decided, "
-      "count(*) FILTER (WHERE (p.grade > 0 AND e.a_on_left) OR (p.grade < 0 AND NOT e.a_on_left)) AS left_chosen, "
+      "AT TIME ZONE 'UTC') AS today, count(*) FILTER (WHERE p.grade <> 0 AND e.shown = 'both') AS decided, "
+      "count(*) FILTER (WHERE e.shown = 'both' AND ((p.grade > 0 AND e.a_on_left) OR (p.grade < 0 AND NOT "
+      "e.a_on_left))) AS left_chosen, "
       "percentile_cont(0.5) WITHIN GROUP (ORDER BY p.ms_to_decide) AS median_ms "
       "FROM standing_preference p JOIN exposure e ON e.id = p.exposure_id WHERE p.annotator_id = $1::uuid",
       Params().text(annotator_id));

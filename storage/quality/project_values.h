@@ -13,12 +13,14 @@ namespace afina::storage {
 
 class Transaction;
 
-/// The project as far as quality needs it. Throws NotFound for one of another workspace.
+/// The project as far as quality needs it. Throws NotFound for one of another workspace; with an account also where its
+/// place there is for another project.
 struct QualityProject {
   std::string id, kind;
   double gold_pass = 0.0;
 };
-QualityProject quality_project(Transaction& t, const std::string& project_id, const std::string& workspace_id);
+QualityProject quality_project(Transaction& t, const std::string& project_id, const std::string& workspace_id,
+                               const std::string& account_id = "");
 
 /// One submission of kind pairwise or ranking.
 struct SubmittedVerdict {

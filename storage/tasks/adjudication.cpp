@@ -23,8 +23,9 @@ PutAdjudication adjudicate(Transaction& t, const NewAdjudication& a) {
   const Result items = t.exec(
       "SELECT i.project_id, p.kind, (SELECT count(*) FROM item_answer WHERE item_id = i.id) AS answers FROM item i "
       "JOIN project p ON p.id = i.project_id WHERE i.id = $1::uuid AND p.workspace_id = $2::uuid "
-      "FOR NO KEY UPDATE OF i",
-      Params().text(a.item_id).text(a.workspace_id));
+      "AND NOT EXISTS (SELECT FROM membership m WHERE m.workspace_id = $2::uuid AND m.account_id = $3::uuid "
+      "AND m.project_id <> p.id) FOR NO KEY UPDATE OF i",
+      Params().text(a.item_id).text(a.workspace_id).text(a.account_id));
   if (items.empty()) throw_not_found(a.item_id, "an item of this workspace");
   const Result repeat =
       t.exec("SELECT id, item_id, body_sha256 FROM adjudication WHERE account_id = $1::uuid AND idempotency_key = $2",

@@ -30,7 +30,8 @@ TaskShape task_shape(Transaction& t, const WhoseAssignment& whose) {
   require_uuid(whose.assignment_id, "a task of this person");
   const Result rows = t.exec(
       "SELECT p.kind, cardinality(a.shown_order) AS answers FROM assignment a JOIN project p ON p.id = a.project_id "
-      "WHERE a.id = $1::uuid AND a.account_id = $2::uuid AND p.workspace_id = $3::uuid",
+      "WHERE a.id = $1::uuid AND a.account_id = $2::uuid AND p.workspace_id = $3::uuid AND NOT EXISTS (SELECT FROM "
+      "membership m WHERE m.workspace_id = $3::uuid AND m.account_id = $2::uuid AND m.project_id <> p.id)",
       Params().text(whose.assignment_id).text(whose.account_id).text(whose.workspace_id));
   if (rows.empty()) throw_not_found(whose.assignment_id, "a task of this person");
   return {word<ProjectKind>(rows[0], "kind"), static_cast<size_t>(rows[0].integer("answers"))};

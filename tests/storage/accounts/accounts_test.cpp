@@ -129,19 +129,19 @@ TEST_F(AccountsTest, AnAdminsSessionIsShort) {
 TEST_F(AccountsTest, ARoleAPasswordAndAClosedDoorEndSessions) {
   const Account ana = account("ana");
   NewSession s = session(ana);
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::annotator, true); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::annotator}, true); });
   EXPECT_TRUE(alive(s)) << "nothing changed";
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::reviewer, true); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::reviewer}, true); });
   EXPECT_FALSE(alive(s));
   s = session(ana);
   const NewSession mine = session(ana);
   act([&](Transaction& t) { set_password_hash(t, ana.id, "x", mine.id); });
   EXPECT_FALSE(alive(s));
   EXPECT_TRUE(alive(mine));
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::reviewer, false); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::reviewer}, false); });
   EXPECT_FALSE(alive(mine));
   EXPECT_FALSE(alive(session(ana))) << "a disabled member has no living session, whatever was stored";
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::reviewer, true); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::reviewer}, true); });
   s = session(ana);
   EXPECT_TRUE(alive(s));
   act([&](Transaction& t) { set_account_active(t, "ana", false); });
@@ -177,11 +177,11 @@ TEST_F(AccountsTest, ATokenIsItsExactTextWithinItsLife) {
 TEST_F(AccountsTest, ATokenDiesWithItsAccountAndFollowsItsRole) {
   const Account ana = account("ana", Role::engineer);
   const std::string text = token_text(token(ana));
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::annotator, true); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::annotator}, true); });
   EXPECT_EQ(owner(text)->member.role, Role::annotator);
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::annotator, false); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::annotator}, false); });
   EXPECT_FALSE(owner(text));
-  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, Role::annotator, true); });
+  act([&](Transaction& t) { change_member(t, kPublicWorkspace, ana.id, {Role::annotator}, true); });
   act([&](Transaction& t) { set_account_active(t, "ana", false); });
   EXPECT_FALSE(owner(text));
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// "/join#TOKEN": an invitation becomes an account, with a name of one's own, a password and consent. The token stands
-// after "#", which browsers do not send; it is taken out of the address at once.
+// "/join#TOKEN": an invitation becomes an account, with a name of one's own, a password and consent, or one more place
+// for whoever is signed in. The token stands after "#", which browsers do not send; it is taken out of the address at
+// once.
 import {post} from "../api.js";
 import {element} from "../dom.js";
 import {shownLocale, t} from "../i18n.js";
-import {takeMe} from "../session.js";
+import {me, takeMe} from "../session.js";
 import {attempt, field, form} from "../ui.js";
 
 import {consentForm, receipt} from "./consent.js";
@@ -16,11 +17,23 @@ export const takeToken = () => {
   history.replaceState(null, "", "/#/join");
 };
 
+/** For whoever is signed in: the same account gets the place. */
+function accept() {
+  return form(t("join_as", { name: me.account.name }),
+    async () => {
+      takeMe(await post("/api/join", { token }));
+      token = "";
+      window.dispatchEvent(new CustomEvent("afina:entered"));
+    },
+    element("p", {}, t("join_signed_in", { name: me.account.name })));
+}
+
 export async function open(root) {
   const consent = await consentForm();
   const name = nameBox(), password = passwordBox(true);
   root.append(element("section", { class: "page", id: "view-join" }, element("h1", {}, t("join_title")),
     element("p", {}, t("join_text")), token ? null : element("p", { class: "problem" }, t("error.invitation_invalid")),
+    token && me.account ? accept() : null,
     form(t("join_send"),
       async () => {
         const agreed = consent.body();

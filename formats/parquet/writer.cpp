@@ -21,6 +21,13 @@ T value_of(arrow::Result<T> result) {
   return std::move(result).ValueUnsafe();
 }
 
+// Buffers of a row group are let go and made again; jemalloc gives the same memory for them (54 MiB flat over 320 MB of
+// texts), where mimalloc takes 90 and malloc grows by a half.
+arrow::MemoryPool* row_group_pool() {
+  arrow::MemoryPool* pool = nullptr;
+  return arrow::jemalloc_memory_pool(&pool).ok() ? pool : arrow::default_memory_pool();
+}
+
 /// Arrow's writing end on a ByteSink.
 class SinkStream final : public arrow::io::OutputStream {
  public:
@@ -72,14 +79,16 @@ class Writer final : public RowWriter {
  public:
   Writer(std::vector<Column> columns, ByteSink sink, ParquetOptions options)
       : columns_(std::move(columns)), options_(options), stream_(std::make_shared<SinkStream>(std::move(sink))) {
+    arrow::MemoryPool* const pool = row_group_pool();
     arrow::FieldVector fields;
     for (const Column& column : columns_)
       fields.push_back(arrow::field(column.name, type_of(column.kind)));
     schema_ = arrow::schema(fields);
     for (const auto& field : fields)
-      builders_.push_back(value_of(arrow::MakeBuilder(field->type())));
-    const auto properties = parquet::WriterProperties::Builder().compression(arrow::Compression::SNAPPY)->build();
-    file_ = value_of(parquet::arrow::FileWriter::Open(*schema_, arrow::default_memory_pool(), stream_, properties));
+      builders_.push_back(value_of(arrow::MakeBuilder(field->type(), pool)));
+    const auto properties =
+        parquet::WriterProperties::Builder().memory_pool(pool)->compression(arrow::Compression::SNAPPY)->build();
+    file_ = value_of(parquet::arrow::FileWriter::Open(*schema_, pool, stream_, properties));
   }
 
   void text(std::string_view value) override {

@@ -14,11 +14,12 @@ namespace {
 
 struct Group {
   uint32_t left, right, annotator;
+  bool sided;
   double left_votes, right_votes;
 };
 
 std::vector<Group> collapse(std::span<const Battle> battles, uint32_t models, uint32_t annotators) {
-  std::map<std::tuple<uint32_t, uint32_t, uint32_t>, std::pair<double, double>> counts;
+  std::map<std::tuple<uint32_t, uint32_t, uint32_t, bool>, std::pair<double, double>> counts;
   for (const auto& b : battles) {
     if (b.left >= models || b.right >= models || b.left == b.right || b.annotator >= annotators || b.count < 1) {
       throw DataError(cat("[quality.noisy_bradley_terry] a battle must be between two of ", models,
@@ -26,13 +27,14 @@ std::vector<Group> collapse(std::span<const Battle> battles, uint32_t models, ui
                           b.annotator, ", count ", b.count, "."));
     }
     const double share = b.winner == Winner::left ? 1 : b.winner == Winner::right ? 0 : 0.5;
-    auto& [left, right] = counts[{b.annotator, b.left, b.right}];
+    auto& [left, right] = counts[{b.annotator, b.left, b.right, b.sided}];
     left += share * static_cast<double>(b.count);
     right += (1 - share) * static_cast<double>(b.count);
   }
   std::vector<Group> groups;
   for (const auto& [key, votes] : counts) {
-    groups.push_back({std::get<1>(key), std::get<2>(key), std::get<0>(key), votes.first, votes.second});
+    groups.push_back(
+        {std::get<1>(key), std::get<2>(key), std::get<0>(key), std::get<3>(key), votes.first, votes.second});
   }
   return groups;
 }
@@ -62,7 +64,7 @@ NoisyFit fit_noisy_bradley_terry(std::span<const Battle> battles, uint32_t model
     }
     for (const auto& g : groups) {
       const double f = sigmoid(x[skills + g.annotator]), judged = sigmoid(x[g.left] - x[g.right]),
-                   blind = sigmoid(x[biases + g.annotator]);
+                   blind = g.sided ? sigmoid(x[biases + g.annotator]) : 0.5;
       const double left = f * judged + (1 - f) * blind, right = f * (1 - judged) + (1 - f) * (1 - blind);
       if (g.left_votes > 0) loss -= g.left_votes * std::log(left);
       if (g.right_votes > 0) loss -= g.right_votes * std::log(right);
@@ -71,7 +73,7 @@ NoisyFit fit_noisy_bradley_terry(std::span<const Battle> battles, uint32_t model
       gradient[g.left] += along_d;
       gradient[g.right] -= along_d;
       gradient[skills + g.annotator] += by_left * f * (1 - f) * (judged - blind);
-      gradient[biases + g.annotator] += by_left * (1 - f) * blind * (1 - blind);
+      if (g.sided) gradient[biases + g.annotator] += by_left * (1 - f) * blind * (1 - blind);
     }
     return loss;
   };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bradley–Terry with annotators who are not all equal (crowd-kit's NoisyBradleyTerry): annotator w judges with
 // probability σ(γ_w), else picks the left with probability σ(q_w).
-//   P(left) = σ(γ) σ(s_l − s_r) + (1 − σ(γ)) σ(q);  a tie is half a vote for each side
+//   P(left) = σ(γ) σ(s_l − s_r) + (1 − σ(γ)) σ(q);  a tie is half a vote for each side; q = 0 where the answers were
+//   not seen side by side
 // minimise −Σ ln P + λ_s/2·Σ s² + λ_γ/2·Σ (γ − γ₀)² + λ_q/2·Σ q² by L-BFGS. Without the ridges an annotator of one vote
 // would be called perfect or a spammer. Not convex in γ: started from γ = γ₀, s = q = 0. Pure.
 #pragma once

@@ -17,6 +17,7 @@ namespace {
 struct Group {
   uint32_t left, right;
   Winner winner;
+  bool sided;
   double weight;  // of one vote
   double count;
 };
@@ -69,19 +70,20 @@ class Fitter {
  public:
   Fitter(std::span<const Battle> battles, uint32_t models, const RatingOptions& options)
       : battles_(battles), ties_(options.ties), weights_(pair_weights(battles, options.pair_weight_floor)) {
-    std::map<std::tuple<uint32_t, uint32_t, Winner>, double> counts;
+    std::map<std::tuple<uint32_t, uint32_t, Winner, bool>, double> counts;
     bool any_tie = false;
     for (const auto& b : battles) {
-      counts[{b.left, b.right, b.winner}] += static_cast<double>(b.count);
+      counts[{b.left, b.right, b.winner, b.sided}] += static_cast<double>(b.count);
       any_tie |= b.winner == Winner::tie;
     }
     for (const auto& [key, count] : counts) {
-      const auto& [left, right, winner] = key;
-      groups_.push_back({left, right, winner, weights_.at(std::minmax(left, right)), count});
+      const auto& [left, right, winner, sided] = key;
+      sided_ |= sided;
+      groups_.push_back({left, right, winner, sided, weights_.at(std::minmax(left, right)), count});
     }
     // Without ties ν lies on its boundary, where both models are Bradley–Terry.
     if (!any_tie) ties_ = TieModel::half_wins;
-    layout_ = {models, options.position, ties_ != TieModel::half_wins};
+    layout_ = {models, options.position && sided_, ties_ != TieModel::half_wins};
     ridge_ = options.ridge;
     unbounded_ = !strongly_connected(battles, models);
     if (ridge_ == 0 && unbounded_) ridge_ = options.fallback_ridge;
@@ -108,8 +110,8 @@ class Fitter {
     if (layout_.tied) beta_[layout_.theta_at()] = ties_ == TieModel::davidson ? 0.0 : 0.5;
     newton(out);
   }
-  double difference(uint32_t left, uint32_t right, const std::vector<double>& beta) const {
-    return beta[left] - beta[right] + (layout_.position ? beta[layout_.position_at()] : 0.0);
+  double difference(uint32_t left, uint32_t right, bool sided, const std::vector<double>& beta) const {
+    return beta[left] - beta[right] + (layout_.position && sided ? beta[layout_.position_at()] : 0.0);
   }
   double theta(const std::vector<double>& beta) const { return layout_.tied ? beta[layout_.theta_at()] : 0.0; }
 
@@ -117,7 +119,8 @@ class Fitter {
     if (ties_ == TieModel::rao_kupper && theta(beta) <= 0) return INFINITY;
     double sum = 0;
     for (const auto& g : groups_) {
-      sum += g.weight * g.count * local_loss(ties_, g.winner, difference(g.left, g.right, beta), theta(beta)).loss;
+      sum += g.weight * g.count *
+             local_loss(ties_, g.winner, difference(g.left, g.right, g.sided, beta), theta(beta)).loss;
     }
     return sum + penalty(beta);
   }
@@ -135,10 +138,11 @@ class Fitter {
   }
 
   // The gradient of one vote at x: entries of left, right, c, θ.
-  void add_gradient(const LocalLoss& l, uint32_t left, uint32_t right, double times, std::vector<double>& g) const {
-    g[left] += times * l.by_d;
-    g[right] -= times * l.by_d;
-    if (layout_.position) g[layout_.position_at()] += times * l.by_d;
+  template <typename Shown>
+  void add_gradient(const LocalLoss& l, const Shown& shown, double times, std::vector<double>& g) const {
+    g[shown.left] += times * l.by_d;
+    g[shown.right] -= times * l.by_d;
+    if (layout_.position && shown.sided) g[layout_.position_at()] += times * l.by_d;
     if (layout_.tied) g[layout_.theta_at()] += times * l.by_theta;
   }
 
@@ -146,11 +150,11 @@ class Fitter {
     SquareMatrix h(layout_.size());
     gradient.assign(layout_.size(), 0.0);
     for (const auto& g : groups_) {
-      const LocalLoss l = local_loss(ties_, g.winner, difference(g.left, g.right, beta_), theta(beta_));
+      const LocalLoss l = local_loss(ties_, g.winner, difference(g.left, g.right, g.sided, beta_), theta(beta_));
       const double w = g.weight * g.count;
-      add_gradient(l, g.left, g.right, w, gradient);
+      add_gradient(l, g, w, gradient);
       std::vector<std::pair<size_t, double>> x{{g.left, 1.0}, {g.right, -1.0}};
-      if (layout_.position) x.emplace_back(layout_.position_at(), 1.0);
+      if (layout_.position && g.sided) x.emplace_back(layout_.position_at(), 1.0);
       for (const auto& [i, a] : x) {
         for (const auto& [j, b] : x)
           h.at(i, j) += w * l.by_d_d * a * b;
@@ -241,11 +245,11 @@ class Fitter {
     for (size_t at = 0; at < order.size(); ++at) {
       const Battle& b = battles_[order[at]];
       const bool last = at + 1 == order.size() || battles_[order[at + 1]].annotator != b.annotator;
-      const LocalLoss l = local_loss(ties_, b.winner, difference(b.left, b.right, beta_), theta(beta_));
+      const LocalLoss l = local_loss(ties_, b.winner, difference(b.left, b.right, b.sided, beta_), theta(beta_));
       const double weight = weights_.at(std::minmax(b.left, b.right)), count = static_cast<double>(b.count);
-      add_gradient(l, b.left, b.right, clustered ? weight * count : weight, score);
+      add_gradient(l, b, clustered ? weight * count : weight, score);
       touched.insert(touched.end(), {b.left, b.right});
-      if (layout_.position) touched.push_back(layout_.position_at());
+      if (layout_.position && b.sided) touched.push_back(layout_.position_at());
       if (layout_.tied) touched.push_back(layout_.theta_at());
       if (!clustered) flush(count);
       if (last && clustered) flush(1.0);
@@ -287,7 +291,7 @@ class Fitter {
   std::map<std::pair<uint32_t, uint32_t>, double> weights_;
   std::vector<Group> groups_;
   Layout layout_{};
-  bool unbounded_ = false;
+  bool unbounded_ = false, sided_ = false;
   mutable bool singular_ = false;
   double ridge_ = 0;
   std::vector<double> beta_;

@@ -2,6 +2,7 @@
 // Strengths of models from comparisons: Bradley–Terry, Davidson or Rao–Kupper, with a coefficient for the side shown
 // left and errors that know that one person's votes are not independent.
 //   minimise Σ w·ℓ(outcome; d, θ) + λ/2·Σξ²,  d = ξ_left − ξ_right + c,  Σξ = 0   (ℓ: tie_models.h)
+// c only of battles whose two answers were seen side by side (Battle::sided).
 //   Σ = H⁻¹ G H⁻¹,  H = ∂²,  G = Σ_a g_a g_aᵀ · A/(A−1), g_a the gradient of annotator a's votes (Liang and Zeger 1986)
 // Rating R = 1000 + ξ·400/ln 10. Newton's method on votes collapsed to (left, right, outcome, weight): O(votes) once,
 // then O(M³ + kinds) a step. Pure; thread-safe.
@@ -23,6 +24,7 @@ struct Battle {
   Winner winner = Winner::tie;
   uint32_t annotator = 0;  ///< any number; equal ones are one person
   int64_t count = 1;
+  bool sided = true;  ///< both answers stood side by side; else the side said nothing and c has no part in it
 };
 
 struct RatingOptions {

@@ -6,6 +6,8 @@
 
 #include "base/cat.h"
 #include "quality/annotator_checks.h"
+#include "quality/mace.h"
+#include "storage/tasks/verdict.h"
 
 namespace afina::collector {
 namespace {
@@ -16,17 +18,28 @@ double class_of(const UnitRating& rating) {
   return rating.value;
 }
 
+// Labels of MACE in all its restarts: a report is waited for.
+constexpr size_t kMaceLabels = 1'000'000;
+
 struct Reliable {
   quality::Reliability reliability;
+  double competence = 0.0;
   int64_t labels = 0;
 };
 
-std::map<std::string, Reliable> dawid_skene(const std::vector<UnitRating>& ratings) {
+std::string unit_key(const UnitRating& rating) {
+  return cat(rating.aspect, "/", rating.unit);
+}
+
+std::map<std::string, Reliable> reliabilities_of(const std::vector<UnitRating>& ratings,
+                                                 const std::vector<UnitRating>& known) {
   std::map<std::string, uint32_t> items, raters;
   std::map<double, uint32_t> classes;
   for (const auto& rating : ratings) {
     if (rating.aspect != "verdict_class") classes.emplace(class_of(rating), 0);
   }
+  for (const auto& answer : known)
+    classes.emplace(class_of(answer), 0);
   if (classes.size() < 2) return {};
   uint32_t next = 0;
   for (auto& [value, number] : classes)
@@ -34,17 +47,28 @@ std::map<std::string, Reliable> dawid_skene(const std::vector<UnitRating>& ratin
   std::vector<quality::Label> labels;
   for (const auto& rating : ratings) {
     if (rating.aspect == "verdict_class") continue;  // the same verdicts once more
-    const auto item =
-        items.emplace(cat(rating.aspect, "/", rating.unit), static_cast<uint32_t>(items.size())).first->second;
+    const auto item = items.emplace(unit_key(rating), static_cast<uint32_t>(items.size())).first->second;
     const auto rater = raters.emplace(rating.annotator, static_cast<uint32_t>(raters.size())).first->second;
     labels.push_back({item, rater, classes.at(class_of(rating))});
   }
-  const auto fit =
-      quality::fit_dawid_skene(labels, static_cast<uint32_t>(items.size()), static_cast<uint32_t>(raters.size()), next);
+  if (labels.empty()) return {};
+  quality::DawidSkeneOptions options;
+  for (const auto& answer : known) {
+    const auto item = items.find(unit_key(answer));
+    if (item != items.end()) options.gold.emplace_back(item->second, classes.at(class_of(answer)));
+  }
+  const auto item_count = static_cast<uint32_t>(items.size()), rater_count = static_cast<uint32_t>(raters.size());
+  const auto fit = quality::fit_dawid_skene(labels, item_count, rater_count, next, options);
   const auto found = quality::reliabilities(fit, labels);
+  quality::MaceOptions mace_options;
+  mace_options.restarts = static_cast<int>(std::clamp<size_t>(kMaceLabels / labels.size(), 1, 10));
+  const auto mace = quality::fit_mace(labels, item_count, rater_count, next, mace_options);
   std::map<std::string, Reliable> out;
-  for (const auto& [name, number] : raters)
-    out[name] = {found[number], 0};
+  for (const auto& [name, number] : raters) {
+    // The variational step leaves both a little below their share.
+    const double both = mace.knowing[number] + mace.spamming[number];
+    out[name] = {found[number], both > 0 ? mace.knowing[number] / both : 0.0, 0};
+  }
   for (const auto& rating : ratings) {
     if (rating.aspect != "verdict_class") ++out[rating.annotator].labels;
   }
@@ -114,6 +138,21 @@ Json row(const storage::AnnotatorWork& work, const Choices& choices, double gold
           {"warnings", std::move(warnings)}};
 }
 
+// Of every answer and kind: raised or not.
+void add_known_flags(const storage::KnownAnswer& known, const storage::TaskVerdict& verdict,
+                     std::vector<storage::SubmittedValue>& values) {
+  for (size_t position = 0; position < known.answers.size(); ++position) {
+    for (const auto kind :
+         {storage::FlagKind::toxic, storage::FlagKind::personal_data, storage::FlagKind::hallucination}) {
+      const bool raised = std::ranges::any_of(verdict.flags, [&](const storage::PositionFlag& flag) {
+        return std::cmp_equal(flag.position, position) && flag.kind == kind;
+      });
+      values.push_back(
+          {known.item_id, known.answers[position], "", "", std::string(storage::to_string(kind)), raised ? 1.0 : 0.0});
+    }
+  }
+}
+
 }  // namespace
 
 ProjectMaterial read_material(storage::Transaction& t, const std::string& project_id, const std::string& workspace_id) {
@@ -123,6 +162,7 @@ ProjectMaterial read_material(storage::Transaction& t, const std::string& projec
   out.ratings = storage::submitted_ratings(t, project_id);
   out.flags = storage::submitted_flags(t, project_id);
   out.annotators = storage::annotator_work(t, project_id);
+  out.known = storage::known_answers(t, project_id);
   return out;
 }
 
@@ -133,9 +173,37 @@ std::vector<UnitRating> all_units(const ProjectMaterial& material) {
   return out;
 }
 
+std::vector<UnitRating> known_units(const ProjectMaterial& material) {
+  storage::ProjectKind kind{};
+  if (!storage::from_string(material.project.kind, kind)) return {};
+  std::vector<UnitRating> out;
+  for (const auto& known : material.known) {
+    const auto verdict =
+        storage::verdict_from_json(kind, known.gold, static_cast<int>(known.answers.size()), "known answer");
+    storage::SubmittedVerdict said;
+    said.item_id = known.item_id;
+    said.outcome = verdict.outcome ? std::string(storage::to_string(*verdict.outcome)) : "";
+    said.grade = verdict.grade;
+    said.tiers = Json(verdict.tiers);
+    if (kind == storage::ProjectKind::pairwise || kind == storage::ProjectKind::ranking) {
+      for (auto& unit : unit_ratings(std::vector{said})) {
+        if (unit.aspect.empty()) out.push_back(std::move(unit));
+      }
+    }
+    std::vector<storage::SubmittedValue> values;
+    for (const auto& r : verdict.ratings)
+      values.push_back({known.item_id, known.answers.at(static_cast<size_t>(r.position)), "", "",
+                        std::string(storage::to_string(r.aspect)), static_cast<double>(r.value)});
+    if (kind == storage::ProjectKind::flagging) add_known_flags(known, verdict, values);
+    const auto units = unit_ratings(values, kind == storage::ProjectKind::flagging);
+    out.insert(out.end(), units.begin(), units.end());
+  }
+  return out;
+}
+
 Json annotator_rows(const ProjectMaterial& material) {
   const auto units = all_units(material);
-  const auto reliable = dawid_skene(units);
+  const auto reliable = reliabilities_of(units, known_units(material));
   const auto alphas = alpha_with_others(units);
   const auto choices = choices_of(material.verdicts);
   Json out = Json::array();
@@ -146,10 +214,12 @@ Json annotator_rows(const ProjectMaterial& material) {
     one["alpha_with_others"] = to_json(alpha == alphas.end() ? quality::Alpha{} : alpha->second);
     const auto found = reliable.find(work.account_id);
     one["reliability"] = nullptr;
+    one["competence"] = nullptr;
     if (found != reliable.end()) {
       const auto& r = found->second.reliability;
       one["reliability"] = {
           {"mean", r.mean}, {"low", r.interval.low}, {"high", r.interval.high}, {"labels", found->second.labels}};
+      one["competence"] = found->second.competence;
     }
     out.push_back(std::move(one));
   }

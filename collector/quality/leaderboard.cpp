@@ -9,6 +9,7 @@
 
 #include "quality/acceptability.h"
 #include "quality/informative_pair.h"
+#include "quality/noisy_bradley_terry.h"
 #include "quality/ratings.h"
 #include "quality/special_functions.h"
 
@@ -50,6 +51,7 @@ struct Dense {
   std::vector<quality::AcceptabilityVote> verdicts;
   std::vector<Tally> tallies;
   int64_t votes = 0, annotators = 0;
+  bool sided = false;
 };
 
 Dense dense(const std::vector<RatingVote>& votes, const std::set<std::string>& shown) {
@@ -78,7 +80,8 @@ Dense dense(const std::vector<RatingVote>& votes, const std::set<std::string>& s
     const auto winner = vote.winner > 0   ? quality::Winner::left
                         : vote.winner < 0 ? quality::Winner::right
                                           : quality::Winner::tie;
-    out.battles.push_back({l, r, winner, person, vote.count});
+    out.battles.push_back({l, r, winner, person, vote.count, vote.sided});
+    out.sided |= vote.sided;
   }
   out.annotators = static_cast<int64_t>(people.size());
   return out;
@@ -95,14 +98,58 @@ Json separations(const Dense& data, const quality::RatingFit& fit, const std::ve
   return out;
 }
 
+double quartile(const std::vector<double>& sorted, size_t quarter) {
+  return sorted[(sorted.size() - 1) * quarter / 4];
+}
+
+Json skill_json(const quality::NoisyFit& fit, const std::vector<int64_t>& votes, int64_t at_least) {
+  std::vector<double> judged;
+  for (size_t who = 0; who < votes.size(); ++who) {
+    if (votes[who] >= kEnoughVotes) judged.push_back(quality::sigmoid(fit.skill[who]));
+  }
+  if (std::cmp_less(judged.size(), std::max<int64_t>(1, at_least))) return nullptr;
+  std::sort(judged.begin(), judged.end());
+  return {{"annotators", judged.size()},
+          {"low", quartile(judged, 1)},
+          {"median", quartile(judged, 2)},
+          {"high", quartile(judged, 3)}};
+}
+
+Json noisy_json(const Dense& data, int64_t at_least) {
+  const auto fit = quality::fit_noisy_bradley_terry(data.battles, static_cast<uint32_t>(data.names.size()),
+                                                    static_cast<uint32_t>(data.annotators));
+  std::vector<int64_t> votes(static_cast<size_t>(data.annotators)), sided(votes.size());
+  for (const auto& battle : data.battles) {
+    votes[battle.annotator] += battle.count;
+    sided[battle.annotator] += battle.sided ? battle.count : 0;
+  }
+  double sum = 0, all = 0;
+  for (size_t who = 0; who < sided.size(); ++who) {
+    sum += static_cast<double>(sided[who]) * fit.bias[who];
+    all += static_cast<double>(sided[who]);
+  }
+  Json out{{"models", Json::array()}, {"position", nullptr}, {"skill", skill_json(fit, votes, at_least)}};
+  for (size_t i = 0; i < data.names.size(); ++i)
+    out["models"].push_back({{"name", data.names[i]}, {"rating", quality::rating_of(fit.strength[i])}});
+  std::stable_sort(out["models"].begin(), out["models"].end(),
+                   [](const Json& a, const Json& b) { return a["rating"] > b["rating"]; });
+  if (all > 0) out["position"] = {{"log_odds", sum / all}, {"left_share", quality::sigmoid(sum / all)}};
+  return out;
+}
+
 }  // namespace
 
 Json leaderboard(const std::vector<RatingVote>& votes, const LeaderboardOptions& options) {
   int64_t suppressed = 0;
   const Dense data = dense(votes, shown_models(votes, options.at_least, suppressed));
-  Json out{{"models", Json::array()},     {"position", nullptr},           {"model", quality::to_string(options.model)},
-           {"votes", data.votes},         {"annotators", data.annotators}, {"suppressed", suppressed},
-           {"to_separate", Json::array()}};
+  Json out{{"models", Json::array()},
+           {"position", nullptr},
+           {"model", quality::to_string(options.model)},
+           {"votes", data.votes},
+           {"annotators", data.annotators},
+           {"suppressed", suppressed},
+           {"to_separate", Json::array()},
+           {"noisy", nullptr}};
   if (data.battles.empty()) return out;
   const auto models = static_cast<uint32_t>(data.names.size());
   const auto fit = quality::fit_ratings(data.battles, models, {.ties = options.model});
@@ -128,8 +175,11 @@ Json leaderboard(const std::vector<RatingVote>& votes, const LeaderboardOptions&
                                {"low", acceptable[i].interval.low},
                                {"high", acceptable[i].interval.high}}}});
   }
-  const double half = quality::normal_quantile_two_sided(0.95) * *fit.position_error;
-  out["position"] = {{"log_odds", *fit.position}, {"low", *fit.position - half}, {"high", *fit.position + half}};
+  if (fit.position) {
+    const double half = quality::normal_quantile_two_sided(0.95) * *fit.position_error;
+    out["position"] = {{"log_odds", *fit.position}, {"low", *fit.position - half}, {"high", *fit.position + half}};
+  }
+  out["noisy"] = noisy_json(data, options.at_least);
   out["connected"] = fit.connected;
   out["nu"] = options.model == quality::TieModel::half_wins ? Json() : Json(fit.nu);
   out["to_separate"] = separations(data, fit, order);

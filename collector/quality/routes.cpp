@@ -6,6 +6,7 @@
 
 #include "base/cat.h"
 #include "base/clock.h"
+#include "collector/accounts/routes.h"
 #include "collector/quality/annotator_report.h"
 #include "collector/quality/leaderboard.h"
 #include "collector/quality/report_cache.h"
@@ -43,6 +44,17 @@ quality::TieModel query_model(const http::Request& request) {
     if (word == quality::to_string(model)) return model;
   }
   throw refusal(400, "bad_request", "[query] model must be bradley_terry, davidson or rao_kupper.");
+}
+
+storage::RatingFilter query_filter(const Actor& actor, const http::Request& request) {
+  return {actor.workspace_id, query_locale(request),
+          query_word(request, "country", "[A-Z]{2}", "two capitals of ISO 3166-1"), query_aspect(request)};
+}
+
+Json published_json(const storage::RatingSnapshot& one) {
+  Json out{{"id", one.id}, {"published_at", iso8601_utc(one.created_at)}, {"filter", one.filter}};
+  out.update(one.body);
+  return out;
 }
 
 Json counts_json(const storage::GroupCounts& counts, const char* name) {
@@ -125,9 +137,7 @@ void add_public(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   RouteSpec board{.method = "GET", .pattern = "/api/leaderboard", .access = kEverybody, .scope = "read"};
   board.summary = "Ratings of the models by blind votes, with intervals by person and the advantage of the left side.";
   routes.add(board, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
-    const storage::RatingFilter filter{actor.workspace_id, query_locale(request),
-                                       query_word(request, "country", "[A-Z]{2}", "two capitals of ISO 3166-1"),
-                                       query_aspect(request)};
+    const storage::RatingFilter filter = query_filter(actor, request);
     const LeaderboardOptions options{.model = query_model(request), .at_least = storage::kSmallestGroup};
     const std::string key = cat("leaderboard/", filter.workspace_id, "/", filter.locale, "/", filter.country, "/",
                                 filter.aspect, "/", quality::to_string(options.model));
@@ -139,6 +149,48 @@ void add_public(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   routes.add(counts, [reports](const Actor& actor, const http::Request&, http::Response& response) {
     response.set_json(reports->get(cat("statistics/", actor.workspace_id),
                                    [&](storage::Transaction& t) { return statistics(t, actor.workspace_id); }));
+  });
+}
+
+// A leaderboard as it stands now, kept for ever: what was said of the models at that time.
+void publish(Reports& reports, const Actor& actor, const http::Request& request, http::Response& response) {
+  const storage::RatingFilter filter = query_filter(actor, request);
+  storage::RatingSnapshot snapshot;
+  snapshot.workspace_id = actor.workspace_id;
+  snapshot.account_id = actor.member().id;
+  snapshot.idempotency_key = idempotency_key(request);
+  const LeaderboardOptions options{.model = query_model(request), .at_least = storage::kSmallestGroup};
+  snapshot.model = quality::to_string(options.model);
+  snapshot.filter = {{"locale", filter.locale}, {"country", filter.country}, {"aspect", filter.aspect}};
+  const auto put = reports.database.transaction([&](storage::Transaction& t) {
+    snapshot.body = leaderboard(storage::rating_votes(t, filter), options);
+    snapshot.votes = snapshot.body["votes"];
+    snapshot.annotators = snapshot.body["annotators"];
+    const auto result = storage::put_rating_snapshot(t, snapshot);
+    if (result.created) note(t, actor, request, "leaderboard.publish", result.id, {{"model", snapshot.model}});
+    return result;
+  });
+  response.set_json(Json{{"id", put.id}}, put.created ? 201 : 200);
+}
+
+void add_published(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
+  RouteSpec store{.method = "POST", .pattern = "/api/leaderboards", .access = kReviewers, .scope = "review"};
+  store.summary = "Publish the leaderboard as it stands now: it is kept and listed.";
+  routes.add(store, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
+    publish(*reports, actor, request, response);
+  });
+  RouteSpec list{.method = "GET", .pattern = "/api/leaderboards", .access = kEverybody, .scope = "read"};
+  list.summary = "Leaderboards as they were published, newest first.";
+  routes.add(list, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
+    const int64_t limit = page_limit(request);
+    const std::string before = page_cursor(request, "before");
+    const auto found = reports->database.read(
+        [&](storage::Transaction& t) { return storage::list_rating_snapshots(t, actor.workspace_id, limit, before); });
+    Json rows = Json::array();
+    for (const auto& one : found)
+      rows.push_back(published_json(one));
+    const bool more = static_cast<int64_t>(found.size()) == limit;
+    response.set_json(Json{{"leaderboards", std::move(rows)}, {"next", more ? found.back().id : ""}});
   });
 }
 
@@ -181,6 +233,7 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
 void add_quality_routes(RouteTable& routes, Services& services) {
   const auto reports = std::make_shared<Reports>(services.database);
   add_public(routes, reports);
+  add_published(routes, reports);
   add_projects(routes, reports);
 }
 

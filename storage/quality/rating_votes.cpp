@@ -27,20 +27,23 @@ std::vector<RatingVote> rating_votes(Transaction& t, const RatingFilter& filter)
       std::string("WITH verdict AS (") + (filter.aspect.empty() ? kGrades : kAspects) +
           ") SELECT v.annotator_id, CASE WHEN e.a_on_left THEN ga.model ELSE gb.model END AS left_model, "
           "CASE WHEN e.a_on_left THEN gb.model ELSE ga.model END AS right_model, "
-          "(CASE WHEN e.a_on_left THEN v.side ELSE -v.side END)::integer AS winner, v.both_bad, count(*) AS votes "
+          "(CASE WHEN e.a_on_left THEN v.side ELSE -v.side END)::integer AS winner, v.both_bad, e.shown = 'both' AS "
+          "sided, count(*) AS votes "
           "FROM verdict v JOIN exposure e ON e.id = v.exposure_id JOIN pair ON pair.id = v.pair_id "
           "JOIN generation ga ON ga.id = pair.generation_a_id JOIN generation gb ON gb.id = pair.generation_b_id "
           "JOIN conversation c ON c.id = pair.conversation_id "
           "LEFT JOIN annotator_profile profile ON profile.annotator_id = v.annotator_id "
           "WHERE c.workspace_id = $1::uuid AND ($2 = '' OR c.locale = $2) AND ($3 = '' OR profile.country = $3) "
-          "AND ga.model <> gb.model AND NOT e.leak_a AND NOT e.leak_b GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+          "AND ga.model <> gb.model AND NOT e.leak_a AND NOT e.leak_b GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, "
+          "5, 6",
       params);
   std::vector<RatingVote> out;
   out.reserve(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
     out.push_back({row.text("annotator_id"), row.text("left_model"), row.text("right_model"),
-                   static_cast<int>(row.integer("winner")), row.boolean("both_bad"), row.integer("votes")});
+                   static_cast<int>(row.integer("winner")), row.boolean("both_bad"), row.integer("votes"),
+                   row.boolean("sided")});
   }
   return out;
 }

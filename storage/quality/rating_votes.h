@@ -24,6 +24,7 @@ struct RatingVote {
   int winner = 0;           ///< 1 left, −1 right, 0 neither
   bool both_bad = false;    ///< then winner is 0, and it is no tie
   int64_t count = 0;
+  bool sided = true;  ///< the person saw both answers side by side
 };
 /// Grades and both good (a tie), both bad apart; not "cannot judge", imported votes, or a model against itself.
 std::vector<RatingVote> rating_votes(Transaction& t, const RatingFilter& filter);

@@ -63,37 +63,56 @@ std::map<std::string, double> estimated_reliability(Transaction& t, const std::s
   return out;
 }
 
-void insert_rating_snapshot(Transaction& t, const RatingSnapshot& snapshot) {
+PutRatingSnapshot put_rating_snapshot(Transaction& t, const RatingSnapshot& snapshot) {
+  const Result earlier = t.exec(
+      "SELECT id, model = $3 AND filter = $4::jsonb AS same FROM rating_snapshot WHERE account_id = $1::uuid "
+      "AND idempotency_key = $2",
+      Params().text(snapshot.account_id).text(snapshot.idempotency_key).text(snapshot.model).json(snapshot.filter));
+  if (!earlier.empty()) {
+    if (!earlier.one().boolean("same"))
+      throw Conflict(
+          "[storage.ratings] an idempotency key must come with the same leaderboard, but came with another.");
+    return {earlier.one().text("id"), false};
+  }
   t.exec(
-      "INSERT INTO rating_snapshot (id, workspace_id, model, filter, votes, annotators, body) "
-      "VALUES ($1::uuid, $2::uuid, $3, $4::jsonb, $5::bigint, $6::bigint, $7::jsonb) ON CONFLICT (id) DO NOTHING",
+      "INSERT INTO rating_snapshot (id, workspace_id, account_id, idempotency_key, model, filter, votes, annotators, "
+      "body) VALUES ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6::jsonb, $7::bigint, $8::bigint, $9::jsonb)",
       Params()
           .text(snapshot.id)
           .text(snapshot.workspace_id)
+          .text(snapshot.account_id)
+          .text(snapshot.idempotency_key)
           .text(snapshot.model)
           .json(snapshot.filter)
           .integer(snapshot.votes)
           .integer(snapshot.annotators)
           .json(snapshot.body));
+  return {snapshot.id, true};
 }
 
-std::optional<RatingSnapshot> newest_rating_snapshot(Transaction& t, const std::string& workspace_id,
-                                                     const std::string& model, const Json& filter) {
+std::vector<RatingSnapshot> list_rating_snapshots(Transaction& t, const std::string& workspace_id, int64_t limit,
+                                                  const std::string& before) {
+  if (!before.empty()) require_uuid(before, "a published leaderboard");
   const Result rows = t.exec(
-      "SELECT * FROM rating_snapshot WHERE workspace_id = $1::uuid AND model = $2 AND filter = $3::jsonb "
-      "ORDER BY created_at DESC, id DESC LIMIT 1",
-      Params().text(workspace_id).text(model).json(filter));
-  if (rows.empty()) return std::nullopt;
-  const Row row = rows.one();
-  RatingSnapshot out;
-  out.id = row.text("id");
-  out.workspace_id = row.text("workspace_id");
-  out.model = row.text("model");
-  out.filter = row.json("filter");
-  out.votes = row.integer("votes");
-  out.annotators = row.integer("annotators");
-  out.body = row.json("body");
-  out.created_at = row.time("created_at");
+      "SELECT * FROM rating_snapshot WHERE workspace_id = $1::uuid AND ($2::uuid IS NULL OR id < $2::uuid) "
+      "ORDER BY id DESC LIMIT $3::bigint",
+      Params().text(workspace_id).text_or_null(before).integer(limit));
+  std::vector<RatingSnapshot> out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row row = rows[i];
+    RatingSnapshot one;
+    one.id = row.text("id");
+    one.workspace_id = row.text("workspace_id");
+    one.account_id = row.text("account_id");
+    one.idempotency_key = row.text("idempotency_key");
+    one.model = row.text("model");
+    one.filter = row.json("filter");
+    one.votes = row.integer("votes");
+    one.annotators = row.integer("annotators");
+    one.body = row.json("body");
+    one.created_at = row.time("created_at");
+    out.push_back(std::move(one));
+  }
   return out;
 }
 

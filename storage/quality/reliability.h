@@ -41,15 +41,20 @@ std::map<std::string, double> estimated_reliability(Transaction& t, const std::s
 /// A leaderboard as published.
 struct RatingSnapshot {
   std::string id = new_uuid();
-  std::string workspace_id, model;
+  std::string workspace_id, account_id, idempotency_key, model;
   Json filter = Json::object();
   int64_t votes = 0, annotators = 0;
   Json body = Json::object();
   Time created_at{};
 };
-void insert_rating_snapshot(Transaction& t, const RatingSnapshot& snapshot);
-/// The newest of that workspace, model and filter.
-std::optional<RatingSnapshot> newest_rating_snapshot(Transaction& t, const std::string& workspace_id,
-                                                     const std::string& model, const Json& filter);
+struct PutRatingSnapshot {
+  std::string id;
+  bool created = true;  ///< false where the same person's key had brought it before
+};
+/// Throws Conflict for a key that came with another model or filter.
+PutRatingSnapshot put_rating_snapshot(Transaction& t, const RatingSnapshot& snapshot);
+/// Of the workspace, newest first; before: an id to go on from, empty: from the newest.
+std::vector<RatingSnapshot> list_rating_snapshots(Transaction& t, const std::string& workspace_id, int64_t limit,
+                                                  const std::string& before = "");
 
 }  // namespace afina::storage

@@ -25,6 +25,11 @@ CREATE TABLE snapshot_member_adjudication (
 CREATE INDEX snapshot_member_adjudication_back ON snapshot_member_adjudication (adjudication_id);
 COMMENT ON TABLE snapshot_member_adjudication IS 'The reviewer''s verdict behind a member; the votes it took the place of are not behind it';
 
+-- A published leaderboard has an author, and is published once however often it is asked for.
+ALTER TABLE rating_snapshot ADD COLUMN account_id uuid NOT NULL REFERENCES account,
+  ADD COLUMN idempotency_key text NOT NULL CHECK (octet_length(idempotency_key) BETWEEN 1 AND 64),
+  ADD CONSTRAINT rating_snapshot_key UNIQUE (account_id, idempotency_key);
+
 CREATE TRIGGER snapshot_member_submission_append BEFORE UPDATE OR DELETE OR TRUNCATE ON snapshot_member_submission
   EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER snapshot_member_adjudication_append BEFORE UPDATE OR DELETE OR TRUNCATE ON snapshot_member_adjudication

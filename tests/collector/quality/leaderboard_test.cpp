@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/cat.h"
 
 namespace afina::collector {
@@ -111,6 +113,53 @@ TEST(Leaderboard, DavidsonReportsHowOftenModelsTie) {
   EXPECT_EQ(board["model"], "davidson");
   EXPECT_GT(board["nu"], 0.1);
   EXPECT_TRUE(leaderboard(votes, {})["nu"].is_null());
+}
+
+TEST(Leaderboard, TheSideIsLearntFromVotesThatSawBothAnswers) {
+  // Whatever stands left wins, but half of the people saw one answer only: there it is left by name.
+  std::vector<RatingVote> votes;
+  for (int person = 0; person < 10; ++person) {
+    const bool sided = person % 2 == 0;
+    const std::string name = std::to_string(person);
+    votes.push_back({name, "uno", "dos", sided ? 1 : -1, false, 8, sided});
+    votes.push_back({name, "uno", "dos", sided ? -1 : 1, false, 2, sided});
+    votes.push_back({name, "dos", "uno", sided ? 1 : -1, false, 8, sided});
+    votes.push_back({name, "dos", "uno", sided ? -1 : 1, false, 2, sided});
+  }
+  const double told = leaderboard(votes, {})["position"]["log_odds"];
+  EXPECT_NEAR(told, std::log(4.0), 0.01);
+  for (auto& vote : votes)
+    vote.sided = true;
+  EXPECT_NEAR(leaderboard(votes, {})["position"]["log_odds"].get<double>(), 0, 0.01) << "the control";
+  for (auto& vote : votes)
+    vote.sided = false;
+  EXPECT_TRUE(leaderboard(votes, {})["position"].is_null());
+}
+
+TEST(Leaderboard, ToldAPartIsWhoJudgesAndWhoTakesTheLeft) {
+  std::vector<RatingVote> votes;
+  for (int person = 0; person < 12; ++person) {
+    const std::string name = std::to_string(person);
+    if (person < 4) {
+      votes.push_back({name, "bueno", "malo", 1, false, 40});
+      votes.push_back({name, "malo", "bueno", 1, false, 40});
+    } else {
+      votes.push_back({name, "bueno", "malo", 1, false, 18});
+      votes.push_back({name, "bueno", "malo", -1, false, 2});
+      votes.push_back({name, "malo", "bueno", -1, false, 18});
+      votes.push_back({name, "malo", "bueno", 1, false, 2});
+    }
+  }
+  const Json noisy = leaderboard(votes, {})["noisy"];
+  EXPECT_EQ(noisy["models"][0]["name"], "bueno");
+  EXPECT_GT(noisy["position"]["log_odds"].get<double>(), 0.3) << "those who do not judge take the left";
+  EXPECT_EQ(noisy["skill"]["annotators"], 12);
+  EXPECT_LT(noisy["skill"]["low"].get<double>(), 0.5);
+  EXPECT_GT(noisy["skill"]["high"].get<double>(), 0.8);
+  votes.resize(8);
+  votes.push_back({"otro", "bueno", "malo", 1, false, 1});
+  const Json few = leaderboard(votes, {});
+  EXPECT_TRUE(few["noisy"]["skill"].is_null()) << "four people with enough votes are too few to be told of";
 }
 
 }  // namespace

@@ -59,14 +59,17 @@ class QualityRoutes : public storage::TaskWorld {
     create_token(t, token);
     return storage::token_text(token);
   }
-  Answer get(const std::string& path, const std::string& token = "") const {
+  Answer get(const std::string& path, const std::string& token = "") const { return ask("GET", path, token); }
+  Answer ask(const std::string& method, const std::string& path, const std::string& token,
+             const std::string& key = "") const {
     http::ClientOptions options;
     options.base_url = collector_->address();
     options.max_retries = 0;
     const http::Client client(options);
     http::Headers headers;
     if (!token.empty()) headers.set("Authorization", "Bearer " + token);
-    const auto response = client.request("GET", path, "", headers);
+    if (!key.empty()) headers.set("Idempotency-Key", key);
+    const auto response = client.request(method, path, "", headers);
     return {response.status, Json::parse(response.body, nullptr, false)};
   }
   /// A pair of one person's conversation, with their vote; a is on the left.
@@ -180,6 +183,29 @@ TEST_F(QualityRoutes, LeaderboardTakesBlindVotesThatStandOnly) {
   EXPECT_EQ(votes(), 18) << "a model against itself";
   db.transaction([&](Transaction& t) { storage::withdraw(t, people[1].receipt); });
   EXPECT_EQ(votes(), 15) << "withdrawn";
+}
+
+TEST_F(QualityRoutes, LeaderboardsArePublishedByReviewersAndListedForEverybody) {
+  const auto people = crowd(6);
+  EXPECT_TRUE(get("/api/leaderboards").json["leaderboards"].empty());
+  const std::string reviewer = token(Role::reviewer);
+  EXPECT_EQ(ask("POST", "/api/leaderboards", token(Role::annotator), "k").status, 403);
+  EXPECT_EQ(ask("POST", "/api/leaderboards", reviewer).status, 400) << "without a key";
+  const auto made = ask("POST", "/api/leaderboards?model=davidson", reviewer, "k");
+  ASSERT_EQ(made.status, 201) << made.json;
+  const auto again = ask("POST", "/api/leaderboards?model=davidson", reviewer, "k");
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.json["id"], made.json["id"]);
+  EXPECT_EQ(ask("POST", "/api/leaderboards", reviewer, "k").status, 409) << "the key with another model";
+  const Json before = get("/api/leaderboard?model=davidson").json;
+  vote(people[0], "malo", "bueno", 3);
+  ASSERT_EQ(ask("POST", "/api/leaderboards?model=davidson", reviewer, "k2").status, 201);
+  const Json listed = get("/api/leaderboards").json;
+  ASSERT_EQ(listed["leaderboards"].size(), 2u);
+  EXPECT_EQ(listed["leaderboards"][1]["id"], made.json["id"]);
+  EXPECT_EQ(listed["leaderboards"][1]["models"], before["models"]) << "as it stood then";
+  EXPECT_EQ(listed["leaderboards"][0]["votes"], before["votes"].get<int64_t>() + 1);
+  EXPECT_EQ(listed["leaderboards"][0]["filter"], (Json{{"locale", ""}, {"country", ""}, {"aspect", ""}}));
 }
 
 TEST_F(QualityRoutes, LeaderboardByAspectComparesRatingsOfOneAct) {

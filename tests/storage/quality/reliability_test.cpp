@@ -52,23 +52,38 @@ TEST_F(QualityStore, EstimatesAreNeverChangedAndKeepWithinTheirRange) {
   EXPECT_THROW(act([&](Transaction& t) { insert_reliability(t, crossed); }), DataError);
 }
 
-TEST_F(QualityStore, ARatingSnapshotIsFoundByItsFilter) {
+TEST_F(QualityStore, ALeaderboardIsPublishedOnceForAKeyAndNeverChanged) {
   RatingSnapshot snapshot;
   snapshot.workspace_id = kPublicWorkspace;
+  snapshot.account_id = act([](Transaction& t) {
+    NewAccount account;
+    account.name = "revisora";
+    return create_account(t, account).id;
+  });
+  snapshot.idempotency_key = "k";
   snapshot.model = "bradley_terry";
   snapshot.filter = {{"locale", "es"}, {"country", ""}};
   snapshot.body = {{"models", Json::array({"ŋuru"})}};
   snapshot.votes = 12;
-  act([&](Transaction& t) { insert_rating_snapshot(t, snapshot); });
-  act([&](Transaction& t) { insert_rating_snapshot(t, snapshot); });  // again, after a commit in doubt
-  const auto found = act([&](Transaction& t) {
-    return newest_rating_snapshot(t, kPublicWorkspace, "bradley_terry", {{"country", ""}, {"locale", "es"}});
-  });
-  ASSERT_TRUE(found);
-  EXPECT_EQ(found->body, snapshot.body);
-  EXPECT_EQ(found->votes, 12);
-  EXPECT_FALSE(act(
-      [&](Transaction& t) { return newest_rating_snapshot(t, kPublicWorkspace, "bradley_terry", Json::object()); }));
+  const auto put = [&] { return act([&](Transaction& t) { return put_rating_snapshot(t, snapshot); }); };
+  EXPECT_TRUE(put().created);
+  const std::string first = snapshot.id;
+  snapshot.id = new_uuid();
+  EXPECT_FALSE(put().created);
+  EXPECT_EQ(put().id, first);
+  snapshot.model = "davidson";
+  EXPECT_THROW(put(), Conflict);
+  snapshot.idempotency_key = "k2";
+  EXPECT_TRUE(put().created);
+  const auto list = [&](int64_t limit, const std::string& before) {
+    return act([&](Transaction& t) { return list_rating_snapshots(t, kPublicWorkspace, limit, before); });
+  };
+  ASSERT_EQ(list(10, "").size(), 2U);
+  EXPECT_EQ(list(10, "")[0].id, snapshot.id) << "the newest first";
+  ASSERT_EQ(list(10, snapshot.id).size(), 1U);
+  EXPECT_EQ(list(10, snapshot.id)[0].body, snapshot.body);
+  EXPECT_EQ(list(1, "").size(), 1U);
+  EXPECT_THROW(act([](Transaction& t) { t.exec("UPDATE rating_snapshot SET votes = 0"); }), Error);
 }
 
 TEST_F(QualityStore, GroupCountsHideSmallGroupsAndForgetWithdrawnPeople) {

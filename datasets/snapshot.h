@@ -58,7 +58,7 @@ PairRow pair_row(const storage::SnapshotRow& row, const std::string& snapshot_na
 /// A pair's two rows, or a negative's one.
 std::vector<UnpairedRow> unpaired_rows(const storage::SnapshotRow& row, const std::string& snapshot_name);
 
-struct ExportReport {
+struct SnapshotExportReport {
   std::filesystem::path folder;
   int64_t sft = 0, pairs = 0, negatives = 0, votes = 0, withdrawn = 0;
 };
@@ -67,7 +67,7 @@ struct ExportReport {
 /// and split that has rows: sft.train.jsonl (prompt, completion), preference.train.jsonl (prompt, chosen, rejected,
 /// soft_label, weight, …), negative.eval.jsonl (prompt, completion, label), … Throws Conflict where the folder exists,
 /// NotFound, StorageError.
-ExportReport export_snapshot(storage::Database& database, const std::string& id_or_name,
-                             const std::filesystem::path& folder);
+SnapshotExportReport export_snapshot(storage::Database& database, const std::string& id_or_name,
+                                     const std::filesystem::path& folder);
 
 }  // namespace afina::datasets

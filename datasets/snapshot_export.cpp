@@ -76,7 +76,7 @@ OrderedJson vote_json(const storage::Preference& vote, bool used) {
 
 struct Files {
   std::map<std::string, std::string> content;
-  ExportReport report;
+  SnapshotExportReport report;
 };
 
 // Every vote on the members' pairs until the snapshot was taken. Conversations withdrawn since are not readable any
@@ -130,7 +130,8 @@ Files collect(storage::Transaction& t, const std::string& id_or_name) {
 
 }  // namespace
 
-ExportReport export_snapshot(storage::Database& database, const std::string& id_or_name, const fs::path& folder) {
+SnapshotExportReport export_snapshot(storage::Database& database, const std::string& id_or_name,
+                                     const fs::path& folder) {
   if (fs::exists(folder))
     throw Conflict(cat("[", folder.string(), "] must not exist yet, but does."), "name a new folder with --out");
   const Files files = database.transaction([&](storage::Transaction& t) { return collect(t, id_or_name); },
@@ -152,7 +153,7 @@ ExportReport export_snapshot(storage::Database& database, const std::string& id_
     fs::remove_all(temporary, code);
     throw;
   }
-  ExportReport report = files.report;
+  SnapshotExportReport report = files.report;
   report.folder = folder;
   return report;
 }

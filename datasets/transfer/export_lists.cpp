@@ -5,6 +5,7 @@
 #include "datasets/transfer/jsonl_writer.h"
 #include "storage/transfer/packed_text.h"
 #include "storage/transfer/row_streams.h"
+#include "storage/transfer/settled.h"
 
 namespace afina::datasets {
 namespace {
@@ -39,7 +40,46 @@ std::vector<std::string_view> texts_of(std::string_view packed) {
   return out;
 }
 
+void write_ranking(ExportState& state, const storage::ExportRanking& row) {
+  std::vector<std::vector<formats::MessageView>> completions;
+  std::set<std::string_view> ranks;
+  storage::PackedText list(row.answers);
+  while (list.next()) {
+    ranks.insert(list.tag());
+    completions.push_back({{"assistant", list.text()}});
+  }
+  if (completions.size() < 2) return;
+  // A list says which is better, not which are equal; the pairs of a ranking with ties are in kind dpo.
+  if (ranks.size() < completions.size()) {
+    ++state.report.left_out["with_ties"];
+    return;
+  }
+  std::vector<formats::MessageView> prompt;
+  unpack_messages(row.prompt, prompt);
+  state.out.messages(prompt);
+  state.out.message_lists(completions);
+  state.out.real(1.0);
+  state.out.text(state.pseudonyms.of(row.annotator_id));
+  state.out.text(row.locale);
+  state.out.text(row.id);
+  state.end_row();
+}
+
 }  // namespace
+
+void each_ranking(storage::Transaction& t, ExportState& state,
+                  const std::function<void(const storage::ExportRanking&)>& take) {
+  const storage::Settled settled = storage::settled_items(t, state.request.filter);
+  storage::RankingStream rankings(t, state.request.filter);
+  while (rankings.next()) {
+    if (settled.replaced.contains(std::string(rankings.row().id)))
+      ++state.report.left_out["settled_by_a_reviewer"];
+    else
+      take(rankings.row());
+  }
+  for (const storage::SettledRanking& one : settled.rankings)
+    take({one.id, one.conversation_id, one.locale, one.annotator_id, one.prompt, one.answers});
+}
 
 void export_conversations(storage::Transaction& t, ExportState& state) {
   storage::ConversationStream conversations(t, state.request.filter);
@@ -62,32 +102,7 @@ void export_conversations(storage::Transaction& t, ExportState& state) {
 }
 
 void export_rankings(storage::Transaction& t, ExportState& state) {
-  storage::RankingStream rankings(t, state.request.filter);
-  std::vector<formats::MessageView> prompt;
-  while (rankings.next()) {
-    const storage::ExportRanking& row = rankings.row();
-    std::vector<std::vector<formats::MessageView>> completions;
-    std::set<std::string_view> ranks;
-    storage::PackedText list(row.answers);
-    while (list.next()) {
-      ranks.insert(list.tag());
-      completions.push_back({{"assistant", list.text()}});
-    }
-    if (completions.size() < 2) continue;
-    // A list says which is better, not which are equal; the pairs of a ranking with ties are in kind dpo.
-    if (ranks.size() < completions.size()) {
-      ++state.report.left_out["with_ties"];
-      continue;
-    }
-    unpack_messages(row.prompt, prompt);
-    state.out.messages(prompt);
-    state.out.message_lists(completions);
-    state.out.real(1.0);
-    state.out.text(state.pseudonyms.of(row.annotator_id));
-    state.out.text(row.locale);
-    state.out.text(row.id);
-    state.end_row();
-  }
+  each_ranking(t, state, [&](const storage::ExportRanking& row) { write_ranking(state, row); });
 }
 
 }  // namespace afina::datasets

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // One function a kind of export, private to datasets/transfer/: from the database's rows to a table's.
 #pragma once
+#include <functional>
+
 #include "datasets/transfer/export_data.h"
 #include "datasets/transfer/pseudonyms.h"
 #include "storage/transaction.h"
+#include "storage/transfer/row_streams.h"
 
 namespace afina::datasets {
 
@@ -26,6 +29,10 @@ void export_sft(storage::Transaction& t, ExportState& state);
 void export_kto(storage::Transaction& t, ExportState& state);
 void export_rankings(storage::Transaction& t, ExportState& state);
 void export_conversations(storage::Transaction& t, ExportState& state);
+
+/// Rankings of files and tasks, then those that reviewers settled, in the place of the ones they settled.
+void each_ranking(storage::Transaction& t, ExportState& state,
+                  const std::function<void(const storage::ExportRanking&)>& take);
 
 /// The messages of a packed cell (storage/transfer/packed_text.h), into `out`.
 void unpack_messages(std::string_view packed, std::vector<formats::MessageView>& out);

@@ -8,23 +8,37 @@
 #include "storage/transfer/packed_text.h"
 #include "storage/transfer/pair_stream.h"
 #include "storage/transfer/row_streams.h"
+#include "storage/transfer/settled.h"
 
 namespace afina::datasets {
 namespace {
 
 using formats::MessageView;
 
-/// A pair with the votes that count: standing, blind where asked for, the newest of each annotator.
+/// A pair with the votes that count: standing, blind where asked for, the newest of each annotator; and a reviewer's
+/// verdict in the place of those it settled.
 class JudgedPairs {
  public:
-  JudgedPairs(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter) {}
+  JudgedPairs(storage::Transaction& t, ExportState& state)
+      : state_(state), settled_(storage::settled_items(t, state.request.filter)), pairs_(t, state.request.filter) {}
 
   bool next() {
     if (!pairs_.next()) return false;
     unpack_messages(pairs_.pair().prompt, prompt);
     votes.clear();
-    for (const storage::ExportVote& vote : pairs_.votes())
-      add(vote);
+    const auto verdict = settled_.pairs.find(std::string(pair().id));
+    const storage::SettledPair* settled = verdict == settled_.pairs.end() ? nullptr : &verdict->second;
+    double replaced = 0;
+    for (const storage::ExportVote& vote : pairs_.votes()) {
+      if (settled != nullptr && settled->exposures.contains(std::string(vote.exposure_id)))
+        replaced += note_settled(vote);
+      else
+        add(vote);
+    }
+    settled_id = settled == nullptr ? "" : settled->id;
+    if (settled != nullptr)
+      votes.push_back(counted(storage::to_string(settled->outcome), settled->grade, std::max(1.0, replaced),
+                              settled->id, settled->annotator_id));
     judgement = judge_pair(votes);
     return true;
   }
@@ -42,6 +56,7 @@ class JudgedPairs {
 
   std::vector<MessageView> prompt;
   std::vector<Vote> votes;
+  std::string settled_id;  ///< of the verdict among the votes; empty without one
   PairJudgement judgement;
 
  private:
@@ -51,19 +66,33 @@ class JudgedPairs {
       ++state_.report.left_out["not_blind"];
       return;
     }
-    Vote counted{VoteOutcome::graded, static_cast<int>(vote.grade.value_or(0)), 1.0, vote.id, vote.annotator_id};
-    if (vote.outcome == "both_good") counted.outcome = VoteOutcome::both_good;
-    if (vote.outcome == "both_bad") counted.outcome = VoteOutcome::both_bad;
-    if (vote.outcome == "cannot_judge") counted.outcome = VoteOutcome::cannot_judge;
+    Vote said = counted(vote.outcome, static_cast<int>(vote.grade.value_or(0)), 1.0, vote.id, vote.annotator_id);
     const auto same = [&](const Vote& v) { return v.annotator_id == vote.annotator_id; };
     if (const auto older = std::find_if(votes.begin(), votes.end(), same); older != votes.end()) {
       votes.erase(older);
       ++state_.report.left_out["older_vote_of_the_same_annotator"];
     }
-    votes.push_back(std::move(counted));
+    votes.push_back(std::move(said));
+  }
+
+  static Vote counted(std::string_view outcome, int grade, double reliability, std::string_view id,
+                      std::string_view annotator_id) {
+    Vote vote{VoteOutcome::graded, grade, reliability, std::string(id), std::string(annotator_id)};
+    if (outcome == "both_good") vote.outcome = VoteOutcome::both_good;
+    if (outcome == "both_bad") vote.outcome = VoteOutcome::both_bad;
+    if (outcome == "cannot_judge") vote.outcome = VoteOutcome::cannot_judge;
+    return vote;
+  }
+
+  /// 1 for a vote that would have counted.
+  double note_settled(const storage::ExportVote& vote) {
+    if (vote.superseded || vote.outcome == "retracted") return 0;
+    ++state_.report.left_out["settled_by_a_reviewer"];
+    return 1;
   }
 
   ExportState& state_;
+  const storage::Settled settled_;
   storage::PairStream pairs_;
 };
 
@@ -96,7 +125,7 @@ class DpoRows {
       const int grade = vote.outcome == VoteOutcome::graded ? vote.grade : 0;
       grades_ += cat(grades_.size() > 1 ? "," : "", pairs_.judgement.swapped ? -grade : grade);
       names_.push_back(state_.pseudonyms.of(vote.annotator_id));
-      ids_.push_back(vote.preference_id);
+      if (vote.preference_id != pairs_.settled_id) ids_.push_back(vote.preference_id);
     }
     grades_ += "]";
     write(pairs_.chosen(), pairs_.rejected(), pairs_.judgement, pairs_.chosen_model(), pairs_.rejected_model(),
@@ -193,12 +222,11 @@ void export_sft(storage::Transaction& t, ExportState& state) {
     }
   }
   std::vector<MessageView> prompt;
-  storage::RankingStream rankings(t, state.request.filter);
-  while (rankings.next()) {
-    unpack_messages(rankings.row().prompt, prompt);
-    storage::PackedText best(rankings.row().answers);
-    if (best.next()) write_sft(state, prompt, best.text(), rankings.row().locale, "ranked_first", "");
-  }
+  each_ranking(t, state, [&](const storage::ExportRanking& ranking) {
+    unpack_messages(ranking.prompt, prompt);
+    storage::PackedText best(ranking.answers);
+    if (best.next()) write_sft(state, prompt, best.text(), ranking.locale, "ranked_first", "");
+  });
   storage::DemonstrationStream demonstrations(t, state.request.filter);
   while (demonstrations.next()) {
     unpack_messages(demonstrations.row().prompt, prompt);

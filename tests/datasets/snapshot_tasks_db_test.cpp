@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Task projects in snapshots over a real PostgreSQL: reviewers' verdicts, rankings, and what training leaves behind.
 #include "datasets/snapshot.h"
+#include "datasets/transfer/export_data.h"
 #include "storage/loop.h"
 #include "storage/people.h"
 #include "storage/quality/eligible.h"
@@ -80,6 +81,58 @@ TEST_F(SnapshotTasksDb, AReviewersVerdictFlipsThePairAndIsItsLineage) {
   EXPECT_EQ(members.at(0).member.adjudication_ids, std::vector<std::string>{decided});
   EXPECT_EQ(load_snapshot_pairs(db, "before", "train").rows.at(0).soft_label, before.soft_label)
       << "a snapshot never changes";
+}
+
+TEST_F(SnapshotTasksDb, ExportsTakeTheVerdictInThePlaceOfVotesAndRankings) {
+  const auto rows_of = [&](ExportKind kind, int64_t& settled) {
+    ExportRequest request;
+    request.kind = kind;
+    request.actor = "test";
+    std::string text;
+    const auto report = export_data(db, request, [&](std::string_view bytes) {
+      text += bytes;
+      return true;
+    });
+    const auto found = report.left_out.find("settled_by_a_reviewer");
+    settled = found == report.left_out.end() ? 0 : found->second;
+    std::vector<Json> rows;
+    for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+      rows.push_back(parse_json(text.substr(at, text.find('\n', at) - at), "row"));
+    return rows;
+  };
+  const std::string pairs_id = project(settings(ProjectKind::pairwise, 1));
+  add(pairs_id, items(1));
+  const Worker ana = worker();
+  const auto task = task_of(pairs_id, ana);
+  hand_in(about_items(task, ana, 3));
+  const std::string ranking_id = project(settings(ProjectKind::ranking, 1));
+  add(ranking_id, {item(7, 3)});
+  rank(ranking_id, {{0}, {1}, {2}});
+  int64_t settled = 0;
+  EXPECT_EQ(rows_of(ExportKind::dpo, settled).at(0)["chosen"][0]["content"], "Respuesta 0 a 0") << "the control";
+  EXPECT_EQ(rows_of(ExportKind::rankings, settled).at(0)["completions"][0][0]["content"], "Respuesta 0 a 7");
+  EXPECT_EQ(settled, 0);
+  storage::TaskVerdict verdict, order;
+  verdict.outcome = Outcome::graded;
+  verdict.grade = -3;
+  adjudicate(task.item_id, verdict);
+  order.tiers = {{2}, {1}, {0}};
+  adjudicate(db.read([&](Transaction& t) {
+    return t.exec("SELECT id FROM item WHERE project_id = $1::uuid", storage::Params().text(ranking_id))
+        .one()
+        .text("id");
+  }),
+             order);
+  const auto pairs = rows_of(ExportKind::dpo, settled);
+  ASSERT_EQ(pairs.size(), 1U);
+  EXPECT_EQ(settled, 1);
+  EXPECT_EQ(pairs[0]["chosen"][0]["content"], "Respuesta 1 a 0");
+  EXPECT_DOUBLE_EQ(pairs[0]["soft_label"].get<double>(), 1 - (0.5 + 0.05) / 2);
+  EXPECT_TRUE(pairs[0]["preference_ids"].empty());
+  const auto rankings = rows_of(ExportKind::rankings, settled);
+  ASSERT_EQ(rankings.size(), 1U);
+  EXPECT_EQ(settled, 1);
+  EXPECT_EQ(rankings[0]["completions"][0][0]["content"], "Respuesta 2 a 7");
 }
 
 TEST_F(SnapshotTasksDb, OtherPeoplesVotesOnThePairStandBesideTheVerdict) {

@@ -16,7 +16,7 @@ class BrowserTest : public PageWorld {
 void BrowserTest::whole_flow(const std::string& name, int width, int height, bool dark) {
   start({"good", "other"});
   browser().new_page(width, height, dark);
-  enter(name);
+  enter_by_hand(name);
   check_view(cat(name, "-3-empty"));
 
   ask("¿Cómo hago pan sin horno?");

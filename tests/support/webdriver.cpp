@@ -181,6 +181,10 @@ void WebDriver::go(const std::string& url) {
   call("POST", cat(session_, "/url"), {{"url", url}});
 }
 
+void WebDriver::on_every_page(const std::string& script) {
+  command("Page.addScriptToEvaluateOnNewDocument", {{"source", script}});
+}
+
 Json WebDriver::evaluate(const std::string& expression) {
   return call("POST", cat(session_, "/execute/sync"),
               {{"script", cat("return (", expression, ");")}, {"args", Json::array()}});

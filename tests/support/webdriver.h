@@ -26,6 +26,8 @@ class WebDriver {
   /// so that a server on another port finds none.
   void new_page(int width_px, int height_px, bool dark = false);
   void go(const std::string& url);
+  /// Runs in every page from now on, before its own scripts.
+  void on_every_page(const std::string& script);
   /// The value of an expression in the page (promises awaited). Throws where the script throws, or where a dialog is
   /// open that nobody expected.
   Json evaluate(const std::string& expression);

@@ -52,7 +52,7 @@ class DeskPageTest : public PageWorld {
 TEST_F(DeskPageTest, ALeaseThatEndedIsToldAndTheDraftComesBackWithTheTask) {
   begun_task();
   const std::string asked = question();
-  lease_ends_in(3);
+  lease_ends_in(2);
   reload();
   browser().wait_for("document.querySelector('#notice').innerText.includes('Tu borrador queda guardado')");
   check_view("lease-lost");
@@ -78,7 +78,7 @@ TEST_F(DeskPageTest, AnAnswerAfterTheLeaseIsRefusedAndNothingWrittenIsLost) {
 
 TEST_F(DeskPageTest, WhoWorksOnKeepsTheLease) {
   begun_task();
-  lease_ends_in(8);
+  lease_ends_in(5);
   reload();
   browser().wait_for("document.querySelector('#lease')?.innerText.includes('1 min')");
   browser().click("textarea.reason");

@@ -17,8 +17,6 @@ inline constexpr const char* kPassphrase = "una frase larga y tranquila";
 class PageWorld : public World {
  protected:
   static WebDriver& browser();
-  /// axe-core's script: $AFINA_AXE, or the pinned one of deps/. Throws where it is missing.
-  static const std::string& axe();
 
   std::string address() const { return plug_ ? plug_->address() : collector_->address(); }
   /// From now on the browser comes to the started collector by a wire that can be pulled out.
@@ -28,10 +26,16 @@ class PageWorld : public World {
   void reload();
   /// Opens a view by the address after "#" and waits for it.
   void view(const std::string& hash, const std::string& name);
-  /// Opens the page in Spanish, gives consent, keeps the receipt code.
-  void enter(const std::string& shots = "");
-  /// Becomes a member by an invitation, as a person does it.
+  /// Becomes a visitor with consent, in Spanish, with an empty conversation before them; keeps the receipt code.
+  void enter();
+  /// The same by the page's own form, as a person does it, with every step looked at.
+  void enter_by_hand(const std::string& shots);
+  /// Becomes a member by an invitation.
   void join(storage::Role role, const std::string& name);
+  /// The same by the page's own form.
+  void join_by_hand(storage::Role role, const std::string& name);
+  /// An invitation into the workspace of that name; returns its token.
+  std::string invite(storage::Role role, const std::string& workspace = "Cooperativa El Faro");
   /// Signs in with kPassphrase.
   void sign_in(const std::string& name);
   void ask(const std::string& text);
@@ -43,6 +47,8 @@ class PageWorld : public World {
   /// Votes that count for training.
   int votes();
 
+  /// Gives consent at an address of the page's own calls, with what else it wants. Returns the receipt code.
+  std::string consent(const std::string& path, Json more);
   void shot(const std::string& name);
   /// axe-core and width; a screenshot under that name.
   void check_view(const std::string& name);

@@ -41,7 +41,7 @@ TEST_F(RoomsPageTest, EveryViewIsAccessibleInLightOnADesktop) {
 TEST_F(RoomsPageTest, EveryViewIsAccessibleInTheDarkOnAPhone) {
   start({"good", "other"});
   browser().new_page(360, 740, true);
-  join(storage::Role::admin, "yaku");
+  join_by_hand(storage::Role::admin, "yaku");
   browser().click("#toggle-nav");
   check_view("rooms-phone-menu");
   tour("rooms-phone");

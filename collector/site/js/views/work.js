@@ -60,8 +60,8 @@ class Work {
 
   async next() {
     this.put();
-    this.drawBar().catch(() => {});
     const { task, reason } = await this.take();
+    this.drawBar().catch(() => {});
     if (!task) {
       const again = reason === "away" ? button(t("try_again"), () => attempt(() => this.next()), { class: "primary" }) : null;
       this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", { tabindex: "-1" }, t(`none_${reason}`)),

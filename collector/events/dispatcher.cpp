@@ -75,7 +75,10 @@ void WebhookDispatcher::run(std::stop_token stop) {
         const std::scoped_lock lock(mutex_);
         outcomes.swap(outcomes_);
       }
-      open_ -= outcomes.size();
+      for (const Outcome& outcome : outcomes) {
+        const auto place = open_.find(outcome.delivery.host);
+        if (--place->second == 0) open_.erase(place);
+      }
       for (const Outcome& outcome : outcomes)
         record(outcome);
       send_due();
@@ -91,12 +94,11 @@ void WebhookDispatcher::run(std::stop_token stop) {
 }
 
 void WebhookDispatcher::send_due() {
-  if (open_ >= options_.max_open) return;
-  const auto due = database_.transaction([&](storage::Transaction& t) {
-    return storage::take_due_deliveries(t, static_cast<int64_t>(options_.max_open - open_), options_.lease);
-  });
+  const storage::DeliveryPlaces places{options_.max_open, options_.max_open_of_host, open_};
+  const auto due = database_.transaction(
+      [&](storage::Transaction& t) { return storage::take_due_deliveries(t, places, options_.lease); });
   for (const storage::DueDelivery& delivery : due) {
-    ++open_;
+    ++open_[delivery.host];
     send(delivery);
   }
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -22,7 +23,8 @@ struct DispatcherOptions {
   std::chrono::milliseconds poll{1'000};       ///< longest sleep between two looks at the table
   std::chrono::milliseconds deadline{15'000};  ///< of one delivery
   std::chrono::milliseconds lease{60'000};     ///< longer than the deadline
-  size_t max_open = 32;                        ///< deliveries on their way at one time
+  int64_t max_open = 32;                       ///< deliveries on their way at one time
+  int64_t max_open_of_host = 4;                ///< to one host: a slow receiver holds no other's places
   double backoff_scale = 1;                    ///< of the waits between tries; tests make them short
 };
 
@@ -58,7 +60,7 @@ class WebhookDispatcher {
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::deque<Outcome> outcomes_;
-  size_t open_ = 0;  ///< of the dispatcher's thread only
+  std::map<std::string, int64_t> open_;  ///< by host; of the dispatcher's thread only
   http::AsyncClient client_;
   std::jthread thread_;
 };

@@ -87,8 +87,9 @@ void create_webhook(Transaction& t, const Webhook& webhook) {
       throw DataError("[webhook] types must be known ones or \"*\", but one is not.");
     }
   }
-  // Two admins at one moment queue here, so that the cap holds.
-  t.exec("SELECT id FROM workspace WHERE id = $1::uuid FOR NO KEY UPDATE", Params().text(webhook.workspace_id));
+  // Two admins at one moment queue here, so that the cap holds. Not on the workspace's row: the role of the web may not
+  // lock what it may not change.
+  t.exec("SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || $1, 0))", Params().text(webhook.workspace_id));
   const Result rows =
       t.exec("SELECT count(*) AS n FROM webhook WHERE workspace_id = $1::uuid AND state = 'active' AND id <> $2::uuid",
              Params().text(webhook.workspace_id).text(webhook.id));
@@ -156,19 +157,44 @@ std::vector<Delivery> list_deliveries(Transaction& t, const std::string& workspa
   return all;
 }
 
-std::vector<DueDelivery> take_due_deliveries(Transaction& t, int64_t limit, std::chrono::milliseconds lease) {
+std::vector<DueDelivery> take_due_deliveries(Transaction& t, const DeliveryPlaces& places,
+                                             std::chrono::milliseconds lease) {
+  std::vector<std::string> hosts;
+  std::vector<int64_t> taken;
+  int64_t all_taken = 0;
+  for (const auto& [host, count] : places.taken) {
+    hosts.push_back(host);
+    taken.push_back(count);
+    all_taken += count;
+  }
+  // As many of each webhook as its host has places, then as many of each host, then as many as there are.
   const Result rows = t.exec(
-      "UPDATE delivery d SET tries = d.tries + 1, next_try_at = clock_timestamp() + $2::bigint * interval '1 ms' "
-      "FROM webhook w, outbox o WHERE d.id IN (SELECT id FROM delivery WHERE state = 'waiting' "
-      "AND next_try_at <= clock_timestamp() AND tries < $3::integer ORDER BY next_try_at LIMIT $1::bigint "
-      "FOR UPDATE SKIP LOCKED) AND w.id = d.webhook_id AND o.id = d.event_id RETURNING d.id, d.webhook_id, d.event_id, "
-      "d.tries, w.url, w.secret, o.type, o.workspace_id, o.payload, o.created_at",
-      Params().integer(limit).integer(int64_t{lease.count()}).integer(int64_t{kMaxDeliveryTries}));
+      "WITH receiver AS (SELECT w.id, h.host, $5::bigint - coalesce(busy.taken, 0) AS free FROM webhook w "
+      "CROSS JOIN LATERAL (SELECT regexp_replace(split_part(split_part(lower(w.url), '/', 3), '?', 1), ':[0-9]+$', '') "
+      "AS host) h LEFT JOIN unnest($3::text[], $4::bigint[]) AS busy(host, taken) ON busy.host = h.host "
+      "WHERE w.state = 'active'), "
+      "candidate AS (SELECT c.id, c.next_try_at, r.host, r.free FROM receiver r CROSS JOIN LATERAL "
+      "(SELECT d.id, d.next_try_at FROM delivery d WHERE d.webhook_id = r.id AND d.state = 'waiting' "
+      "AND d.next_try_at <= clock_timestamp() AND d.tries < $2::integer ORDER BY d.next_try_at "
+      "LIMIT greatest(r.free, 0) FOR UPDATE SKIP LOCKED) c), "
+      "placed AS (SELECT id, host FROM (SELECT *, row_number() OVER (PARTITION BY host ORDER BY next_try_at, id) AS n "
+      "FROM candidate) x WHERE n <= free ORDER BY next_try_at, id LIMIT greatest($6::bigint, 0)) "
+      "UPDATE delivery d SET tries = d.tries + 1, next_try_at = clock_timestamp() + $1::bigint * interval '1 ms' "
+      "FROM placed, webhook w, outbox o WHERE d.id = placed.id AND w.id = d.webhook_id AND o.id = d.event_id "
+      "RETURNING d.id, d.webhook_id, d.event_id, d.tries, w.url, w.secret, o.type, o.workspace_id, o.payload, "
+      "o.created_at, placed.host",
+      Params()
+          .integer(int64_t{lease.count()})
+          .integer(int64_t{kMaxDeliveryTries})
+          .texts(hosts)
+          .integers(taken)
+          .integer(places.of_host)
+          .integer(places.all - all_taken));
   std::vector<DueDelivery> due;
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
     due.push_back({row.text("id"), row.text("webhook_id"), row.text("url"), row.text("secret"), row.text("event_id"),
-                   row.text("type"), row.text("workspace_id"), row.json("payload"),
+                   row.text("type"), row.text("workspace_id"), row.text("host"), row.json("payload"),
                    static_cast<int>(row.integer("tries")), row.time("created_at")});
   }
   return due;

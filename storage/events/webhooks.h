@@ -3,6 +3,7 @@
 // when the lease ends, so an event arrives at least once, under the same delivery id.
 #pragma once
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,12 +63,21 @@ std::vector<Delivery> list_deliveries(Transaction& t, const std::string& workspa
 /// What a sender needs.
 struct DueDelivery {
   std::string id, webhook_id, url, secret, event_id, type, workspace_id;
+  std::string host;  ///< of the url, in lower case without its port
   Json payload;
   int tries = 0;  ///< this one counted
   Time event_at{};
 };
-/// Leases up to `limit` due ones for that long; their tries rise. SKIP LOCKED: several senders share the work.
-std::vector<DueDelivery> take_due_deliveries(Transaction& t, int64_t limit, std::chrono::milliseconds lease);
+/// How many deliveries a sender may have on their way at one time.
+struct DeliveryPlaces {
+  int64_t all = 100;
+  int64_t of_host = 100;                 ///< to one host
+  std::map<std::string, int64_t> taken;  ///< by host, of these places
+};
+/// Leases the oldest due ones that have a place for that long; their tries rise. SKIP LOCKED: several senders share the
+/// work.
+std::vector<DueDelivery> take_due_deliveries(Transaction& t, const DeliveryPlaces& places,
+                                             std::chrono::milliseconds lease);
 /// How long until the next one is due; nothing where none waits.
 std::optional<std::chrono::milliseconds> until_next_delivery(Transaction& t);
 /// status: HTTP's, 0 where none came. good: it arrived. Else the next try is after `backoff`, or none is left: then it

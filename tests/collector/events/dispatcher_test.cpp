@@ -17,18 +17,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Takes deliveries; answers with the statuses it is told, then 200.
+/// Takes deliveries; holds them for as long as it is told to, then answers with the statuses it is told, then 200.
 class Receiver {
  public:
   Receiver() {
     server_.route("POST", "/hook", [this](const http::Request& request, http::Response& response) {
-      const std::scoped_lock lock(mutex_);
+      std::unique_lock lock(mutex_);
       got_.push_back(request);
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return !held_; });
       const int status = statuses_.empty() ? 200 : statuses_.front();
       if (!statuses_.empty()) statuses_.erase(statuses_.begin());
       if (status == 302) response.headers.set("Location", "/elsewhere");
       response.set_json(Json::object(), status);
-      changed_.notify_all();
     });
     server_.route("GET", "/elsewhere", [this](const http::Request&, http::Response&) { ++redirected; });
     server_.route("POST", "/elsewhere", [this](const http::Request&, http::Response&) { ++redirected; });
@@ -39,6 +40,13 @@ class Receiver {
     const std::scoped_lock lock(mutex_);
     statuses_ = std::move(statuses);
   }
+  void hold(bool held) {
+    const std::scoped_lock lock(mutex_);
+    held_ = held;
+    changed_.notify_all();
+  }
+  int port() const { return server_.port(); }
+  ~Receiver() { hold(false); }
   bool wait_for(size_t n) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] { return got_.size() >= n; });
@@ -54,6 +62,7 @@ class Receiver {
   std::condition_variable changed_;
   std::vector<http::Request> got_;
   std::vector<int> statuses_;
+  bool held_ = false;
   http::Server server_;
 };
 
@@ -144,7 +153,8 @@ TEST_F(Dispatcher, LosesNothingWhenSendersDieInTheMiddle) {
   const storage::Webhook webhook = hook(receiver.url());
   emit(30);
   // Dead senders: they took deliveries and never said what became of them.
-  const auto taken = in([](storage::Transaction& t) { return storage::take_due_deliveries(t, 10, milliseconds(100)); });
+  const auto taken =
+      in([](storage::Transaction& t) { return storage::take_due_deliveries(t, {.all = 10}, milliseconds(100)); });
   ASSERT_EQ(taken.size(), 10U);
   for (int life = 0; life < 5; ++life) {
     DispatcherOptions options = quick();
@@ -172,6 +182,32 @@ TEST_F(Dispatcher, TwoSendersShareTheWorkWithoutDoubling) {
     ASSERT_TRUE(wait_for_state("delivered", 40));
   }
   EXPECT_EQ(receiver.got().size(), 40U);
+}
+
+TEST_F(Dispatcher, ASlowReceiverHoldsNoPlaceOfAnother) {
+  Receiver slow;
+  slow.hold(true);
+  hook(cat("http://127.0.0.1:", slow.port(), "/hook"));
+  hook(cat("http://localhost:", receiver.port(), "/hook"));
+  emit(40);
+  DispatcherOptions options = quick();
+  options.max_open = 8;
+  {
+    WebhookDispatcher dispatcher(database.db(), options);
+    ASSERT_TRUE(receiver.wait_for(40)) << "all of them, while the slow one takes its time";
+    EXPECT_EQ(slow.got().size(), 4U);
+    slow.hold(false);
+    ASSERT_TRUE(wait_for_state("delivered", 80));
+  }
+  EXPECT_EQ(slow.got().size(), 40U);
+  // Control: without the cap the slow one has all the places.
+  slow.hold(true);
+  emit(40);
+  options.max_open_of_host = options.max_open;
+  WebhookDispatcher dispatcher(database.db(), options);
+  ASSERT_TRUE(slow.wait_for(40 + 8));
+  EXPECT_LT(receiver.got().size(), 80U);
+  slow.hold(false);
 }
 
 TEST_F(Dispatcher, SendsNothingToPrivateAddressesUnlessAllowed) {

@@ -28,7 +28,7 @@ struct Webhooks : testing::Test {
     in([&](Transaction& t) { emit_event(t, workspace, type, {{"id", new_uuid()}}); });
   }
   std::vector<DueDelivery> take(int64_t limit = 100, milliseconds lease = std::chrono::minutes(1)) {
-    return in([&](Transaction& t) { return take_due_deliveries(t, limit, lease); });
+    return in([&](Transaction& t) { return take_due_deliveries(t, {.all = limit}, lease); });
   }
   void finish(const DueDelivery& d, bool good, milliseconds backoff = milliseconds(0)) {
     in([&](Transaction& t) { finish_delivery(t, d, good, good ? 200 : 500, good ? "" : "HTTP 500", backoff); });
@@ -112,6 +112,32 @@ TEST_F(Webhooks, AreLeasedToOneSenderAndTakenUpAgainUnderTheSameIdWhenItDies) {
   finish(second[0], true);
   EXPECT_EQ(only().failures, 0);
   EXPECT_TRUE(take().empty());
+}
+
+TEST_F(Webhooks, HaveAFewPlacesOfEachHostSoThatNoneHoldsThemAll) {
+  const auto hook_at = [&](const std::string& url) {
+    const std::string id = hook();
+    in([&](Transaction& t) { t.exec("UPDATE webhook SET url = $2 WHERE id = $1::uuid", Params().text(id).text(url)); });
+  };
+  hook_at("https://slow.example/a"), hook_at("https://SLOW.example:8443?b"),
+      hook_at("https://good.example/slow.example");
+  for (int i = 0; i < 10; ++i)
+    emit();
+  DeliveryPlaces places{.all = 32, .of_host = 4};
+  const auto by_host = [&] {
+    std::map<std::string, int> hosts;
+    for (const auto& due : in([&](Transaction& t) { return take_due_deliveries(t, places, std::chrono::minutes(1)); }))
+      ++hosts[due.host];
+    return hosts;
+  };
+  EXPECT_EQ(by_host(), (std::map<std::string, int>{{"slow.example", 4}, {"good.example", 4}}));
+  places.taken = {{"slow.example", 4}, {"good.example", 1}};
+  EXPECT_EQ(by_host(), (std::map<std::string, int>{{"good.example", 3}}));
+  places.all = 7;
+  EXPECT_EQ(by_host(), (std::map<std::string, int>{{"good.example", 2}})) << "two of seven places are left";
+  places = {.all = 100, .of_host = 100};
+  EXPECT_EQ(by_host(), (std::map<std::string, int>{{"slow.example", 16}, {"good.example", 1}}))
+      << "control: without the cap one host holds them";
 }
 
 TEST_F(Webhooks, GiveAnEventUpAfterTenTriesAndTheWebhookAfterFiveSuchEvents) {

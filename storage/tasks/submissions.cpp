@@ -158,7 +158,7 @@ bool count_on_item(Transaction& t, const Holding& holding) {
   const Row row = rows.one();
   if (row.is_null("overlap")) return false;
   if (row.integer("done_count") > 1) {
-    const Spread spread = spread_of(holding.project.kind, verdicts_of_item(t, item_id));
+    const Spread spread = spread_of_item(t, holding.project.kind, item_id);
     t.exec(
         "UPDATE item SET spread = $2::double precision, disputed = $3::boolean AND NOT EXISTS (SELECT FROM "
         "adjudication "

@@ -166,6 +166,19 @@ Spread rating_spread(const std::vector<TaskVerdict>& verdicts) {
   return {static_cast<double>(worst), worst >= 2};
 }
 
+Spread flag_spread(const std::vector<TaskVerdict>& verdicts) {
+  double worst = 0;
+  for (size_t i = 0; i < verdicts.size(); ++i) {
+    for (size_t j = i + 1; j < verdicts.size(); ++j) {
+      const auto a = flag_set(verdicts[i]), b = flag_set(verdicts[j]);
+      const auto both = std::ranges::count_if(a, [&](const auto& flag) { return b.contains(flag); });
+      const auto either = static_cast<double>(a.size() + b.size()) - static_cast<double>(both);
+      if (either > 0) worst = std::max(worst, 1 - static_cast<double>(both) / either);
+    }
+  }
+  return {worst, worst > 0};
+}
+
 }  // namespace
 
 void check_verdict(ProjectKind kind, const TaskVerdict& verdict, int answers, const std::string& what) {
@@ -288,7 +301,14 @@ Spread spread_of(ProjectKind kind, const std::vector<TaskVerdict>& verdicts) {
   if (kind == ProjectKind::pairwise) return grade_spread(verdicts);
   if (kind == ProjectKind::ranking) return ranking_spread(verdicts);
   if (kind == ProjectKind::rating) return rating_spread(verdicts);
+  if (kind == ProjectKind::flagging) return flag_spread(verdicts);
   return {};
+}
+
+Spread rewrite_spread(const std::vector<std::string>& rewrites) {
+  const std::set<std::string> different(rewrites.begin(), rewrites.end());
+  const size_t others = different.empty() ? 0 : different.size() - 1;
+  return {static_cast<double>(others), others > 0};
 }
 
 double kendall_distance(const std::vector<std::vector<int>>& a, const std::vector<std::vector<int>>& b) {

@@ -60,9 +60,12 @@ struct Spread {
 inline constexpr double kKendallDisputed = 0.5;
 /// pairwise: range of grades (both_good and both_bad count 0), disputed for opposite signs, a range of 3 or more, or
 /// both_good beside both_bad; ranking: largest normalised Kendall distance (a tie against an order counts half),
-/// disputed from kKendallDisputed; rating: largest range of one answer and aspect, disputed from 2; others: 0.
+/// disputed from kKendallDisputed; rating: largest range of one answer and aspect, disputed from 2; flagging: largest
+/// Jaccard distance of two sets of flags (two empty ones are alike), disputed above 0; rewrite: 0, see rewrite_spread.
 /// cannot_judge says nothing.
 Spread spread_of(ProjectKind kind, const std::vector<TaskVerdict>& verdicts);
+/// Rewrites to choose from: how many different ones there are beside the first, disputed from 1.
+Spread rewrite_spread(const std::vector<std::string>& rewrites);
 /// 0 = same order, 1 = reversed. Both must rank the same positions.
 double kendall_distance(const std::vector<std::vector<int>>& a, const std::vector<std::vector<int>>& b);
 

@@ -11,7 +11,7 @@ namespace afina::storage {
 
 /// Columns outcome, grade, tiers of a submission or an adjudication.
 TaskVerdict read_verdict(const Row& row);
-/// Of every submission that stands, with its ratings.
-std::vector<TaskVerdict> verdicts_of_item(Transaction& t, const std::string& item_id);
+/// How far the submissions on an item part that stand.
+Spread spread_of_item(Transaction& t, ProjectKind kind, const std::string& item_id);
 
 }  // namespace afina::storage

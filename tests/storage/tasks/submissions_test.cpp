@@ -301,6 +301,34 @@ TEST_F(Submissions, ReviewersSeeWhoPartsUnderPseudonymsAndTheirVerdictStands) {
   EXPECT_THROW(decide(stranger), DataError);
 }
 
+TEST_F(Submissions, FlagsAndRewritesThatPartAreSeenByReviewers) {
+  const std::string flagging = project(settings(ProjectKind::flagging, 2));
+  const std::string rewriting = project(settings(ProjectKind::rewrite, 2));
+  add(flagging, items(2, 1));
+  add(rewriting, items(2, 1));
+  const std::vector<Worker> people{worker(), worker()};
+  std::string parted_flags, parted_texts;
+  for (size_t who = 0; who < people.size(); ++who) {
+    for (int i = 0; i < 2; ++i) {
+      const Task flags = task_of(flagging, people[who]);
+      if (parted_flags.empty()) parted_flags = flags.item_id;
+      NewSubmission said = plain(flags, people[who]);
+      if (who == 0 && flags.item_id == parted_flags) said.flags.push_back({0, FlagKind::toxic, ""});
+      hand_in(said);
+      const Task text = task_of(rewriting, people[who]);
+      if (parted_texts.empty()) parted_texts = text.item_id;
+      NewSubmission written = plain(text, people[who]);
+      written.rewrite = text.item_id == parted_texts && who == 1 ? "otra cosa" : "lo mismo";
+      hand_in(written);
+    }
+  }
+  ASSERT_EQ(seen(flagging, true).size(), 1u);
+  EXPECT_EQ(seen(flagging, true)[0].id, parted_flags);
+  EXPECT_EQ(seen(flagging, true)[0].spread, 1.0);
+  ASSERT_EQ(seen(rewriting, true).size(), 1u);
+  EXPECT_EQ(seen(rewriting, true)[0].id, parted_texts);
+}
+
 TEST_F(Submissions, WhoVotedOnThePairElsewhereCorrectsThatVote) {
   const std::string id = project(settings(ProjectKind::pairwise, 1));
   const Worker ana = worker();

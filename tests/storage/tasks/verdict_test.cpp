@@ -33,6 +33,24 @@ TEST(TaskVerdicts, KendallsDistanceCountsPairsTheOtherWayRound) {
   EXPECT_DOUBLE_EQ(kendall_distance({{0}, {1}}, {{0, 1}}), 0.5);
 }
 
+TEST(TaskVerdicts, FlagsPartWhereTheirSetsDoAndRewritesWhereThereIsAChoice) {
+  const auto flagged = [](std::vector<PositionFlag> flags) {
+    TaskVerdict v;
+    v.flags = std::move(flags);
+    return v;
+  };
+  const auto toxic = flagged({{0, FlagKind::toxic}}), both = flagged({{0, FlagKind::toxic}, {1, FlagKind::toxic}});
+  EXPECT_FALSE(spread_of(ProjectKind::flagging, {flagged({}), flagged({})}).disputed);
+  EXPECT_FALSE(spread_of(ProjectKind::flagging, {toxic, toxic}).disputed);
+  EXPECT_TRUE(spread_of(ProjectKind::flagging, {toxic, flagged({})}).disputed);
+  EXPECT_DOUBLE_EQ(spread_of(ProjectKind::flagging, {toxic, both}).value, 0.5);
+  EXPECT_DOUBLE_EQ(spread_of(ProjectKind::flagging, {toxic, flagged({{1, FlagKind::toxic}})}).value, 1);
+  EXPECT_FALSE(rewrite_spread({}).disputed);
+  EXPECT_FALSE(rewrite_spread({"así", "así"}).disputed);
+  EXPECT_TRUE(rewrite_spread({"así", "o así"}).disputed);
+  EXPECT_EQ(rewrite_spread({"a", "b", "c", "a"}).value, 2);
+}
+
 TEST(TaskVerdicts, GradesPartByOppositeSignsOrARangeOfThree) {
   EXPECT_FALSE(spread_of(ProjectKind::pairwise, {grade(1), grade(3)}).disputed);
   EXPECT_TRUE(spread_of(ProjectKind::pairwise, {grade(-1), grade(1)}).disputed);

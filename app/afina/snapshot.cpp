@@ -3,10 +3,12 @@
 #include "datasets/snapshot.h"
 
 #include <charconv>
+#include <map>
 
 #include "app/afina/report.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "storage/quality/reliability.h"
 
 namespace afina::app {
 namespace {
@@ -116,9 +118,24 @@ int list(const Context& context, const Options& options) {
 }
 
 int show(const Context& context, const Options& options) {
-  print_snapshot(
-      open_database(context)->read([&](storage::Transaction& t) { return storage::get_snapshot(t, options.which); }),
-      options.json);
+  std::map<std::string, double> weights;
+  const auto snapshot = open_database(context)->read([&](storage::Transaction& t) {
+    auto found = storage::get_snapshot(t, options.which);
+    weights = storage::estimated_reliability(t, cat("snapshot:", found.id));
+    return found;
+  });
+  if (options.json) {
+    OrderedJson json = to_json(snapshot);
+    if (!weights.empty()) json["annotator_weights"] = weights;
+    print_json(json, 2);
+    return 0;
+  }
+  print_snapshot(snapshot, false);
+  if (weights.empty()) return 0;
+  Table table({"annotator", "weight of their votes"});
+  for (const auto& [annotator, weight] : weights)
+    table.add({annotator, dump_json(Json(weight))});
+  print("\n" + table.text());
   return 0;
 }
 

@@ -55,7 +55,7 @@ void insert_reliability(Transaction& t, const ReliabilityEstimate& estimate) {
 std::map<std::string, double> estimated_reliability(Transaction& t, const std::string& purpose) {
   const Result rows = t.exec(
       "SELECT annotator_id, weight FROM annotator_reliability WHERE estimate_id = (SELECT id FROM reliability_estimate "
-      "WHERE $1 = '' OR purpose = $1 ORDER BY created_at DESC, id DESC LIMIT 1)",
+      "WHERE purpose = $1 ORDER BY created_at DESC, id DESC LIMIT 1)",
       Params().text(purpose));
   std::map<std::string, double> out;
   for (size_t i = 0; i < rows.size(); ++i)

@@ -34,9 +34,9 @@ struct ReliabilityEstimate {
 /// Stores the estimate and its rows. Throws DataError for numbers out of range.
 void insert_reliability(Transaction& t, const ReliabilityEstimate& estimate);
 
-/// r of each annotator by the newest estimate with that purpose (any where empty); nothing stored: an empty map, and
-/// everybody counts as 1.
-std::map<std::string, double> estimated_reliability(Transaction& t, const std::string& purpose = "");
+/// r of each annotator by the newest estimate with that purpose; nothing stored: an empty map, and everybody counts as
+/// 1.
+std::map<std::string, double> estimated_reliability(Transaction& t, const std::string& purpose);
 
 /// A leaderboard as published.
 struct RatingSnapshot {

@@ -33,12 +33,12 @@ class QualityStore : public testing::Test {
 
 TEST_F(QualityStore, TheNewestEstimateOfAPurposeCounts) {
   const auto ana = annotator("ana");
-  EXPECT_TRUE(act([](Transaction& t) { return estimated_reliability(t); }).empty());
+  EXPECT_TRUE(act([](Transaction& t) { return estimated_reliability(t, "report"); }).empty());
   act([&](Transaction& t) { insert_reliability(t, estimate(ana, 0.4)); });
   act([&](Transaction& t) { insert_reliability(t, estimate(ana, 0.6)); });
   act([&](Transaction& t) { insert_reliability(t, estimate(ana, 0.9, "snapshot:x")); });
   EXPECT_EQ(act([](Transaction& t) { return estimated_reliability(t, "report"); }).at(ana), 0.6);
-  EXPECT_EQ(act([](Transaction& t) { return estimated_reliability(t); }).at(ana), 0.9);
+  EXPECT_EQ(act([](Transaction& t) { return estimated_reliability(t, "snapshot:x"); }).at(ana), 0.9);
 }
 
 TEST_F(QualityStore, EstimatesAreNeverChangedAndKeepWithinTheirRange) {

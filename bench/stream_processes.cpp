@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <fstream>
+#include <iterator>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -120,6 +121,11 @@ double Process::status(const std::string& key) const {
     if (line.starts_with(key)) return std::stod(line.substr(key.size()));
   }
   return 0;
+}
+
+int Process::descriptors() const {
+  const std::filesystem::directory_iterator open(cat("/proc/", pid_, "/fd"));
+  return static_cast<int>(std::distance(begin(open), end(open)));
 }
 
 std::string self() {

@@ -24,6 +24,8 @@ class Process {
   /// The peak counts from now on: what a start needed (a password hash of 64 MiB) is not what streams need.
   void forget_peak() const;
   int threads() const { return static_cast<int>(status("Threads:")); }
+  /// Open ones, counted now.
+  int descriptors() const;
 
  private:
   /// The number after that key in /proc/PID/status.

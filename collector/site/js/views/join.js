@@ -19,35 +19,40 @@ export const takeToken = () => {
 
 /** For whoever is signed in: the same account gets the place. */
 function accept() {
-  return form(t("join_as", { name: me.account.name }),
+  const node = form(t("join_as", { name: me.account.name }),
     async () => {
       takeMe(await post("/api/join", { token }));
       token = "";
       window.dispatchEvent(new CustomEvent("afina:entered"));
     },
     element("p", {}, t("join_signed_in", { name: me.account.name })));
+  node.id = "join-accept";
+  return node;
 }
 
 export async function open(root) {
   const consent = await consentForm();
-  const name = nameBox(), password = passwordBox(true);
+  const known = token && me.account;
+  const fresh = [element("p", {}, t("join_text")), joinForm(root, consent)];
   root.append(element("section", { class: "page", id: "view-join" }, element("h1", {}, t("join_title")),
-    element("p", {}, t("join_text")), token ? null : element("p", { class: "problem" }, t("error.invitation_invalid")),
-    token && me.account ? accept() : null,
-    form(t("join_send"),
-      async () => {
-        const agreed = consent.body();
-        if (!agreed) return;
-        const answer = await post("/api/join",
-          {...agreed, token, name: name.value.trim(), password: password.value, locale: agreed.locale ?? shownLocale() });
-        token = "";
-        takeMe(answer);
-        const enter = () => window.dispatchEvent(new CustomEvent("afina:entered"));
-        if (answer.receipt_code)
-          receipt(root, answer.receipt_code, () => attempt(enter));
-        else
-          enter();
-      },
-      field(t("account_name"), name, t("account_name_help")), field(t("password"), password, t("password_help")),
-      element("h2", {}, consent.title), consent.node)));
+    token ? null : element("p", { class: "problem" }, t("error.invitation_invalid")), known ? accept() : null,
+    known ? element("details", { class: "block", id: "join-other" }, element("summary", {}, t("join_other")), fresh) : fresh));
+}
+
+function joinForm(root, consent) {
+  const name = nameBox(), password = passwordBox(true);
+  return form(t("join_send"), async () => {
+    const agreed = consent.body();
+    if (!agreed) return;
+    const answer = await post("/api/join",
+      {...agreed, token, name: name.value.trim(), password: password.value, locale: agreed.locale ?? shownLocale() });
+    token = "";
+    takeMe(answer);
+    const enter = () => window.dispatchEvent(new CustomEvent("afina:entered"));
+    if (answer.receipt_code)
+      receipt(root, answer.receipt_code, () => attempt(enter));
+    else
+      enter();
+  }, field(t("account_name"), name, t("account_name_help")), field(t("password"), password, t("password_help")),
+    element("h2", {}, consent.title), consent.node);
 }

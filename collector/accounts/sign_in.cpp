@@ -28,6 +28,15 @@ Actor actor_of(storage::Transaction& t, const storage::Member& member) {
   return actor;
 }
 
+/// Another request may have ended it since it was found.
+void end_if_alive(storage::Transaction& t, const storage::SignedIn& session) {
+  try {
+    storage::end_account_session(t, session.member.account.id, session.session_id);
+  } catch (const NotFound&) {
+    return;
+  }
+}
+
 }  // namespace
 
 std::string account_cookie_name(const CollectorConfig& config) {
@@ -99,7 +108,7 @@ Actor begin_account_session(storage::Database& database, const CollectorConfig& 
           throw refusal(401, "login_failed", "[login] must be by a name and its passphrase, but is not.");
         }
         if (const auto old = storage::find_session(t, brought)) {
-          storage::end_account_session(t, old->member.account.id, old->session_id);
+          end_if_alive(t, *old);
         }
         storage::NewSession row = session;
         row.workspace_id = place->workspace_id;

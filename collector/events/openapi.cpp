@@ -44,6 +44,32 @@ Json ref(const std::string& schema) {
   return {{"$ref", cat("#/components/schemas/", schema)}};
 }
 
+Json or_also(const Json& schema, const Json& other) {
+  return {{"anyOf", {schema, other}}};
+}
+
+/// A body's optional field that is null is as one that is absent (wire.h, Body::has).
+Json with_nulls(Json schema) {
+  if (schema.contains("anyOf")) {
+    for (Json& way : schema["anyOf"])
+      way = with_nulls(way);
+  }
+  if (!schema.contains("properties")) return schema;
+  const Json required = schema.value("required", Json::array());
+  for (auto& [name, field] : schema["properties"].items()) {
+    if (std::find(required.begin(), required.end(), Json(name)) == required.end())
+      field = or_also(field, {{"type", "null"}});
+  }
+  return schema;
+}
+
+/// An id, a number of rows or a code that is empty is as one that is absent.
+Json with_empty(const Json& parameter) {
+  const Json& schema = parameter.at("schema");
+  const bool form = schema.contains("$ref") || schema.contains("pattern") || schema.value("type", "") == "integer";
+  return form && !parameter.value("required", false) ? or_also(schema, {{"const", ""}}) : schema;
+}
+
 Json parameters_of(const RouteSpec& spec, const Json& part) {
   Json all = Json::array();
   const Json own = part.value("path", Json::object());
@@ -57,6 +83,7 @@ Json parameters_of(const RouteSpec& spec, const Json& part) {
   for (const Json& query : part.value("query", Json::array())) {
     Json parameter = query;
     parameter["in"] = "query";
+    parameter["schema"] = with_empty(query);
     all.push_back(std::move(parameter));
   }
   if (part.value("key", false)) {
@@ -144,7 +171,9 @@ Json operation_of(const RouteSpec& spec, const Json& part) {
   if (part.contains("description")) operation["description"] = part["description"];
   if (part.contains("body")) {
     const std::string type = part.value("body_type", "application/json");
-    operation["requestBody"] = {{"required", true}, {"content", content(type, part["body"])}};
+    const bool own = spec.error_form == http::ErrorForm::afina;
+    const Json body = own ? with_nulls(part["body"]) : part["body"];
+    operation["requestBody"] = {{"required", true}, {"content", content(type, body)}};
   } else if (part.contains("body_content")) {
     operation["requestBody"] = {{"required", true}, {"content", part["body_content"]}};
   }

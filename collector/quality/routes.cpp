@@ -112,6 +112,13 @@ struct Reports {
         [&] { return database.read([&](storage::Transaction& t) { return make(t); }); });
   }
 
+  // Asked of the database, not of the cache, which is everybody's.
+  void admit(const Actor& actor, const std::string& project_id) {
+    database.read([&](storage::Transaction& t) {
+      storage::quality_project(t, project_id, actor.workspace_id, actor.member().id);
+    });
+  }
+
   Json annotators(const std::string& workspace_id, const std::string& project_id) {
     return get(cat("annotators/", workspace_id, "/", project_id), [&](storage::Transaction& t) {
       return Json{{"annotators", annotator_rows(read_material(t, project_id, workspace_id))}};
@@ -200,6 +207,7 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   agreement.summary = "How far a project's annotators agree, by aspect and language, with intervals.";
   routes.add(agreement, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
     const std::string id = require_id(request.param("id"));
+    reports->admit(actor, id);
     const auto wanted = request.query_value("aspect");
     Json report = reports->get(cat("agreement/", actor.workspace_id, "/", id), [&](storage::Transaction& t) {
       const ProjectMaterial material = read_material(t, id, actor.workspace_id);
@@ -219,6 +227,7 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   people.summary = "What is known of each annotator of a project, with warnings.";
   routes.add(people, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
     const std::string id = require_id(request.param("id"));
+    reports->admit(actor, id);
     response.set_json(reports->annotators(actor.workspace_id, id));
   });
   RouteSpec own{.method = "GET", .pattern = "/api/me/dashboard", .access = kMembers, .scope = "tasks"};

@@ -126,10 +126,10 @@ class Crowd {
 };
 
 /// Descriptors once what was in hand is done: kept connections of the server end within its idle deadline.
-int settled_descriptors(const Process& collector, int wanted) {
+int settled_descriptors(const Process& collector, int wanted, double patience_seconds) {
   const Stopwatch watch;
   int now = collector.descriptors();
-  for (; now > wanted && watch.seconds() < 25; now = collector.descriptors())
+  for (; now > wanted && watch.seconds() < patience_seconds; now = collector.descriptors())
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   return now;
 }
@@ -195,7 +195,8 @@ SoakReport run_soak(const SoakOptions& options) {
     watch(options, collector, test.db(), report);
   }
   // Connections to PostgreSQL stay open for the next request: no leak, and bounded by the pool.
-  report.descriptors_after = settled_descriptors(collector, report.descriptors_before + kMostLeftDescriptors);
+  report.descriptors_after =
+      settled_descriptors(collector, report.descriptors_before + kMostLeftDescriptors, options.leak ? 0 : 25);
   report.done = load.done.all();
   report.errors = load.errors.all();
   report.busy = load.busy;

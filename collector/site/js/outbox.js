@@ -10,7 +10,7 @@ const kRetryMs = 3000;
 const table = openTable("afina", "outbox", "n");
 const listeners = new Set(), awaited = new Set();
 let items = [];  // what this page knows to be waiting
-let running = null, timer = 0;
+let running = null, written = null, timer = 0;
 
 /**
  * listener(item, answer | null, error | null, alone) runs when an item was accepted, refused, or has to wait
@@ -37,8 +37,14 @@ export async function startOutbox() {
 export function enqueue(path, body, about) {
   const item = { key: newKey(), path, body, about, owner: owner() };
   items.push(item);
-  table.put(item).finally(flush);
+  written = table.put(item).finally(flush);
   return item.key;
+}
+
+/** Resolves once what was put here has been sent, or has to wait for the network. */
+export async function sent() {
+  await written;
+  await flush();
 }
 
 /** As enqueue; the answer, or the ApiError of a refusal. Rejects with a passing error while the act waits its turn. */

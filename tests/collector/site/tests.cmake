@@ -1,8 +1,16 @@
-# Tests of site; sources are relative to tests/collector/.
+# Tests of site; sources are relative to tests/collector/. Two programs, a browser each: what visitors do, and what members
+# do. Much of their time is a browser's own waiting, so that both fit on two cores.
+set(_page_support site/page_world.cpp site/plug.cpp world.cpp ../support/webdriver.cpp)
 afina_test(collector_browser_test LABEL browser TIMEOUT 240
-  SOURCES browser_test.cpp site/acts_page_test.cpp site/desk_page_test.cpp site/hostile_page_test.cpp site/offline_page_test.cpp site/page_world.cpp site/plug.cpp site/rooms_page_test.cpp site/tasks_page_test.cpp world.cpp ../support/webdriver.cpp
+  SOURCES browser_test.cpp site/acts_page_test.cpp site/hostile_page_test.cpp ${_page_support}
+  DEPS afina_collector)
+afina_test(collector_rooms_browser_test LABEL browser TIMEOUT 240
+  SOURCES site/desk_page_test.cpp site/offline_page_test.cpp site/rooms_page_test.cpp site/tasks_page_test.cpp ${_page_support}
   DEPS afina_collector)
 # axe-core comes inside a wheel, used as an archive.
-if(TARGET collector_browser_test)
-  target_compile_definitions(collector_browser_test PRIVATE AFINA_AXE_FILE="${AFINA_DEPS}/python/axe_playwright_python/axe.min.js")
-endif()
+foreach(_program collector_browser_test collector_rooms_browser_test)
+  if(TARGET ${_program})
+    target_compile_definitions(${_program} PRIVATE AFINA_AXE_FILE="${AFINA_DEPS}/python/axe_playwright_python/axe.min.js")
+    set_tests_properties(${_program} PROPERTIES RUN_SERIAL FALSE)
+  endif()
+endforeach()

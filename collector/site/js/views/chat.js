@@ -6,7 +6,7 @@ import {announce, byId, element} from "../dom.js";
 import {shownLocale, t} from "../i18n.js";
 import {getOrKept, keep} from "../kept.js";
 import {setKeys} from "../keys.js";
-import {deliver, enqueue, onSettled, waiting} from "../outbox.js";
+import {deliver, enqueue, onSettled, sent, waiting} from "../outbox.js";
 import {rename} from "../router.js";
 import {attempt, button} from "../ui.js";
 
@@ -235,6 +235,7 @@ class Chat {
         this.remember();
       },
     reveal: (turn) => attempt(async () => {
+      await sent();  // who is quick asks before the vote has arrived
       const answer = await post(`/api/pairs/${turn.exposure}/reveal`);
       this.redraw(turn.exposure, (shown) => {
         shown.reveal = answer;

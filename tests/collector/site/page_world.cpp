@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "storage/accounts/invitations.h"
 #include "storage/people.h"
-#include "storage/snapshots.h"
+#include "storage/quality/eligible.h"
 #include "storage/sql.h"
 
 namespace afina::collector {

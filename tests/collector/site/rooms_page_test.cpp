@@ -89,5 +89,24 @@ TEST_F(RoomsPageTest, AnAdminsInvitationLinkIsShownOnceAndMakesAnAccount) {
   check_view("join");
 }
 
+TEST_F(RoomsPageTest, WhoIsSignedInIsOfferedTheSecondInvitationForTheSameAccount) {
+  start({"good", "other"});
+  browser().new_page(1024, 768);
+  join(storage::Role::annotator, "kuyen");
+  const std::string token = invite(storage::Role::reviewer, "Radio Comunitaria");
+  browser().go(cat(address(), "/join#", token));
+  browser().wait_for("document.querySelector('[data-ready=join] #join-accept')");
+  EXPECT_NE(text_of("#join-accept").find("Estás dentro como kuyen"), std::string::npos);
+  EXPECT_EQ(browser().evaluate("document.querySelector('#join-other').open"), false)
+      << "another account is one step off";
+  check_view("join-second");
+  browser().click("#join-accept button.primary");
+  browser().wait_for("document.querySelector('#nav a[data-view=review]')");
+  EXPECT_EQ(text_of("#nav a[data-view=me]"), "kuyen");
+  view("#/me", "me");
+  EXPECT_NE(text_of("#view-me").find("revisor · Radio Comunitaria"), std::string::npos);
+  check_quiet();
+}
+
 }  // namespace
 }  // namespace afina::collector

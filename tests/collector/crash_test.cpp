@@ -9,7 +9,7 @@
 
 #include "storage/conversations.h"
 #include "storage/preferences.h"
-#include "storage/snapshots.h"
+#include "storage/quality/eligible.h"
 #include "tests/collector/world.h"
 
 namespace afina::collector {

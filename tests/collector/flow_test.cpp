@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole flow by the API, with a real server and a real database.
 #include "storage/conversations.h"
-#include "storage/snapshots.h"
+#include "storage/quality/eligible.h"
 #include "tests/collector/world.h"
 
 namespace afina::collector {

@@ -153,6 +153,12 @@ double pgbench(const Database& db, const fs::path& folder, Shown& shown, int cli
   return std::atof(said.c_str() + at + 6);
 }
 
+void settle(const Database& db) {
+  const std::string command = cat("'", fs::path(PGBENCH).replace_filename("psql").string(),
+                                  "' -q -X -c 'VACUUM ANALYZE' -c CHECKPOINT '", db.url(), "'");
+  if (std::system(command.c_str()) != 0) throw StorageError("[bench] psql failed");
+}
+
 NewPreference vote_of(const Act& act) {
   NewPreference vote;
   vote.exposure_id = act.exposure;
@@ -211,7 +217,11 @@ int main(int argc, char** argv) {
     options.announce = false;
     const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
     Shown shown(*db);
-    shown.more(60'000);
+    // All of them before the first measurement, and settled: making more would leave dirty pages and an autovacuum to
+    // the one that follows.
+    const int measurements = static_cast<int>(std::size(kClients)) * kRounds + 1;
+    shown.more(4 * measurements * (votes + bench::kWarmUp));
+    settle(*db);
     double best_alone = 0;
     for (const int clients : kClients) {
       std::vector<double> rates;
@@ -241,8 +251,9 @@ int main(int argc, char** argv) {
          }},
         {"over HTTP",
          [&](int clients, int count, double rate) {
-           return bench::run_http_load(*db, clients, count, rate,
-                                       [&, first = first_of(count)](int i) { return shown.act(first + i); });
+           return bench::run_http_load(*db, clients, count, rate, [&, first = first_of(bench::kWarmUp + count)](int i) {
+             return shown.act(first + i);
+           });
          }},
     };
     const std::string only = argc > 3 ? argv[3] : "";

@@ -24,8 +24,11 @@ struct Load {
 /// Rethrows what an act throws.
 Load run_load(int clients, int count, double rate, const std::function<void(int client, int i)>& act);
 
-/// The same over HTTP: a collector in this process on loopback, each client a kept connection of its own, all of them on
-/// one thread.
+/// Votes over HTTP before those that are counted.
+inline constexpr int kWarmUp = 1024;
+
+/// The same over HTTP, for acts below kWarmUp + count: a collector in this process on loopback, each client a kept
+/// connection of its own, all of them on one thread.
 Load run_http_load(storage::Database& database, int clients, int count, double rate,
                    const std::function<Act(int i)>& act_of);
 

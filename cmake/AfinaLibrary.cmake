@@ -94,8 +94,8 @@ function(afina_test name)
   endif()
   # libgomp's threads spin for milliseconds by default, which starves whatever else runs on a small machine.
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL}" TIMEOUT ${A_TIMEOUT} ENVIRONMENT "GOMP_SPINCOUNT=2000")
-  # LibTorch takes every core, and a browser or a window does not like to wait; tests that mostly wait share the rest.
-  if(A_TORCH OR A_LABEL MATCHES "^(parity|gui|browser|slow)$")
+  # LibTorch takes every core, and a window does not like to wait; tests that mostly wait themselves share the rest.
+  if(A_TORCH OR A_LABEL MATCHES "^(parity|gui|slow)$")
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()

@@ -43,6 +43,7 @@ void VoteWriter::put(storage::VoteDraft draft, Done done) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({std::move(draft), std::move(done)});
+    if (!worth_a_pen()) return;
   }
   work_.notify_one();
 }
@@ -55,18 +56,26 @@ storage::VoteResult VoteWriter::put(storage::VoteDraft draft) {
   return std::move(outcome.result);
 }
 
+// A transaction costs as much as several votes: while one is being written, the next waits until it is worth its own.
+// The first waits for nobody.
+bool VoteWriter::worth_a_pen() const {
+  return waiting_.size() > writing_ * kEnoughForAnotherPen;
+}
+
 void VoteWriter::run(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   for (;;) {
     std::vector<Entry> batch;
     work_.wait(lock, stop, [&] {
-      batch = take_batch();
+      if (worth_a_pen() || stop.stop_requested()) batch = take_batch();
       return !batch.empty();
     });
     if (batch.empty()) return;
+    ++writing_;
     lock.unlock();
     std::vector<Outcome> outcomes = write(batch);
     lock.lock();
+    --writing_;
     for (const Entry& entry : batch) {
       in_hand_.erase(exposure_mark(entry.draft));
       in_hand_.erase(key_mark(entry.draft));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Votes that wait at the same time are written together: one transaction and one flush for all, then everybody is
-// answered. Two pens take turns, so that one batch fills while the other waits for its flush.
+// answered. A few pens take turns: one batch fills while another is written, flushed or answered.
 #pragma once
 #include <condition_variable>
 #include <cstddef>
@@ -52,7 +52,9 @@ class VoteWriter {
   }
 
   static constexpr size_t kMaxBatch = 256;
-  static constexpr int kPens = 2;
+  static constexpr int kPens = 3;
+  /// For each batch that is being written so many votes must wait before another is begun.
+  static constexpr size_t kEnoughForAnotherPen = 8;
 
  private:
   struct Entry {
@@ -60,6 +62,7 @@ class VoteWriter {
     Done done;
   };
   void run(const std::stop_token& stop);
+  bool worth_a_pen() const;
   std::vector<Entry> take_batch();
   std::vector<Outcome> write(const std::vector<Entry>& batch);
 
@@ -69,6 +72,7 @@ class VoteWriter {
   std::condition_variable_any work_;
   std::deque<Entry> waiting_;
   std::unordered_set<std::string> in_hand_;  ///< exposures and keys of batches being written
+  size_t writing_ = 0;                       ///< batches being written
   std::vector<std::jthread> pens_;
 };
 

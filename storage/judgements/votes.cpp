@@ -30,7 +30,7 @@ struct Known {
   std::unordered_set<std::string> ended;                               ///< exposures of drafts whose session has ended
   std::map<std::pair<std::string, std::string>, Preference> by_key;    ///< annotator, key
   std::unordered_map<std::string, std::pair<std::string, bool>> last;  ///< by exposure: newest row, whether retracted
-  bool listened = false;                                               ///< some webhook is active
+  bool listened = true;                                                ///< some webhook may be active
 };
 
 using Drafts = std::vector<const VoteDraft*>;
@@ -83,7 +83,7 @@ Drafts first_look(Transaction& t, const Drafts& drafts, Known& known) {
 void lock_exposures(Transaction& t, const Drafts& drafts, Known& known) {
   std::vector<std::string> ids;
   for (const VoteDraft* draft : drafts) {
-    ids.push_back(draft->vote.exposure_id);
+    if (is_uuid(draft->vote.exposure_id)) ids.push_back(draft->vote.exposure_id);
     known.seen.erase(draft->vote.exposure_id);
   }
   const Result rows = t.exec(
@@ -334,9 +334,11 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
   Drafts all;
   for (const VoteDraft& draft : drafts)
     all.push_back(&draft);
-  Drafts again = first_look(t, all, known);
   // Alone, there is nobody to hold up: it waits for whoever acts on the same pair instead of clashing with them.
-  if (drafts.size() == 1 && seen_by(known, drafts[0].vote) != nullptr) again = all;
+  const bool alone = drafts.size() == 1;
+  Drafts again = all;
+  if (!alone || !drafts[0].session_sha256.empty()) again = first_look(t, all, known);
+  if (alone && seen_by(known, drafts[0].vote) != nullptr) again = all;
   if (!again.empty()) {
     lock_exposures(t, again, known);
     look_up(t, again, known);

@@ -33,7 +33,7 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--home", flags.home,
                  "folder of the private cluster (default: $AFINA_HOME, else as base/home.h says)");
   app.add_option("--set", flags.settings, "key=value for any setting");
-  app.set_version_flag("--version", "afina-collector 0.4.0");
+  app.set_version_flag("--version", "afina-collector 0.5.0");
   app.footer(afina::cat("Settings:\n", afina::config_help<afina::collector::CollectorConfig>(), "Of an upstream:\n",
                         afina::config_help<afina::collector::UpstreamConfig>(),
                         "Example: afina-collector --upstream base=http://127.0.0.1:8090"));

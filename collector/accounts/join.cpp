@@ -63,7 +63,8 @@ void accept(AccountRooms& rooms, const Actor& actor, const Request& request, Res
     throw refusal(403, "cross_site", "[X-CSRF-Token] must be that of GET /api/me, but is not.");
   }
   storage::Database& database = rooms.services.database;
-  const auto place = database.read([&](storage::Transaction& t) { return storage::peek_invitation(t, token); });
+  // Used up or not: this may be the repetition of the act that used it up.
+  const auto place = database.read([&](storage::Transaction& t) { return storage::find_invitation(t, token); });
   if (!place) throw invitation_invalid();
   // Not the project that this person is held to where they come from.
   const storage::WorkspaceScope there(place->workspace_id);

@@ -10,7 +10,7 @@
 namespace afina::collector {
 namespace {
 
-constexpr const char* kApiVersion = "0.4.0";
+constexpr const char* kApiVersion = "0.5.0";
 
 std::string key_of(const RouteSpec& spec) {
   return cat(spec.method, " ", spec.pattern);

@@ -60,13 +60,18 @@ Invitation use_invitation(Transaction& t, const std::string& token) {
   return read_invitation(rows.one());
 }
 
+std::optional<Invitation> find_invitation(Transaction& t, const std::string& token) {
+  const Result rows =
+      t.exec("SELECT *, '' AS created_by_name FROM invite WHERE token_sha256 = $1", Params().text(sha256_hex(token)));
+  return rows.empty() ? std::nullopt : std::optional<Invitation>(read_invitation(rows.one()));
+}
+
 Accepted accept_invitation(Transaction& t, const std::string& token, const Account& account) {
   // One account's acceptances queue, and so do an admin's changes of the place: each decides on what stands.
   t.exec("SELECT FROM account WHERE id = $1::uuid FOR UPDATE", Params().text(account.id));
-  const Result rows =
-      t.exec("SELECT *, '' AS created_by_name FROM invite WHERE token_sha256 = $1", Params().text(sha256_hex(token)));
-  if (rows.empty()) not_open();
-  const Invitation i = read_invitation(rows.one());
+  const auto found = find_invitation(t, token);
+  if (!found) not_open();
+  const Invitation& i = *found;
   if (!i.name.empty() && i.name != account.name) not_open();
   t.exec("SELECT FROM membership WHERE workspace_id = $1::uuid AND account_id = $2::uuid FOR UPDATE",
          Params().text(i.workspace_id).text(account.id));

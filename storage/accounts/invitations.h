@@ -47,6 +47,8 @@ struct Accepted {
 /// used, for another name, or to a workspace whose admin closed the door to them. Ends their sessions of a place that
 /// changed.
 Accepted accept_invitation(Transaction& t, const std::string& token, const Account& account);
+/// Whether it is still open or not; nothing for an unknown token.
+std::optional<Invitation> find_invitation(Transaction& t, const std::string& token);
 /// As use_invitation, but uses nothing up; nothing where it is not open.
 std::optional<Invitation> peek_invitation(Transaction& t, const std::string& token);
 /// Newest first; `before` is an id or "".

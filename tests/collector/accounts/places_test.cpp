@@ -213,6 +213,21 @@ TEST_F(PlacesTest, AnInvitationIsTakenByTheSessionItselfAndOnlyWhileItIsOpen) {
   EXPECT_EQ(accept(ana, invite(admin_, {{"role", "admin"}})).code(), "invitation_invalid");
 }
 
+TEST_F(PlacesTest, ALinkThatOneUsedUpLeadsOneselfThereAgainAndNobodyElse) {
+  const Credentials ana = member(storage::Role::annotator, south_, "ana");
+  const Credentials luz = member(storage::Role::annotator, south_, "luz");
+  const std::string link = invite(admin_, {{"role", "annotator"}});
+  ASSERT_EQ(accept(ana, link).status, 201);
+  // The link is opened again, in another browser of the same person.
+  as_owner([&](storage::Transaction& t) {
+    t.script(cat("UPDATE account_session SET ended_at = NULL, workspace_id = '", south_, "' WHERE account_id = '",
+                 ana.account_id, "'"));
+  });
+  EXPECT_EQ(accept(ana, link).status, 200);
+  EXPECT_EQ(accept(luz, link).code(), "invitation_invalid");
+  EXPECT_EQ(uses(north_), 1);
+}
+
 TEST_F(PlacesTest, TheSameInvitationTakenTwiceAtOnceIsUsedOnce) {
   const Credentials ana = member(storage::Role::annotator, south_, "ana");
   const std::string open = invite(admin_, {{"role", "annotator"}, {"max_uses", 5}});

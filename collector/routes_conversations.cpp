@@ -74,9 +74,13 @@ void stream_live(http::Response& response, const std::shared_ptr<LiveTurn>& live
 }
 
 /// Where a client that lost its connection goes on.
+constexpr size_t kMaxEventIdBytes = 64;
+
 std::string last_event_id(const http::Request& request) {
   const std::string* header = request.headers.find("Last-Event-ID");
-  return header != nullptr ? *header : request.query_value("last_event_id").value_or("");
+  const std::string id = header != nullptr ? *header : request.query_value("last_event_id").value_or("");
+  if (id.size() > kMaxEventIdBytes) throw refusal(400, "bad_request", "[last_event_id] must be an event's id.");
+  return id;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/cat.h"
 #include "base/log.h"
@@ -122,6 +123,19 @@ class CollectingWriter final : public BodyWriter {
   bool broken_ = false;
 };
 
+/// Of the target as it came: the library drops what is repeated to the letter.
+bool repeats_a_name(std::string_view target) {
+  const size_t question = target.find('?');
+  if (question == std::string_view::npos) return false;
+  std::set<std::string_view> names;
+  for (std::string_view rest = target.substr(question + 1); !rest.empty();) {
+    const std::string_view piece = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), piece.size() + 1));
+    if (!piece.empty() && !names.insert(piece.substr(0, piece.find('='))).second) return true;
+  }
+  return false;
+}
+
 /// What the library's callbacks need of the request this thread serves; they get no context of their own.
 struct Current {
   Connection* connection = nullptr;
@@ -196,10 +210,11 @@ Engine::Served Engine::Library::serve(Connection& connection, bool close) {
 
 void Engine::Library::answer(const httplib::Request& request, httplib::Response& response) {
   Request ours;
+  ours.repeats_query = repeats_a_name(request.target);
   ours.method = request.method;
   ours.path = t_current->connection->request.head.path;
   for (const auto& [name, value] : request.params)
-    ours.query.emplace(name, value);
+    ours.repeats_query |= !ours.query.emplace(name, value).second;
   for (const auto& [name, value] : request.headers)
     ours.headers.add(name, value);
   ours.body = std::move(t_current->connection->request.body);

@@ -42,11 +42,12 @@ struct Request {
   std::string method;  ///< upper case
   std::string path;    ///< percent-decoded, begins with '/', valid UTF-8 without control characters
   std::map<std::string, std::string> params;  ///< {name} parts of the route
-  std::map<std::string, std::string> query;   ///< percent-decoded; the first of equal names
+  std::map<std::string, std::string> query;   ///< percent-decoded; a name that comes twice is refused with 400
   Headers headers;
   std::string body;
-  std::string remote_ip;  ///< of the peer, or of the client where the peer is a trusted proxy
-  std::stop_token stop;   ///< tripped when the client has left (noticed within about a second): long work may end early
+  std::string remote_ip;       ///< of the peer, or of the client where the peer is a trusted proxy
+  bool repeats_query = false;  ///< for the server: a name of the query came twice
+  std::stop_token stop;  ///< tripped when the client has left (noticed within about a second): long work may end early
   std::string request_id;  ///< UUIDv7, also in the response's X-Request-Id and in log lines
 
   /// A {name} part of the route. Throws InternalError where the route has none of that name.

@@ -308,6 +308,8 @@ void Server::Impl::run_handler(Request& request, const RouteMatch& match, Respon
       !equal_without_case(type.substr(0, std::min(type.find_first_of("; "), type.size())), "application/json")) {
     throw HttpError(ErrorKind::usage, 415, "[Content-Type] must be application/json, but is not.");
   }
+  // Two readers take different ones of them.
+  if (request.repeats_query) throw UsageError("[query] must name each value once, but names one twice.");
   for (const auto& [name, value] : request.query) {
     if (!is_valid_utf8(name) || !is_valid_utf8(value)) throw UsageError("[query] must be UTF-8, but is not.");
   }

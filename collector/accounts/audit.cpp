@@ -10,12 +10,14 @@
 namespace afina::collector {
 namespace {
 
+constexpr int64_t kMostEvents = int64_t{1} << 62;
+
 int64_t before_number(const http::Request& request) {
   const std::string text = request.query_value("before").value_or("");
   if (text.empty()) return 0;
   int64_t number = 0;
   const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || number < 1) {
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || number < 1 || number > kMostEvents) {
     throw refusal(400, "bad_request", "[before] must be a number from \"next\", but is none.");
   }
   return number;

@@ -45,7 +45,7 @@ void create(AccountRooms& rooms, const Actor& actor, const Request& request, Res
     throw refusal(400, "bad_request", "[body] role must be annotator, reviewer, engineer, admin or auditor.");
   }
   invitation.project_id = body.text_or("project", 36, "");
-  if (!invitation.project_id.empty() && !is_uuid(invitation.project_id)) {
+  if (body.has("project") && !is_uuid(invitation.project_id)) {
     throw refusal(400, "bad_request", "[body] project must be an id, but is none.");
   }
   if (body.has("max_uses")) invitation.max_uses = static_cast<int>(body.whole("max_uses", 1, 1000));

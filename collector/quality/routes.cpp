@@ -208,15 +208,15 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   routes.add(agreement, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
     const std::string id = require_id(request.param("id"));
     reports->admit(actor, id);
-    const auto wanted = request.query_value("aspect");
+    const std::string wanted = query_aspect(request);
     Json report = reports->get(cat("agreement/", actor.workspace_id, "/", id), [&](storage::Transaction& t) {
       const ProjectMaterial material = read_material(t, id, actor.workspace_id);
       return Json{{"project", id}, {"kind", material.project.kind}, {"groups", agreement_groups(all_units(material))}};
     });
-    if (wanted) {
+    if (!wanted.empty()) {
       Json groups = Json::array();
       for (Json& group : report["groups"]) {
-        if (group["aspect"] == *wanted) groups.push_back(std::move(group));
+        if (group["aspect"] == wanted) groups.push_back(std::move(group));
       }
       report["groups"] = std::move(groups);
     }

@@ -20,6 +20,8 @@ using http::Response;
 
 constexpr size_t kImportBodyBytes = size_t{64} << 20;
 
+constexpr size_t kMaxLocaleBytes = 35;
+
 std::string query_or(const Request& request, const std::string& name, const std::string& otherwise) {
   return request.query_value(name).value_or(otherwise);
 }
@@ -140,6 +142,9 @@ datasets::ExportRequest read_export(Services& services, const Actor& actor, cons
   out.filter.workspace_id = actor.workspace_id;
   out.filter.purpose = purposes_of(query_or(request, "purpose", "train")).at(0);
   out.filter.locale = query_or(request, "locale", "");
+  if (out.filter.locale.size() > kMaxLocaleBytes) {
+    throw refusal(400, "bad_request", "[query] locale must be a language tag such as es-CL.");
+  }
   out.filter.project_id = query_or(request, "project", "");
   if (!out.filter.project_id.empty()) {
     require_id(out.filter.project_id);
@@ -156,7 +161,11 @@ datasets::ExportRequest read_export(Services& services, const Actor& actor, cons
   out.margin_scale = number_of(query_or(request, "margin_scale", "0"), "margin_scale");
   if (!(out.margin_scale >= 0 && out.margin_scale < 1e6))
     throw refusal(400, "bad_request", "[query] must have a margin_scale of 0 or more.");
-  out.blind_only = query_or(request, "include_revealed", "") != "true";
+  const std::string revealed = query_or(request, "include_revealed", "false");
+  if (revealed != "true" && revealed != "false") {
+    throw refusal(400, "bad_request", "[query] include_revealed must be true or false.");
+  }
+  out.blind_only = revealed == "false";
   out.actor = actor.audit_name();
   return out;
 }

@@ -133,6 +133,13 @@ class ServerProbes : public ::testing::Test {
   bool released_ = false;
 };
 
+TEST_F(ServerProbes, ANameThatComesTwiceInTheQueryIsRefused) {
+  start();
+  for (const char* query : {"v=1&v=2", "v=1&v=1", "v&v", "a=1&v=1&v="})
+    EXPECT_EQ(status_of(ask(get(std::string("/header?") + query))), 400) << query;
+  EXPECT_EQ(status_of(ask(get("/header?v=1&w=1&&vv=2"))), 200);
+}
+
 TEST_F(ServerProbes, AnAnswerCarriesTheSecurityHeadersAndARequestId) {
   start();
   const std::string answer = ask(get("/ping"));

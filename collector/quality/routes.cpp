@@ -38,6 +38,13 @@ std::string query_aspect(const http::Request& request) {
   throw refusal(400, "bad_request", "[query] aspect must be one of those that answers are rated in.");
 }
 
+/// What agreement is told about: aspects, kinds of flags, and verdicts by class (without the grade).
+std::string query_group(const http::Request& request) {
+  constexpr std::string_view kOthers[] = {"verdict_class", "toxic", "personal_data", "hallucination"};
+  const std::string group = request.query_value("aspect").value_or("");
+  return std::ranges::find(kOthers, group) == std::end(kOthers) ? query_aspect(request) : group;
+}
+
 quality::TieModel query_model(const http::Request& request) {
   const std::string word = request.query_value("model").value_or("bradley_terry");
   for (const auto model : {quality::TieModel::half_wins, quality::TieModel::davidson, quality::TieModel::rao_kupper}) {
@@ -208,7 +215,7 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
   routes.add(agreement, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
     const std::string id = require_id(request.param("id"));
     reports->admit(actor, id);
-    const std::string wanted = query_aspect(request);
+    const std::string wanted = query_group(request);
     Json report = reports->get(cat("agreement/", actor.workspace_id, "/", id), [&](storage::Transaction& t) {
       const ProjectMaterial material = read_material(t, id, actor.workspace_id);
       return Json{{"project", id}, {"kind", material.project.kind}, {"groups", agreement_groups(all_units(material))}};

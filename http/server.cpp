@@ -50,6 +50,18 @@ size_t connection_cap(int wanted) {
   return std::min<size_t>(static_cast<size_t>(wanted), std::max<size_t>(16, limit.rlim_cur / 3));
 }
 
+/// What `make` throws becomes the response.
+template <typename Make>
+void with_errors(const std::string& request_id, ErrorForm form, Response& response, const Make& make) {
+  try {
+    make();
+  } catch (const std::exception& error) {
+    write_error(error, request_id, form, response);
+  } catch (...) {
+    write_error(std::runtime_error("not an exception"), request_id, form, response);
+  }
+}
+
 }  // namespace
 
 class Server::Impl {
@@ -70,6 +82,9 @@ class Server::Impl {
  private:
   bool serve(std::unique_ptr<Connection>& connection);
   void send_later(std::unique_ptr<Connection> connection, bool keep, Response&& response);
+  ErrorForm form_of(const Route* route) const {
+    return route == nullptr ? options_.error_form : route->options.error_form;
+  }
   void finish_later(const Request& request, const Route* route, Response& response);
   std::string refusal(const HeadFault& fault) const;
   void check_origin(const Request& request) const;
@@ -79,7 +94,7 @@ class Server::Impl {
   void guard_body(const Request& request, Response& response);
   void guard_events(Response& response);
   std::shared_ptr<void> take_slot(std::atomic<int>& taken, int most, const char* what);
-  void add_security_headers(const Request& request, const Route* route, Response& response) const;
+  void add_security_headers(const std::string& request_id, const Route* route, Response& response) const;
 
   std::atomic<int> streams_{0}, event_streams_{0}, bodies_{0};
   std::atomic<bool> draining_{false};
@@ -192,20 +207,11 @@ void Server::Impl::send_later(std::unique_ptr<Connection> connection, bool keep,
 
 // The part of dispatch() that comes after the handler, for a handler whose answer comes later.
 void Server::Impl::finish_later(const Request& request, const Route* route, Response& response) {
-  Request kept;
-  kept.request_id = request.request_id;
-  response.later = [this, route, kept = std::move(kept), begin = std::move(response.later)](const Reply& send) {
-    const Reply reply = [this, route, kept, send](const std::function<void(Response&)>& make) {
+  response.later = [this, route, id = request.request_id, begin = std::move(response.later)](const Reply& send) {
+    const Reply reply = [this, route, id, send](const std::function<void(Response&)>& make) {
       send([&](Response& answer) {
-        const ErrorForm form = route == nullptr ? options_.error_form : route->options.error_form;
-        try {
-          make(answer);
-        } catch (const std::exception& error) {
-          write_error(error, kept.request_id, form, answer);
-        } catch (...) {
-          write_error(std::runtime_error("not an exception"), kept.request_id, form, answer);
-        }
-        add_security_headers(kept, route, answer);
+        with_errors(id, form_of(route), answer, [&] { make(answer); });
+        add_security_headers(id, route, answer);
       });
     };
     try {
@@ -235,21 +241,18 @@ void Server::Impl::dispatch(Request& request, Response& response) {
   const Stopwatch watch;
   request.request_id = new_uuid();
   const Route* route = nullptr;
-  try {
+  with_errors(request.request_id, options_.error_form, response, [&] {
     RouteMatch match = router_.match(request.method, request.path);
     route = match.route;
-    check_origin(request);
-    run_handler(request, match, response);
-  } catch (const std::exception& error) {
-    write_error(error, request.request_id, route == nullptr ? options_.error_form : route->options.error_form,
-                response);
-  } catch (...) {
-    write_error(std::runtime_error("not an exception"), request.request_id, options_.error_form, response);
-  }
+    with_errors(request.request_id, form_of(route), response, [&] {
+      check_origin(request);
+      run_handler(request, match, response);
+    });
+  });
   if (response.later) {
     finish_later(request, route, response);
   } else {
-    add_security_headers(request, route, response);
+    add_security_headers(request.request_id, route, response);
   }
   log_line(
       LogLevel::debug, "http",
@@ -370,7 +373,7 @@ void Server::Impl::guard_stream(const Request& request, const Route& route, Resp
   response.headers.set("X-Accel-Buffering", "no");
 }
 
-void Server::Impl::add_security_headers(const Request& request, const Route* route, Response& response) const {
+void Server::Impl::add_security_headers(const std::string& request_id, const Route* route, Response& response) const {
   Headers& headers = response.headers;
   if (headers.find("Content-Security-Policy") == nullptr) {
     headers.set("Content-Security-Policy", options_.content_security_policy);
@@ -379,7 +382,7 @@ void Server::Impl::add_security_headers(const Request& request, const Route* rou
   headers.set("Referrer-Policy", "no-referrer");
   headers.set("Cross-Origin-Opener-Policy", "same-origin");
   headers.set("Cross-Origin-Resource-Policy", "same-origin");
-  headers.set("X-Request-Id", request.request_id);
+  headers.set("X-Request-Id", request_id);
   if (headers.find("Cache-Control") == nullptr) {
     headers.set("Cache-Control", route != nullptr && response.status < 400 ? route->options.cache_control : "no-store");
   }

@@ -50,6 +50,38 @@ std::string folded(std::string_view text) {
   return out;
 }
 
+// A word over and over is as strong as the word: "contraseñacontraseña".
+bool repeats_a_word(const std::vector<char32_t>& points) {
+  for (size_t length = 1; length < kShortestPassphrase && 2 * length <= points.size(); ++length) {
+    if (std::equal(points.begin() + static_cast<std::ptrdiff_t>(length), points.end(), points.begin())) return true;
+  }
+  return false;
+}
+
+// Neighbours on a keyboard or in the alphabet, in either direction: "qwertyuiopas".
+bool walks_a_row(const std::vector<char32_t>& points) {
+  for (const std::u32string_view row :
+       {U"qwertyuiopasdfghjklñzxcvbnm", U"qwertyuiopasdfghjklzxcvbnm", U"qwertzuiopasdfghjklyxcvbnm",
+        U"abcdefghijklmnopqrstuvwxyz", U"abcdefghijklmnñopqrstuvwxyz", U"12345678901234567890"}) {
+    std::u32string around = std::u32string(row) + std::u32string(row);
+    const auto walked = [&] {
+      return std::search(around.begin(), around.end(), points.begin(), points.end()) != around.end();
+    };
+    if (walked()) return true;
+    std::ranges::reverse(around);
+    if (walked()) return true;
+  }
+  return false;
+}
+
+/// What is left of a passphrase without the name that everybody can see.
+std::string without(std::string plain, const std::string& name) {
+  if (name.empty()) return plain;
+  for (size_t at = plain.find(name); at != std::string::npos; at = plain.find(name, at))
+    plain.erase(at, name.size());
+  return plain;
+}
+
 class Turn {
  public:
   Turn(std::counting_semaphore<2>& turns, std::chrono::milliseconds patience) : turns_(turns) {
@@ -111,7 +143,14 @@ void check_passphrase(std::string_view passphrase, std::string_view name) {
     refuse("hold no control characters");
   if (std::ranges::all_of(points, [&](char32_t c) { return c == points.front(); })) refuse("not be one character only");
   const std::string plain = folded(passphrase);
+  const std::vector<char32_t> said = code_points(plain);
   if (!name.empty() && plain == folded(name)) refuse("not be the name");
+  // Two letters are in many words; a name of them alone gives nothing away.
+  if (code_points(name).size() >= 3 && code_points(without(plain, folded(name))).size() < kShortestPassphrase / 2) {
+    refuse("say more than the name");
+  }
+  if (repeats_a_word(said)) refuse("not be a word over and over");
+  if (walks_a_row(said)) refuse("not be neighbours on a keyboard");
   if (std::ranges::find(kBreached, plain) != kBreached.end()) {
     refuse("not be one that everybody tries first: it stands in lists of leaked passphrases");
   }

@@ -37,7 +37,8 @@ class PasswordHasher {
 
 inline constexpr size_t kShortestPassphrase = 12, kLongestPassphrase = 128;  ///< code points
 /// Throws UsageError "[passphrase] must …" for one that is too short or long, no UTF-8 or holds control characters, is
-/// the sign-in name, is one character over and over, or stands in the list of breached ones. No composition rules.
+/// the sign-in name or little more, is one character or a shorter word over and over, neighbours on a keyboard or in
+/// the alphabet, or stands in the list of breached ones. No composition rules.
 void check_passphrase(std::string_view passphrase, std::string_view name);
 
 /// Whether two secrets are the same, in time that depends on their lengths only.

@@ -49,7 +49,8 @@ void seed(storage::Database& db, int pairs) {
     for (const char* slot : {"0", "1"})
       t.script(cat("INSERT INTO generation (id, conversation_id, turn, slot, model, text) SELECT ",
                    id(*slot == '0' ? "9006" : "9007", "n"), ", ", id("9004", "n"), ", 1, ", slot, ", 'modelo-", slot,
-                   "', n || repeat(' agua, harina y \"sal\"', 10) FROM ", all));
+                   "', n || '", *slot == '0' ? " una" : " otra", "' || repeat(' agua, harina y \"sal\"', 10) FROM ",
+                   all));
     t.script(cat("INSERT INTO pair (id, conversation_id, turn, generation_a_id, generation_b_id) SELECT ",
                  id("9008", "n"), ", ", id("9004", "n"), ", 1, ", id("9006", "n"), ", ", id("9007", "n"), " FROM ",
                  all));

@@ -186,7 +186,8 @@ SoakReport run_soak(const SoakOptions& options) {
   const Process collector(command(options, test.url(), outside.address()));
   Load load{.address = collector.line(),
             .port = std::stoi(collector.line().substr(collector.line().rfind(':') + 1)),
-            .database = test.db()};
+            .database = test.db(),
+            .between_acts = options.between_acts};
   prepare(load);
   add_webhook(load, outside.address() + "/hook");
   report.descriptors_before = collector.descriptors();

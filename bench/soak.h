@@ -23,6 +23,7 @@ struct SoakOptions {
   std::string collector;  ///< the program afina-collector
   std::chrono::seconds time{60};
   std::chrono::milliseconds sample_every{1000};
+  std::chrono::milliseconds between_acts{20};  ///< how long each client rests after an act
   /// The control: clients that are never closed and upstreams that never end their answers.
   bool leak = false;
   bool print = true;  ///< a line for each tenth of the time

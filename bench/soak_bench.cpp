@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The soak by command: bench_soak AFINA_COLLECTOR [SECONDS] [--leak]. Exit code 1 where something grew or failed.
+// The soak by command: bench_soak AFINA_COLLECTOR [SECONDS] [--leak] [--rest MS]. Exit code 1 where something grew or
+// failed.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
+#include "base/cat.h"
 #include "base/error.h"
 #include "bench/bench_report.h"
 #include "bench/soak.h"
@@ -11,11 +13,20 @@
 int main(int argc, char** argv) {
   using namespace afina;
   try {
-    if (argc < 2) throw UsageError("[bench] must be called as bench_soak AFINA_COLLECTOR [SECONDS] [--leak].");
+    if (argc < 2)
+      throw UsageError("[bench] must be called as bench_soak AFINA_COLLECTOR [SECONDS] [--leak] [--rest MS].");
     bench::SoakOptions options;
     options.collector = argv[1];
     if (argc > 2) options.time = std::chrono::seconds(std::atoi(argv[2]));
-    options.leak = argc > 3 && std::strcmp(argv[3], "--leak") == 0;
+    for (int i = 3; i < argc; ++i) {
+      if (std::strcmp(argv[i], "--leak") == 0) {
+        options.leak = true;
+      } else if (std::strcmp(argv[i], "--rest") == 0 && i + 1 < argc) {
+        options.between_acts = std::chrono::milliseconds(std::atoi(argv[++i]));
+      } else {
+        throw UsageError(cat("[bench] must be given --leak or --rest MS, but got '", argv[i], "'."));
+      }
+    }
     if (options.time.count() < 10) throw UsageError("[bench] must run for 10 seconds or more.");
     std::printf("%s\n", bench::machine_line(2).c_str());
     const bench::SoakReport report = bench::run_soak(options);

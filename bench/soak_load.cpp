@@ -16,9 +16,21 @@
 namespace afina::bench {
 namespace {
 
-using namespace afina::storage;
-
-constexpr std::chrono::milliseconds kBetweenActs{20};
+using storage::Aspect;
+using storage::Database;
+using storage::kPublicWorkspace;
+using storage::new_receipt_code;
+using storage::new_session_token;
+using storage::new_webhook_secret;
+using storage::NewAccount;
+using storage::NewItem;
+using storage::NewToken;
+using storage::NewVisitor;
+using storage::ProjectKind;
+using storage::ProjectSettings;
+using storage::Role;
+using storage::Transaction;
+using storage::Webhook;
 
 struct Member {
   std::string account_id, token;
@@ -100,7 +112,7 @@ class Caller {
         load_.errors.count(cat(name_, ": ", std::string(error.what()).substr(0, 160)));
       }
       std::unique_lock lock(mutex);
-      never.wait_for(lock, stop, kBetweenActs, [] { return false; });
+      never.wait_for(lock, stop, load_.between_acts, [] { return false; });
     }
   }
 

@@ -3,6 +3,7 @@
 // the page, and clients that break off in every way they can.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <stop_token>
@@ -37,6 +38,7 @@ struct Load {
   storage::Database& database;
   std::string project_id;
   std::string engineer_token;
+  std::chrono::milliseconds between_acts{20};  ///< how long each rests after an act
   Tally done, errors;
   std::atomic<int64_t> busy{0};
 };

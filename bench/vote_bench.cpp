@@ -28,13 +28,20 @@
 #include "storage/preferences.h"
 #include "storage/transaction.h"
 
+namespace afina::bench {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace afina;
-using namespace afina::storage;
-using bench::Act;
-using bench::Load;
+using storage::Database;
+using storage::DatabaseTarget;
+using storage::new_receipt_code;
+using storage::new_session_token;
+using storage::NewPreference;
+using storage::NewVisitor;
+using storage::Params;
+using storage::Source;
+using storage::Transaction;
+using storage::VoteDraft;
 
 constexpr int kClients[] = {8, 16, 32, 64};
 constexpr int kRounds = 3;
@@ -193,77 +200,92 @@ void measure(Way& way, int votes, double best_alone) {
     print_rate(way.name, clients, median, best_alone);
     if (median.per_second > way.best) way.best = median.per_second, way.best_clients = clients;
   }
-  const Load calm = way.run(way.best_clients, votes, way.best * 0.7);
-  std::printf("%-22s at 70 %% of its peak (%.0f/s, %d clients): p50 %.2f ms, p99 %.2f ms, worst %.1f ms\n", way.name,
-              way.best * 0.7, way.best_clients, calm.p50_ms, calm.p99_ms, calm.worst_ms);
+  // One stall of the machine, a flush or another tenant, is a hundredth of a run this short: each round is shown.
+  std::vector<Load> calm;
+  for (int round = 0; round < kRounds; ++round)
+    calm.push_back(way.run(way.best_clients, votes, way.best * 0.7));
+  std::sort(calm.begin(), calm.end(), [](const Load& x, const Load& y) { return x.p99_ms < y.p99_ms; });
+  std::printf("%-22s at 70 %% of its peak (%.0f/s, %d clients): p50 %.2f ms, p99", way.name, way.best * 0.7,
+              way.best_clients, calm[calm.size() / 2].p50_ms);
+  for (const Load& load : calm)
+    std::printf(" %.2f", load.p99_ms);
+  std::printf(" ms in %d rounds, worst %.1f ms\n", kRounds, calm.back().worst_ms);
+}
+
+double best_of_pgbench(const Database& db, const fs::path& folder, Shown& shown, int votes) {
+  double best = 0;
+  for (const int clients : kClients) {
+    std::vector<double> rates;
+    for (int round = 0; round < kRounds; ++round)
+      rates.push_back(pgbench(db, folder, shown, clients, votes));
+    const double median = spread(rates).median;
+    std::printf("%-22s %3d clients: %7.0f rows/s\n", "pgbench, row alone", clients, median);
+    best = std::max(best, median);
+  }
+  return best;
+}
+
+int measure_all(const fs::path& folder, int votes, std::string_view only) {
+  fs::create_directories(folder);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  set_log_level(LogLevel::error);
+  std::printf("%s\nother load %.2f cores\n", machine_line(2).c_str(), other_load(1.0));
+  std::printf("flushes/s of one writer: %.0f\n", flushes_per_second(folder));
+  storage::DatabaseOptions options;
+  options.max_connections = 16;
+  options.pool_wait = std::chrono::seconds(30);
+  options.keeper_linger = std::chrono::milliseconds(500);
+  options.announce = false;
+  const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
+  Shown shown(*db);
+  // All of them before the first measurement, and settled: making more would leave dirty pages and an autovacuum to
+  // the one that follows.
+  const int measurements = (static_cast<int>(std::size(kClients)) + 1) * kRounds;
+  shown.more(4 * measurements * (votes + kWarmUp));
+  settle(*db);
+  const double best_alone = best_of_pgbench(*db, folder, shown, votes);
+  collector::VoteWriter writer(*db);
+  Way ways[] = {
+      {"shared commits",
+       [&](int clients, int count, double rate) {
+         return run_load(clients, count, rate, [&, first = shown.take(count)](int, int i) {
+           VoteDraft draft;
+           draft.vote = vote_of(shown.act(first + i));
+           if (!writer.put(std::move(draft)).put.created) throw StorageError("[bench] a vote was not new");
+         });
+       }},
+      {"a commit each",
+       [&](int clients, int count, double rate) {
+         return run_load(clients, count, rate, [&, first = shown.take(count)](int, int i) {
+           const NewPreference vote = vote_of(shown.act(first + i));
+           db->transaction([&](Transaction& t) { put_preference(t, vote); });
+         });
+       }},
+      {"over HTTP",
+       [&](int clients, int count, double rate) {
+         return run_http_load(*db, clients, count, rate,
+                              [&, first = shown.take(kWarmUp + count)](int i) { return shown.act(first + i); });
+       }},
+  };
+  for (Way& way : ways) {
+    if (std::string_view(way.name).starts_with(only)) measure(way, votes, best_alone);
+  }
+  std::printf("best: shared commits %.2f, a commit each %.2f, over HTTP %.2f x pgbench's best row alone\n",
+              ways[0].best / best_alone, ways[1].best / best_alone, ways[2].best / best_alone);
+  return 0;
 }
 
 }  // namespace
+}  // namespace afina::bench
 
 int main(int argc, char** argv) {
   try {
-    if (argc < 2) throw UsageError("[bench] a folder must be given, but is not.", "bench_votes FOLDER [votes [way]]");
-    const fs::path folder = fs::absolute(argv[1]);
-    const int votes = argc > 2 ? std::atoi(argv[2]) : 12'800;
-    fs::create_directories(folder);
-    std::setvbuf(stdout, nullptr, _IOLBF, 0);
-    set_log_level(LogLevel::error);
-    std::printf("%s\nother load %.2f cores\n", bench::machine_line(2).c_str(), bench::other_load(1.0));
-    std::printf("flushes/s of one writer: %.0f\n", flushes_per_second(folder));
-    DatabaseOptions options;
-    options.max_connections = 16;
-    options.pool_wait = std::chrono::seconds(30);
-    options.keeper_linger = std::chrono::milliseconds(500);
-    options.announce = false;
-    const auto db = Database::open({DatabaseTarget::Kind::home, "", folder / "home"}, options);
-    Shown shown(*db);
-    // All of them before the first measurement, and settled: making more would leave dirty pages and an autovacuum to
-    // the one that follows.
-    const int measurements = static_cast<int>(std::size(kClients)) * kRounds + 1;
-    shown.more(4 * measurements * (votes + bench::kWarmUp));
-    settle(*db);
-    double best_alone = 0;
-    for (const int clients : kClients) {
-      std::vector<double> rates;
-      for (int round = 0; round < kRounds; ++round)
-        rates.push_back(pgbench(*db, folder, shown, clients, votes));
-      const double median = bench::spread(rates).median;
-      std::printf("%-22s %3d clients: %7.0f rows/s\n", "pgbench, row alone", clients, median);
-      best_alone = std::max(best_alone, median);
+    if (argc < 2) {
+      throw afina::UsageError("[bench] a folder must be given, but is not.", "bench_votes FOLDER [votes [way]]");
     }
-    collector::VoteWriter writer(*db);
-    const auto first_of = [&](int count) { return shown.take(count); };
-    Way ways[] = {
-        {"shared commits",
-         [&](int clients, int count, double rate) {
-           return bench::run_load(clients, count, rate, [&, first = first_of(count)](int, int i) {
-             VoteDraft draft;
-             draft.vote = vote_of(shown.act(first + i));
-             if (!writer.put(std::move(draft)).put.created) throw StorageError("[bench] a vote was not new");
-           });
-         }},
-        {"a commit each",
-         [&](int clients, int count, double rate) {
-           return bench::run_load(clients, count, rate, [&, first = first_of(count)](int, int i) {
-             const NewPreference vote = vote_of(shown.act(first + i));
-             db->transaction([&](Transaction& t) { put_preference(t, vote); });
-           });
-         }},
-        {"over HTTP",
-         [&](int clients, int count, double rate) {
-           return bench::run_http_load(*db, clients, count, rate, [&, first = first_of(bench::kWarmUp + count)](int i) {
-             return shown.act(first + i);
-           });
-         }},
-    };
-    const std::string only = argc > 3 ? argv[3] : "";
-    for (Way& way : ways) {
-      if (std::string_view(way.name).starts_with(only)) measure(way, votes, best_alone);
-    }
-    std::printf("best: shared commits %.2f, a commit each %.2f, over HTTP %.2f x pgbench's best row alone\n",
-                ways[0].best / best_alone, ways[1].best / best_alone, ways[2].best / best_alone);
-    return 0;
+    return afina::bench::measure_all(std::filesystem::absolute(argv[1]), argc > 2 ? std::atoi(argv[2]) : 12'800,
+                                     argc > 3 ? argv[3] : "");
   } catch (const std::exception& error) {
-    return report_exception(error);
+    return afina::report_exception(error);
   }
 }

@@ -74,9 +74,11 @@ function(afina_program name)
   endif()
 endfunction()
 
-# afina_test(name LABEL unit|db|gui|browser|parity|slow SOURCES … DEPS … [TORCH] [TIMEOUT s]): one GoogleTest executable, one CTest entry.
+# afina_test(name LABEL unit|db|gui|browser|parity|slow SOURCES … DEPS … [TORCH] [TIMEOUT s] [ONE_CORE]): one
+# GoogleTest executable, one CTest entry. ONE_CORE says of a test of the kinds that run alone that it was measured to
+# leave a core free.
 function(afina_test name)
-  cmake_parse_arguments(A "TORCH" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(A "TORCH;ONE_CORE" "LABEL;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   if(NOT AFINA_TESTS)
     return()
   endif()
@@ -90,12 +92,12 @@ function(afina_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   if(NOT A_TIMEOUT)
-    set(A_TIMEOUT 120)
+    set(A_TIMEOUT 300)
   endif()
   # libgomp's threads spin for milliseconds by default, which starves whatever else runs on a small machine.
   set_tests_properties(${name} PROPERTIES LABELS "${A_LABEL}" TIMEOUT ${A_TIMEOUT} ENVIRONMENT "GOMP_SPINCOUNT=2000")
   # LibTorch takes every core, and a window does not like to wait; tests that mostly wait themselves share the rest.
-  if(A_TORCH OR A_LABEL MATCHES "^(parity|gui|slow)$")
+  if(NOT A_ONE_CORE AND (A_TORCH OR A_LABEL MATCHES "^(parity|gui|slow)$"))
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()

@@ -9,8 +9,17 @@ namespace {
 
 /// Requests of one address over all visitors: many people may share one.
 constexpr double kAddressPerSecond = 20, kAddressBurst = 100;
+/// The page's files, apart from what people do: a first visit loads all of them and its worker once more, some hundred
+/// requests, and a school or an office stands behind one address.
+constexpr double kPagePerSecond = 200, kPageBurst = 2000;
 /// Visits and receipt codes of one address: a code has 100 bits, this keeps guessing and floods out of the logs.
 constexpr double kDoorPerSecond = 0.5, kDoorBurst = 60;
+/// Each download reads for as long as its receiver takes, through one of the connections that the database sets apart
+/// (storage/pool.h): as many as there are, of which files of what everybody gave may have half.
+constexpr double kExportPerSecond = 1, kExportBurst = 20;
+constexpr int kDownloads = 4, kExports = 2;
+/// Connections of one address, where strangers reach this server without a proxy: a school fits, a flood does not.
+constexpr int kConnectionsPerAddress = 256;
 /// Most wait for the database together with others whose votes share a commit: as many as are to share one.
 constexpr int kWorkers = 64;
 
@@ -25,7 +34,11 @@ http::ServerOptions server_options(const CollectorConfig& config) {
   options.max_event_streams = config.max_streams;
   options.max_queue = 128 + config.max_turns;
   options.max_connections = 1024 + config.max_streams;
+  options.max_connections_per_address = config.allow_remote ? kConnectionsPerAddress : 0;
+  options.max_bodies = kDownloads;
   options.max_body_bytes = 64 * 1024;
+  options.large_bodies_need_credentials = true;
+  options.openai_below = "/v1/";
   return options;
 }
 
@@ -70,6 +83,8 @@ Collector::Collector(CollectorConfig config, storage::Database& database, Random
   // Without limits (tests, a demo of one's own) the address limit goes too.
   const bool limited = act_rate_ != nullptr;
   server_.add_rate_class({"address", limited ? kAddressPerSecond : 1e9, limited ? kAddressBurst : 1e9});
+  server_.add_rate_class({"page", limited ? kPagePerSecond : 1e9, limited ? kPageBurst : 1e9});
+  server_.add_rate_class({"export", limited ? kExportPerSecond : 1e9, limited ? kExportBurst : 1e9, kExports});
   server_.add_rate_class({"door", limited ? kDoorPerSecond : 1e9, limited ? kDoorBurst : 1e9});
   add_site();
   add_people();

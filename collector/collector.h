@@ -78,6 +78,7 @@ class Collector {
   void withdraw(const Actor& actor, const Request& request, Response& response);
   void end_session(const storage::Visitor& visitor, const Request& request, Response& response);
   void change_consent(const storage::Visitor& visitor, const Request& request, Response& response);
+  /// own_data.cpp
   void export_own(const storage::Visitor& visitor, const Request& request, Response& response);
 
   void list_conversations(const storage::Visitor& visitor, const Request& request, Response& response);
@@ -86,6 +87,10 @@ class Collector {
   void send_message(const storage::Visitor& visitor, const Request& request, Response& response);
   void retry_turn(const storage::Visitor& visitor, const Request& request, Response& response);
   void follow_turn(const storage::Visitor& visitor, const Request& request, Response& response);
+  /// The stream of a turn that is running, from that event on, or of one that has ended, whole. Throws NotFound where
+  /// it is not of that conversation or that not theirs, HttpError 409 busy where its models are about to be asked.
+  void stream_begun(const storage::Visitor& visitor, const std::string& conversation_id, const std::string& turn_id,
+                    Response& response, const std::string& from_event = "");
   /// judgements/regenerate.cpp
   void regenerate_turn(const storage::Visitor& visitor, const Request& request, Response& response);
 

@@ -139,6 +139,10 @@ http::AddressPolicy address_policy(const UpstreamConfig& upstream) {
   return {.allow_loopback = loopback, .allow_private = upstream.allow_private};
 }
 
+bool takes_programs(const CollectorConfig& config) {
+  return config.api_visits.value_or(!config.allow_remote && config.public_hosts.empty());
+}
+
 std::string read_api_key(const UpstreamConfig& upstream) {
   std::string key;
   if (!upstream.api_key_env.empty()) {

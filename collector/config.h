@@ -2,6 +2,7 @@
 // What a collector is told at its start: upstream models, pairing, limits, who is responsible. From a JSON file and
 // flags; nothing here touches the network or the database.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,11 +72,13 @@ struct CollectorConfig {
   Pairing pairing = Pairing::random;
   std::string base;
   std::string adapter;
-  bool api_visits = true;
+  std::optional<bool> api_visits;  ///< takes_programs() tells what holds
   int max_streams = 512;
   int max_turns = 64;
   double acts_per_minute = 120;
   double messages_per_minute = 20;
+  int stream_head_seconds = 10;
+  int feedback_wait_seconds = 10;
   bool webhook_allow_private = false;
   int retention_days_withdrawn = 30;
   int retention_days_events = 30;
@@ -99,7 +102,8 @@ void for_each_field(Config& config, Visitor&& visit) {
   visit("base", config.base, FieldInfo{"upstream name of the base, for base_vs_adapter"});
   visit("adapter", config.adapter, FieldInfo{"upstream name of the adapter, for base_vs_adapter"});
   visit("api_visits", config.api_visits,
-        FieldInfo{"let programs on this server take part as visitors of kind api or demo"});
+        FieldInfo{"let programs without an account take part as visitors of kind api or demo (default: only where "
+                  "no other machine comes in, so without allow_remote and public_hosts)"});
   visit("max_streams", config.max_streams, FieldInfo{"open answer streams at one time", 1, 10000});
   visit("max_turns", config.max_turns,
         FieldInfo{"turns being answered at one time; each is one or two requests to models", 1, 10000});
@@ -107,6 +111,12 @@ void for_each_field(Config& config, Visitor&& visit) {
         FieldInfo{"requests a minute of one visitor, burst a third; 0: no limit", 0, 1e6});
   visit("messages_per_minute", config.messages_per_minute,
         FieldInfo{"messages a minute of one visitor, burst a third; 0: no limit", 0, 1e6});
+  visit("stream_head_seconds", config.stream_head_seconds,
+        FieldInfo{"how long a stream of /v1 waits for the model's first word before it begins, so that a refusal comes "
+                  "with its status",
+                  0, 60});
+  visit("feedback_wait_seconds", config.feedback_wait_seconds,
+        FieldInfo{"how long feedback on a comparison waits for the half that is still being written", 0, 60});
   visit("webhook_allow_private", config.webhook_allow_private,
         FieldInfo{"webhooks may lead to this machine and to private networks"});
   visit("retention_days_withdrawn", config.retention_days_withdrawn,
@@ -129,6 +139,10 @@ void validate(const CollectorConfig& config);
 /// Which addresses an upstream may have: public ones; loopback where its URL says so itself; all where it allows
 /// private ones.
 http::AddressPolicy address_policy(const UpstreamConfig& upstream);
+
+/// Whether programs without an account may visit: api_visits, and where it is not set, whether only this machine can
+/// reach the collector (neither allow_remote nor public_hosts).
+bool takes_programs(const CollectorConfig& config);
 
 /// The secret of an upstream, "" where none is configured. Throws UsageError where the variable is unset or the file is
 /// readable by others.

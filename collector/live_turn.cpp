@@ -73,6 +73,15 @@ std::shared_ptr<void> TurnRunner::reserve() {
           }};
 }
 
+std::shared_ptr<void> TurnRunner::claim(const std::string& turn_id) {
+  const std::lock_guard lock(mutex_);
+  if (live_.contains(turn_id) || !claimed_.insert(turn_id).second) return nullptr;
+  return {this, [this, turn_id](void*) {
+            const std::lock_guard release(mutex_);
+            claimed_.erase(turn_id);
+          }};
+}
+
 std::shared_ptr<LiveTurn> TurnRunner::start(TurnPlan plan, std::shared_ptr<void> place) {
   std::vector<std::string> names;
   for (const SidePlan& side : plan.sides)
@@ -141,6 +150,11 @@ std::shared_ptr<LiveTurn> TurnRunner::find(const std::string& turn_id) {
   const std::lock_guard lock(mutex_);
   const auto found = live_.find(turn_id);
   return found == live_.end() ? nullptr : found->second;
+}
+
+bool TurnRunner::is_running(const std::string& turn_id) {
+  const std::lock_guard lock(mutex_);
+  return live_.contains(turn_id) || claimed_.contains(turn_id);
 }
 
 }  // namespace afina::collector

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,9 +83,14 @@ class TurnRunner {
 
   /// A place for one turn, held until it is dropped. Throws HttpError 503 upstream_busy where all are taken.
   std::shared_ptr<void> reserve();
+  /// The right to start that turn, so that two who saw it without an answer do not both ask the models; null where it
+  /// is live or another holds it. Hold it from before the turn is read until start() has returned.
+  std::shared_ptr<void> claim(const std::string& turn_id);
   std::shared_ptr<LiveTurn> start(TurnPlan plan, std::shared_ptr<void> place);
   /// The live turn of that id, or null once it has ended: then it is committed, or lost with an error.
   std::shared_ptr<LiveTurn> find(const std::string& turn_id);
+  /// It is live, or somebody holds the claim to it. Who asks this first and reads what is stored then, misses nothing.
+  bool is_running(const std::string& turn_id);
 
  private:
   struct Job;
@@ -97,6 +103,7 @@ class TurnRunner {
   std::mutex mutex_;
   int reserved_ = 0;
   std::map<std::string, std::shared_ptr<LiveTurn>> live_;
+  std::set<std::string> claimed_;
 };
 
 }  // namespace afina::collector

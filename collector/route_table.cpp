@@ -6,6 +6,7 @@
 #include "base/cat.h"
 #include "collector/wire.h"
 #include "storage/database.h"
+#include "storage/long_transactions.h"
 
 namespace afina::collector {
 namespace {
@@ -30,11 +31,21 @@ void check(const RouteSpec& spec, const Actor& actor) {
 }
 
 // What streams after the handler has returned runs on another thread, in the same workspace.
-template <typename Writer>
-void keep_workspace(std::function<void(Writer&)>& write, const Actor& actor) {
+void keep_workspace(std::function<void(http::SseWriter&)>& write, const Actor& actor) {
   if (!write) return;
-  write = [workspace = actor.workspace_id, project = actor.project_id, inner = std::move(write)](Writer& out) {
+  write = [workspace = actor.workspace_id, project = actor.project_id, inner = std::move(write)](http::SseWriter& out) {
     const storage::WorkspaceScope scope(workspace, project);
+    inner(out);
+  };
+}
+
+// A file goes out as fast as its reader takes it: what it reads meanwhile holds none of the connections others need.
+void keep_workspace(std::function<void(http::BodyWriter&)>& write, const Actor& actor) {
+  if (!write) return;
+  write = [workspace = actor.workspace_id, project = actor.project_id,
+           inner = std::move(write)](http::BodyWriter& out) {
+    const storage::WorkspaceScope scope(workspace, project);
+    const storage::LongTransactions apart;
     inner(out);
   };
 }

@@ -60,6 +60,13 @@ const Turn* find_turn(const std::vector<Turn>& turns, const std::string& id) {
   return nullptr;
 }
 
+const Turn& require_last(const std::vector<Turn>& turns, const std::string& id) {
+  if (turns.empty() || turns.back().user->id != id) {
+    throw NotFound("[turn] must be the conversation's last, but is not.");
+  }
+  return turns.back();
+}
+
 void stream_stored(http::Response& response, Json turn) {
   http::EventPipe events(2 * kMaxTurnBytes);
   const std::string data = dump_json(turn);
@@ -146,15 +153,21 @@ void Collector::create_conversation(const storage::Visitor& visitor, const Reque
 
 void Collector::show_conversation(const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("id"));
-  response.set_json(database_.read([&](storage::Transaction& t) {
-    const auto view = storage::load_own_conversation(t, id, visitor.id);
-    Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
-    for (const Turn& turn : turns_of(view)) {
-      json["turns"].push_back(turn_json(turn, runner_.find(turn.user->id) != nullptr));
-      add_own_details(t, view, turn, json["turns"].back());
-    }
-    return json;
-  }));
+  const auto read = [&] {
+    return database_.read([&](storage::Transaction& t) {
+      const auto view = storage::load_own_conversation(t, id, visitor.id);
+      Json json{{"id", id}, {"locale", view.conversation.locale}, {"turns", Json::array()}};
+      for (const Turn& turn : turns_of(view)) {
+        json["turns"].push_back(turn_json(turn, runner_.is_running(turn.user->id)));
+        add_own_details(t, view, turn, json["turns"].back());
+      }
+      return json;
+    });
+  };
+  Json json = read();
+  // Its answer may have been committed between the read and the look at what is running: then it is there now.
+  if (!json["turns"].empty() && json["turns"].back()["state"] == "interrupted") json = read();
+  response.set_json(json);
 }
 
 void Collector::send_message(const storage::Visitor& visitor, const Request& request, Response& response) {
@@ -172,6 +185,7 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
   const std::string assistant_id = new_uuid();
 
   auto place = runner_.reserve();
+  const auto claim = runner_.claim(message.id);  // a retry may come as soon as the message is committed
   struct Outcome {
     storage::ConversationView view;
     bool repeated = false;
@@ -205,11 +219,7 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     result.view.messages.push_back(storage::append_message(t, message, visitor.id));
     return result;
   });
-  if (outcome.repeated) {
-    if (auto live = runner_.find(message.id)) return stream_live(response, live);
-    const auto turns = turns_of(outcome.view);
-    return stream_stored(response, turn_json(*find_turn(turns, message.id), false));
-  }
+  if (outcome.repeated) return stream_begun(visitor, id, message.id, response);
   const TurnContext context{
       storage::WorkspaceScope::current(), id, message.id, visitor.id, message.content, message.turn + 1, 0};
   stream_live(response, start_turn(context, history_of(outcome.view), answers, pairing, std::move(place)));
@@ -221,12 +231,17 @@ void Collector::retry_turn(const storage::Visitor& visitor, const Request& reque
   const int answers = body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : 2;
   const Pairing pairing = pairing_of(body, config_, visitor);
   auto place = runner_.reserve();
-  const auto view =
-      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  const auto read = [&] {
+    return database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  };
+  // Whose it is comes first: what is being written for others is nobody else's.
+  require_last(turns_of(read()), turn_id);
+  const auto claim = runner_.claim(turn_id);
   if (auto live = runner_.find(turn_id)) return stream_live(response, live);
+  if (!claim) throw refusal(409, "busy", "[retry] must wait for another try of the same turn, which has just begun.");
+  const auto view = read();  // once more: the try before may have ended meanwhile
   const auto turns = turns_of(view);
-  const Turn* turn = find_turn(turns, turn_id);
-  if (turn == nullptr || turn != &turns.back()) throw NotFound("[turn] must be the conversation's last, but is not.");
+  const Turn* turn = &require_last(turns, turn_id);
   // A whole answer or a whole pair stands: another try would let people shop for answers, unrecorded.
   if (turn->exposure != nullptr || turn->whole()) return stream_stored(response, turn_json(*turn, false));
   const TurnContext context{storage::WorkspaceScope::current(),
@@ -241,13 +256,23 @@ void Collector::retry_turn(const storage::Visitor& visitor, const Request& reque
 
 void Collector::follow_turn(const storage::Visitor& visitor, const Request& request, Response& response) {
   const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
-  auto live = runner_.find(turn_id);  // before the read: what ends in between is in the read
-  const auto view =
-      database_.read([&](storage::Transaction& t) { return storage::load_own_conversation(t, id, visitor.id); });
+  stream_begun(visitor, id, turn_id, response, last_event_id(request));
+}
+
+void Collector::stream_begun(const storage::Visitor& visitor, const std::string& conversation_id,
+                             const std::string& turn_id, Response& response, const std::string& from_event) {
+  // Both before the read: what ends in between is in the read.
+  const bool running = runner_.is_running(turn_id);
+  const auto live = runner_.find(turn_id);
+  const auto view = database_.read(
+      [&](storage::Transaction& t) { return storage::load_own_conversation(t, conversation_id, visitor.id); });
   const auto turns = turns_of(view);
   const Turn* turn = find_turn(turns, turn_id);
   if (turn == nullptr) throw NotFound("[turn] must be of this conversation, but is not.");
-  if (live != nullptr) return stream_live(response, live, last_event_id(request));
+  if (live != nullptr) return stream_live(response, live, from_event);
+  if (running && turn->answers.empty()) {
+    throw refusal(409, "busy", "[turn] must have its models asked first, which is about to happen.");
+  }
   stream_stored(response, turn_json(*turn, false));
 }
 

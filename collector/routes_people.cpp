@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Consent, sessions, withdrawal, one's own data.
+// Consent, sessions, withdrawal.
 #include "base/cat.h"
-#include "base/clock.h"
 #include "collector/accounts/consent_form.h"
+#include "collector/accounts/repeats.h"
 #include "collector/collector.h"
-#include "collector/turns.h"
+#include "http/network.h"
 #include "storage/audit.h"
 
 namespace afina::collector {
 namespace {
 
 constexpr size_t kMaxNameBytes = 60;
-constexpr int64_t kExportPage = 200;
 
 struct Guest {
   storage::Source source = storage::Source::web;
@@ -33,14 +32,10 @@ Guest read_guest(const Body& body, bool api_visits) {
   return guest;
 }
 
-Json conversation_json(const storage::ConversationView& view) {
-  Json json{{"id", view.conversation.id},
-            {"locale", view.conversation.locale},
-            {"created_at", iso8601_utc(view.conversation.created_at)},
-            {"turns", Json::array()}};
-  for (const Turn& turn : turns_of(view))
-    json["turns"].push_back(turn_json(turn, false));
-  return json;
+/// What people allow, and taking it back, is theirs to say: a token that was lent for something else cannot.
+void require_browser(const Actor& actor, const char* act) {
+  if (!actor.by_token) return;
+  throw refusal(403, "forbidden", cat("[", act, "] must be by a browser's session, but is by an API token."));
 }
 
 }  // namespace
@@ -60,7 +55,11 @@ void Collector::add_people() {
   open("GET", "/api/session", &Collector::session, "address", "Whether a consent is on record for the caller");
   open("POST", "/api/withdraw", &Collector::withdraw, "door", "Take everything back, by receipt code or account");
   person_route("POST", "/api/session/end", &Collector::end_session);
-  person_route("POST", "/api/consent", &Collector::change_consent);
+  RouteSpec choice{.method = "POST", .pattern = "/api/consent", .access = kPeople};
+  choice.summary = "Change what one allows; by a browser's session, not by an API token";
+  routes_.add(choice, [this](const Actor& actor, const Request& request, Response& response) {
+    change_consent(actor.person(), request, response);
+  });
   person_route("GET", "/api/export", &Collector::export_own);
 }
 
@@ -82,14 +81,15 @@ void Collector::begin_visit(const Actor& actor, const Request& request, Response
     attach_visit(actor, form, std::move(visitor), request, response);
     return;
   }
-  const Guest guest = read_guest(body, config_.api_visits);
+  const Guest guest = read_guest(body, takes_programs(config_));
   visitor.session_token = storage::new_session_token();
   visitor.source = guest.source;
+  visitor.network = http::network_of(request.remote_ip);
   const auto kind =
       guest.source == storage::Source::demo ? storage::AnnotatorKind::demo : storage::AnnotatorKind::service;
   database_.transaction([&](storage::Transaction& t) {
     storage::NewVisitor row = visitor;
-    if (!guest.annotator.empty()) row.annotator_id = storage::ensure_annotator(t, kind, guest.annotator).id;
+    if (!guest.annotator.empty()) row.annotator_id = storage::ensure_program(t, kind, guest.annotator).id;
     store_visitor(t, form, row);
   });
 
@@ -106,19 +106,30 @@ void Collector::begin_visit(const Actor& actor, const Request& request, Response
 // The consent of somebody who is signed in: the account's session is the session.
 void Collector::attach_visit(const Actor& actor, const ConsentForm& form, storage::NewVisitor visitor,
                              const Request& request, Response& response) {
+  require_browser(actor, "consent");
+  visitor.receipt_code =
+      storage::receipt_code_of(repeatable_secret(request, credential_of(request, config_), "consent"));
+  const Json given{{"visitor", visitor.id}, {"receipt_code", visitor.receipt_code}, {"locale", visitor.locale}};
+  if (actor.visitor && database_.read([&](storage::Transaction& t) {
+        return storage::is_receipt_of(t, actor.visitor->id, visitor.receipt_code);
+      })) {
+    Json again = given;  // the same request once more: its first reply may have been lost
+    again["visitor"] = actor.visitor->id;
+    again["locale"] = actor.visitor->locale;
+    response.set_json(again);
+    return;
+  }
   if (actor.visitor) {
     throw refusal(400, "bad_request",
                   "[session] must have no consent yet, but has one. Hint: POST /api/consent changes it.");
   }
   visitor.annotator_id = actor.member().annotator_id;
-  if (actor.by_token) visitor.source = storage::Source::api;
   database_.transaction([&](storage::Transaction& t) {
     store_visitor(t, form, visitor);
     storage::set_account_visitor(t, actor.member().id, visitor.id);
     note(t, actor, request, "consent", visitor.id, {{"purposes", form.purposes}});
   });
-  response.set_json(Json{{"visitor", visitor.id}, {"receipt_code", visitor.receipt_code}, {"locale", visitor.locale}},
-                    201);
+  response.set_json(given, 201);
 }
 
 void Collector::session(const Actor& actor, const Request&, Response& response) {
@@ -142,6 +153,7 @@ void Collector::withdraw(const Actor& actor, const Request& request, Response& r
   if (!by_code && (!actor.account || !actor.visitor)) {
     throw refusal(400, "bad_request", "[body] receipt_code must be given, but by an account that gave a consent.");
   }
+  if (!by_code) require_browser(actor, "withdraw");
   const std::string own = by_code ? "" : actor.visitor->id;
   storage::WithdrawalReport report;
   storage::MadeFrom made;
@@ -203,28 +215,6 @@ void Collector::change_consent(const storage::Visitor& visitor, const Request& r
     storage::add_consent_event(t, event);
   });
   response.set_json(Json{{"purposes", purposes}});
-}
-
-void Collector::export_own(const storage::Visitor& visitor, const Request&, Response& response) {
-  const Json json = database_.transaction(
-      [&](storage::Transaction& t) {
-        Json all{{"visitor", visitor.id}, {"purposes", visitor.purposes}, {"conversations", Json::array()}};
-        storage::ConversationFilter filter;
-        filter.visitor_id = visitor.id;
-        filter.limit = kExportPage;
-        do {
-          const auto page = storage::list_conversations(t, filter);
-          for (const auto& row : page.rows) {
-            all["conversations"].push_back(
-                conversation_json(storage::load_own_conversation(t, row.conversation.id, visitor.id)));
-          }
-          filter.before_id = page.next_before_id;
-        } while (!filter.before_id.empty());
-        return all;
-      },
-      {.isolation = storage::Isolation::repeatable_read, .read_only = true});
-  response.headers.set("Content-Disposition", "attachment; filename=\"afina.json\"");
-  response.set_json(json);
 }
 
 }  // namespace afina::collector

@@ -52,7 +52,7 @@ void Collector::add_site() {
     if (!is_served(name)) continue;
     const auto text = std::make_shared<const std::string>(name == kWorker ? worker_text() : site_file(name));
     const std::string tag = cat("\"", sha256_hex(*text).substr(0, 16), "\"");
-    http::RouteOptions route = options(1024);
+    http::RouteOptions route = options(1024, "page");
     route.cache_control = "no-cache";
     const auto answer = [text, tag, policy, type = content_type(name)](const Request& request, Response& response) {
       response.headers.set("ETag", tag);

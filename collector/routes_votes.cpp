@@ -5,6 +5,7 @@
 #include "base/uuid.h"
 #include "collector/events/acts.h"
 #include "collector/judgements/details_wire.h"
+#include "collector/judgements/screen_wire.h"
 #include "collector/judgements/shown_details.h"
 #include "collector/judgements/vote_writer.h"
 #include "collector/services.h"
@@ -37,6 +38,7 @@ storage::NewPreference read_vote(const Body& body, const std::string& key, const
   if (body.has("ms_to_decide")) vote.ms_to_decide = body.whole("ms_to_decide", 0, kMaxDecideMs);
   vote.rewrite = body.text_or("rewrite", storage::kMaxRewriteBytes, "");
   vote.details = read_details(body, {"a", "b"});
+  vote.screen = read_screen(body);
   return vote;
 }
 
@@ -70,7 +72,7 @@ void vote(VoteWriter& writer, const Actor& actor, const Request& request, Respon
   const storage::Visitor& visitor = actor.person();
   const std::string key = idempotency_key(request);
   const Body body(request, {"exposure", "outcome", "confidence", "reason", "ms_to_decide", "supersedes", "aspects",
-                            "flags", "spans", "reason_language", "rewrite"});
+                            "flags", "spans", "reason_language", "rewrite", "shown"});
   storage::VoteDraft draft;
   draft.vote = read_vote(body, key, visitor);
   draft.blind_only = true;
@@ -139,17 +141,17 @@ Json pair_json(storage::Transaction& t, const storage::Pair& pair, const storage
           {"answers", {std::move(a), std::move(b)}}};
 }
 
-void next_pair(const Services& services, const storage::Visitor& visitor, const Request& request, Response& response) {
+void next_pair(const Services& services, const Actor& actor, const Request& request, Response& response) {
   const Body body(request, {});
   const bool a_on_left = draw_a_on_left(services.random);
   const std::string exposure_id = new_uuid();
   response.set_json(services.database.transaction([&](storage::Transaction& t) -> Json {
-    const auto pairs = storage::pairs_to_judge(t, visitor.id, 1);
+    const auto pairs = storage::pairs_to_judge(t, actor.person().id, actor.workspace_id, 1);
     if (pairs.empty()) return {{"pair", nullptr}};
     storage::Exposure wanted;
     wanted.id = exposure_id;
     wanted.pair_id = pairs[0].id;
-    wanted.visitor_id = visitor.id;
+    wanted.visitor_id = actor.person().id;
     wanted.a_on_left = a_on_left;
     storage::inherit_leaks(t, wanted);
     return {{"pair", pair_json(t, pairs[0], storage::create_exposure(t, wanted))}};
@@ -207,15 +209,13 @@ void note(storage::Database& database, const storage::Visitor& visitor, const Re
   response.set_json(json, put.created ? 201 : 200);
 }
 
-using PersonHandler = std::function<void(const storage::Visitor&, const Request&, Response&)>;
-
-void add(RouteTable& routes, const std::string& path, const std::string& summary, PersonHandler handler,
+void add(RouteTable& routes, const std::string& path, const std::string& summary, ActorHandler handler,
          size_t max_body_bytes = 8 * 1024) {
   RouteSpec spec{.method = "POST", .pattern = path, .access = kPeople, .scope = "judge"};
   spec.max_body_bytes = max_body_bytes;
   spec.summary = summary;
   routes.add(spec, [handler = std::move(handler)](const Actor& actor, const Request& request, Response& response) {
-    handler(actor.person(), request, response);
+    handler(actor, request, response);
   });
 }
 
@@ -230,15 +230,16 @@ void add_judgement_routes(RouteTable& routes, Services& services) {
   votes.checks_session = true;
   routes.add(votes, [writer](const Actor& who, const Request& in, Response& out) { vote(*writer, who, in, out); });
   add(routes, "/api/votes/{id}/undo", "Takes a vote back.",
-      [&database](const auto& who, const Request& in, Response& out) { undo(database, who, in, out); });
+      [&database](const auto& who, const Request& in, Response& out) { undo(database, who.person(), in, out); });
   add(routes, "/api/pairs/{exposure}/reveal", "Names the models of a pair that was voted on.",
-      [&database](const auto& who, const Request& in, Response& out) { reveal(database, who, in, out); });
+      [&database](const auto& who, const Request& in, Response& out) { reveal(database, who.person(), in, out); });
   add(routes, "/api/pairs/next", "A pair of other people's answers to judge, fewest votes first.",
       [&services](const auto& who, const Request& in, Response& out) { next_pair(services, who, in, out); });
   add(
       routes, "/api/answers/{conversation}/{turn}/notes",
       "Judges the single answer of a turn in details, without a grade.",
-      [&database](const auto& who, const Request& in, Response& out) { note(database, who, in, out); }, kMaxVoteBody);
+      [&database](const auto& who, const Request& in, Response& out) { note(database, who.person(), in, out); },
+      kMaxVoteBody);
 }
 
 }  // namespace afina::collector

@@ -92,7 +92,8 @@ bool ChunkReader::take(std::string_view data) {
   }
   if (!chunk.is_object()) nonsense("an event is no object");
   if (const auto error = chunk.find("error"); error != chunk.end() && !error->is_null()) {
-    throw http::UpstreamError(http::UpstreamFault::refused, cat("[upstream] said: ", dump_json(*error).substr(0, 500)));
+    throw http::UpstreamError(http::UpstreamFault::refused,
+                              cat("[upstream] must go on, but sent an error", http::named_error(*error), "."));
   }
   if (const auto usage = chunk.find("usage"); usage != chunk.end() && usage->is_object()) {
     result.prompt_tokens = count_of(*usage, "prompt_tokens");

@@ -25,6 +25,8 @@ std::string completions_path(std::string base_url) {
 
 std::string error_word(const http::UpstreamError& error) {
   if (error.upstream_status() == 429 || error.upstream_status() == 503) return "upstream_busy";
+  // A server that fails has not refused what it was asked.
+  if (error.upstream_status() >= 500 && error.fault() == http::UpstreamFault::refused) return "upstream_down";
   return cat("upstream_", http::to_string(error.fault()));
 }
 

@@ -6,12 +6,25 @@
 #include "base/cat.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "storage/occupied.h"
 
 namespace afina::collector {
 namespace {
 
 [[noreturn]] void bad_field(const std::string& name, const std::string& must) {
   throw refusal(400, "bad_request", cat("[body] ", name, " must be ", must, "."));
+}
+
+/// `"":0,`
+constexpr size_t kShortestMemberBytes = 5;
+
+/// On all levels, of which a body has 16 at most.
+size_t count_keys(const Json& value) {
+  size_t keys = value.is_object() ? value.size() : 0;
+  for (const Json& inner : value) {
+    if (inner.is_structured()) keys += count_keys(inner);
+  }
+  return keys;
 }
 
 ErrorKind kind_of(int status) {
@@ -36,6 +49,10 @@ void coded(const std::string& request_id, const Act& act) {
     throw;
   } catch (const NotFound& error) {
     throw refusal(404, "not_found", error.what());
+  } catch (const storage::TurnTaken& error) {
+    throw refusal(409, "busy", error.what());
+  } catch (const storage::Occupied& error) {
+    throw refusal(409, "conflict", error.what());
   } catch (const Conflict& error) {
     throw refusal(409, "key_reused", error.what());
   } catch (const UsageError& error) {
@@ -65,7 +82,12 @@ http::Handler with_codes(http::Handler handler) {
   };
 }
 
-Body::Body(const http::Request& request, std::initializer_list<std::string_view> known) : json_(request.json()) {
+Body::Body(const http::Request& request, std::initializer_list<std::string_view> known, size_t max_keys)
+    : json_(request.json()) {
+  // Shorter ones have no room for as many; votes and their like are not counted.
+  if (request.body.size() > max_keys * kShortestMemberBytes && count_keys(json_) > max_keys) {
+    throw refusal(400, "too_long", cat("[body] must have at most ", max_keys, " keys on all levels, but has more."));
+  }
   if (!json_.is_object()) throw refusal(400, "bad_request", "[body] must be a JSON object, but is none.");
   for (const auto& [name, value] : json_.items()) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {

@@ -22,13 +22,23 @@ inline constexpr std::string_view kErrorCodes[] = {"consent_required",
                                                    "wrong_scope",
                                                    "cross_site",
                                                    "lease_lost",
+                                                   "already_submitted",
                                                    "draft_stale",
                                                    "invitation_invalid",
                                                    "name_taken",
+                                                   "name_refused",
+                                                   "name_not_invited",
+                                                   "passphrase_weak",
+                                                   "scope_missing",
+                                                   "url_refused",
+                                                   "bad_item",
                                                    "already_member",
                                                    "not_found",
                                                    "bad_request",
                                                    "too_long",
+                                                   "too_large",
+                                                   "too_slow",
+                                                   "conflict",
                                                    "empty",
                                                    "busy",
                                                    "retry_first",
@@ -55,11 +65,15 @@ http::HttpError refusal(int status, const std::string& code, const std::string& 
 /// Every error of `handler` leaves with a code of kErrorCodes; texts of storage errors go to the log only.
 http::Handler with_codes(http::Handler handler);
 
+/// Keys of all objects in a body, but of those that bring many things at once.
+inline constexpr size_t kMaxBodyKeys = 1'000;
+
 /// The fields of a request's body. Every getter throws HttpError 400 bad_request naming the field.
 class Body {
  public:
-  /// Throws for what is no object, and for a field that is not among `known`.
-  Body(const http::Request& request, std::initializer_list<std::string_view> known);
+  /// Throws for what is no object, for a field that is not among `known`, and for more than max_keys keys on all
+  /// levels.
+  Body(const http::Request& request, std::initializer_list<std::string_view> known, size_t max_keys = kMaxBodyKeys);
   bool has(const char* name) const { return json_.contains(name) && !json_.at(name).is_null(); }
   std::string text(const char* name, size_t max_bytes) const;
   std::string text_or(const char* name, size_t max_bytes, const std::string& otherwise) const;

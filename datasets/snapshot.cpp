@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 #include "storage/audit.h"
+#include "storage/networks.h"
 
 namespace afina::datasets {
 namespace {
@@ -135,7 +136,7 @@ storage::Snapshot create_snapshot(storage::Database& database, const SnapshotSpe
   const auto make = [&](storage::Transaction& t) {
     // After a commit in doubt the transaction runs again, and must find what it had stored.
     if (auto stored = find_snapshot(t, wanted.id)) return *stored;
-    SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec);
+    SnapshotPlan plan = plan_snapshot(storage::eligible_pairs(t, spec.filter), spec, storage::visitor_networks(t));
     plan.counts["left_out"]["training_and_known_answers"] = storage::count_practice_submissions(t);
     if (plan.members.empty()) {
       throw DataError(cat("[datasets.snapshot] must have at least one judgement that may be used, but found none: ",

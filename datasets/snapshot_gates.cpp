@@ -10,10 +10,8 @@
 #include "base/words.h"
 #include "datasets/snapshot_plan.h"
 #include "datasets/splits.h"
-#include "quality/annotator_checks.h"
 #include "quality/near_duplicates.h"
 #include "quality/trigger_gates.h"
-#include "quality/words.h"
 
 namespace afina::datasets {
 namespace {
@@ -24,37 +22,6 @@ constexpr size_t kFindingsKept = 20, kFindingsTold = 3;
 
 bool is_empty(const EligiblePair& pair) {
   return pair.votes.empty() && pair.rewrites.empty() && !pair.adjudicated.has_value();
-}
-
-Json apply_cap(std::vector<EligiblePair>& pairs, int64_t wanted, uint64_t seed) {
-  // Sets: a ranking is one judgement, however many pairs it makes.
-  std::set<std::string> acts;
-  std::map<std::string, std::set<std::pair<uint64_t, std::string>>> of_strangers;
-  const auto note = [&](const std::string& id, const std::string& annotator_id, bool known) {
-    acts.insert(id);
-    if (!known) of_strangers[annotator_id].emplace(quality::text_hash(id, seed), id);
-  };
-  for (const auto& pair : pairs) {
-    for (const auto& vote : pair.votes)
-      note(vote.id, vote.annotator_id, !vote.annotator_name.empty());
-    for (const auto& rewrite : pair.rewrites)
-      note(rewrite.id, rewrite.annotator_id, pair.known_rewriters.contains(rewrite.annotator_id));
-  }
-  const int64_t cap = wanted == kAutomaticCap ? quality::annotator_cap(static_cast<int64_t>(acts.size())) : wanted;
-  std::set<std::string> over;
-  int64_t people = 0;
-  for (const auto& [annotator, drawn] : of_strangers) {
-    if (cap == 0 || std::cmp_less_equal(drawn.size(), cap)) continue;
-    ++people;
-    for (auto it = std::next(drawn.begin(), cap); it != drawn.end(); ++it)
-      over.insert(it->second);
-  }
-  for (auto& pair : pairs) {
-    std::erase_if(pair.votes, [&](const auto& vote) { return over.contains(vote.id); });
-    std::erase_if(pair.rewrites, [&](const auto& rewrite) { return over.contains(rewrite.id); });
-  }
-  std::erase_if(pairs, is_empty);
-  return {{"cap", cap}, {"judgements", acts.size()}, {"people_over", people}, {"left_out", over.size()}};
 }
 
 std::string all_text(const std::vector<storage::Message>& messages) {
@@ -216,18 +183,24 @@ bool from_string(std::string_view word, TriggerPolicy& out) {
 
 Json to_json(const GateOptions& options) {
   return {{"annotator_cap", options.annotator_cap == kAutomaticCap ? Json("auto") : Json(options.annotator_cap)},
+          {"max_network_share", options.max_network_share},
           {"near_duplicates", to_string(options.near_duplicates)},
+          {"outliers", to_string(options.outliers)},
           {"triggers", to_string(options.triggers)}};
 }
 
-GatedPairs gate_pairs(std::vector<EligiblePair> pairs, const GateOptions& options, uint64_t seed) {
+GatedPairs gate_pairs(std::vector<EligiblePair> pairs, const GateOptions& options, uint64_t seed,
+                      const Networks& networks) {
   if (options.annotator_cap < kAutomaticCap) {
     throw UsageError(cat("[datasets.snapshot] must have an annotator cap of 0 (none) or more, but got ",
                          options.annotator_cap, "."));
   }
   GatedPairs gated;
   gated.pairs = std::move(pairs);
-  gated.counts["annotator_cap"] = apply_cap(gated.pairs, options.annotator_cap, seed);
+  gated.counts["annotator_cap"] = apply_annotator_cap(gated.pairs, options.annotator_cap, seed);
+  gated.counts["network_cap"] = apply_network_cap(gated.pairs, options.max_network_share, networks, seed);
+  gated.counts["outliers"] = apply_outliers(gated.pairs, options.outliers);
+  std::erase_if(gated.pairs, is_empty);
   gated.counts["triggers"] = apply_triggers(gated.pairs, options.triggers);
   Json dropped = 0;
   if (options.near_duplicates == NearDuplicates::drop) dropped = drop_near_duplicates(gated.pairs);

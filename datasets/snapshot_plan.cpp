@@ -94,7 +94,7 @@ class Planner {
 
   /// prompt: what the split goes by.
   void add(const EligiblePair& pair, const std::string& prompt) {
-    ++(pair.ranked_item ? ranked_pairs_ : pairs_);
+    ++(pair.b.id.empty() ? single_answers_ : pair.ranked_item ? ranked_pairs_ : pairs_);
     prompt_ = prompt;
     prompt_sha256_ = prompt_hash(split_prompt(pair.prompt));
     const size_t first = list_.size();
@@ -113,15 +113,20 @@ class Planner {
     plan.counts = {{"pairs", pairs_},
                    {"votes", votes_},
                    {"rewrites", rewrites_},
+                   {"single_answers", single_answers_},
                    {"left_out", Json::object()},
                    {"members", members_}};
-    plan.counts["left_out"] = {{"older_vote_of_the_same_annotator", older_votes_}, {"cannot_judge", cannot_judge_}};
+    plan.counts["left_out"] = {{"older_vote_of_the_same_annotator", older_votes_},
+                               {"cannot_judge", cannot_judge_},
+                               {"same_answer", same_answers_}};
     plan.counts["both_good"] = both_good_;
     plan.counts["both_bad"] = both_bad_;
     plan.counts["exact_ties"] = ties_;
     plan.counts["rankings"] = {
         {"items", ranked_items_.size()}, {"submissions", rankings_.size()}, {"pairs", ranked_pairs_}};
-    plan.counts["adjudications"] = {{"verdicts", verdicts_.size()}, {"votes_replaced", replaced_.size()}};
+    plan.counts["adjudications"] = {{"verdicts", verdicts_.size()},
+                                    {"votes_replaced", replaced_.size()},
+                                    {"rewrites_replaced", rewrites_replaced_}};
     plan.members = std::move(list_);
     plan.reliability = std::move(reliability_);
     return plan;
@@ -178,13 +183,16 @@ class Planner {
 
   void add_votes(const EligiblePair& pair, Split split, const std::vector<Vote>& votes) {
     const PairJudgement judgement = judge_pair(votes);
-    if (!judgement.preference_ids.empty()) {
+    const bool same_answer = pair.a.text == pair.b.text;  // then none is better, whatever was said
+    if (!judgement.preference_ids.empty() && !same_answer) {
       add_pair(pair, split, judgement);
     } else if (!judgement.both_bad_ids.empty()) {
       for (const std::string& bad : {pair.a.id, pair.b.id}) {
         if (negatives_.insert({split, bad}).second)
           push(pair, MemberKind::negative, split, judgement.both_bad_ids).rejected_generation_id = bad;
       }
+    } else if (!judgement.preference_ids.empty()) {
+      ++same_answers_;
     }
   }
 
@@ -222,12 +230,28 @@ class Planner {
   void add_rewrite(const EligiblePair& pair, const storage::Rewrite& rewrite) {
     ++rewrites_;
     const Split split = split_of(prompt_, rewrite.annotator_id, split_);
-    push(pair, MemberKind::answer, split, {}).chosen_rewrite_id = rewrite.id;
-    const std::vector<Vote> vote{{VoteOutcome::graded, kRewriteGrade, 1.0, rewrite.id, rewrite.annotator_id}};
-    for (const std::string& beaten : {pair.a.id, pair.b.id}) {
-      auto& member = push(pair, MemberKind::pair, split, {});
+    std::vector<std::string> verdict;
+    if (const auto chosen = pair.chosen_rewrites.find(rewrite.id); chosen != pair.chosen_rewrites.end()) {
+      verdict.push_back(chosen->second.adjudication_id);
+      verdicts_.insert(verdict.front());
+      rewrites_replaced_ += chosen->second.replaced;
+    }
+    const auto member_of = [&](MemberKind kind) -> SnapshotMember& {
+      SnapshotMember& member = push(pair, kind, split, {});
       member.chosen_rewrite_id = rewrite.id;
-      member.rejected_generation_id = beaten;
+      member.adjudication_ids = verdict;
+      return member;
+    };
+    member_of(MemberKind::answer);
+    const std::vector<Vote> vote{{VoteOutcome::graded, kRewriteGrade, 1.0, rewrite.id, rewrite.annotator_id}};
+    for (const storage::Generation* beaten : {&pair.a, &pair.b}) {
+      if (beaten->id.empty()) continue;  // the rewrite of one answer
+      if (beaten->text == rewrite.text) {
+        ++same_answers_;
+        continue;
+      }
+      auto& member = member_of(MemberKind::pair);
+      member.rejected_generation_id = beaten->id;
       member.soft_label = judge_pair(vote).soft_label;
     }
   }
@@ -255,8 +279,19 @@ class Planner {
   std::set<std::string> ranked_items_, rankings_, verdicts_, replaced_;
   std::map<std::string, std::map<std::string, int64_t>> members_;  // by split and kind
   int64_t pairs_ = 0, votes_ = 0, rewrites_ = 0, older_votes_ = 0, cannot_judge_ = 0, both_good_ = 0, both_bad_ = 0,
-          ties_ = 0, ranked_pairs_ = 0;
+          ties_ = 0, single_answers_ = 0, ranked_pairs_ = 0, rewrites_replaced_ = 0, same_answers_ = 0;
 };
+
+// What one organisation's people said must not train another's model by an oversight.
+void require_one_workspace(const std::vector<storage::EligiblePair>& pairs) {
+  std::set<std::string> workspaces;
+  for (const storage::EligiblePair& pair : pairs)
+    workspaces.insert(pair.workspace_id);
+  if (workspaces.size() <= 1) return;
+  throw DataError(
+      cat("[datasets.snapshot] must be of one workspace, but judgements of ", workspaces.size(), " may be used."),
+      "--workspace NAME takes those of one, --all-workspaces all; `afina accounts workspaces` lists them");
+}
 
 }  // namespace
 
@@ -272,6 +307,8 @@ Json to_json(const SnapshotSpec& spec) {
             {"eval_annotators", spec.split.eval_annotators},
             {"gates", to_json(spec.gates)}};
   // Only where asked for, so that older snapshots keep their words.
+  if (!spec.filter.workspace_id.empty()) json["workspace"] = spec.filter.workspace_id;
+  if (spec.mix_workspaces) json["mix_workspaces"] = true;
   if (spec.reliability != ReliabilityModel::none) json["reliability"] = to_string(spec.reliability);
   if (spec.filter.before) json["before"] = iso8601_utc(*spec.filter.before);
   return json;
@@ -286,8 +323,10 @@ std::string split_prompt(std::span<const storage::Message> prompt) {
   return all;
 }
 
-SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec) {
-  const GatedPairs gated = gate_pairs(std::move(pairs), spec.gates, spec.split.seed);
+SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec,
+                           const Networks& networks) {
+  if (!spec.mix_workspaces) require_one_workspace(pairs);
+  const GatedPairs gated = gate_pairs(std::move(pairs), spec.gates, spec.split.seed, networks);
   const bool estimated = spec.reliability == ReliabilityModel::dawid_skene;
   Planner planner(spec,
                   estimated ? vote_reliability(gated.pairs, spec.split) : std::vector<storage::AnnotatorReliability>());

@@ -23,6 +23,9 @@ struct SnapshotSpec {
   ReliabilityModel reliability = ReliabilityModel::none;  ///< how votes weigh in q
   GateOptions gates;
   std::string parent_id;  ///< snapshot it continues; may be empty
+  /// Judgements of several workspaces in one snapshot, and so in one adapter. False: refused, unless
+  /// filter.workspace_id names one.
+  bool mix_workspaces = false;
 };
 /// As stored with the snapshot.
 Json to_json(const SnapshotSpec& spec);
@@ -37,13 +40,19 @@ struct SnapshotPlan {
 /// - Splits go by the first thing the person wrote, so all turns of a conversation, and all conversations that begin
 ///   alike, fall on one side. Votes of held-out annotators make members of their own (splits.h).
 /// - Of one annotator the newest vote on a pair counts; other votes than graded and both_good make no pair (labels.h).
-/// - A reviewer's verdict speaks for the votes it took the place of: r is their number, at least 1.
+/// - A reviewer's verdict speaks for the votes it took the place of: r is their number, at least 1. Of an item's
+/// rewrites
+///   a reviewer chose from, only the chosen one is there.
+/// - Two answers with the same words make no pair, and neither is one to imitate for having won.
 /// - The pairs of a ranking of K answers weigh 2/(K(K − 1)) each: a ranked item counts no more than a judged pair.
 /// - The better answer of a pair with q > ½ is an answer to imitate, once a split, unless more people called both bad
-///   than judged; of ranked answers only one that beats all others. So is a rewrite, which also beats both answers like
-///   a vote of 3.
+///   than judged; of ranked answers only one that beats all others. So is a rewrite, which also beats both answers (or
+///   the one, where it is of an answer without a pair) like a vote of 3.
 /// - Two answers that everybody called bad are two negatives.
-SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec);
+/// networks: of the visitors who judged, for the cap of a network. Throws DataError where pairs are of several
+/// workspaces and spec does not say that they may be.
+SnapshotPlan plan_snapshot(std::vector<storage::EligiblePair> pairs, const SnapshotSpec& spec,
+                           const Networks& networks = {});
 
 /// What splits of a conversation go by: its first user message, or everything where there is none.
 std::string split_prompt(std::span<const storage::Message> prompt);

@@ -161,11 +161,13 @@ std::string_view to_string(UpstreamFault fault) {
   return kNames[static_cast<int>(fault)];
 }
 
-UpstreamError::UpstreamError(UpstreamFault fault, const std::string& message, int upstream_status, int retry_after_s)
+UpstreamError::UpstreamError(UpstreamFault fault, const std::string& message, int upstream_status, int retry_after_s,
+                             ErrorWords words)
     : HttpError(ErrorKind::model, gateway_status(fault, upstream_status), message, cat("upstream_", to_string(fault)),
                 retry_after_s),
       fault_(fault),
-      upstream_status_(upstream_status) {}
+      upstream_status_(upstream_status),
+      words_(std::move(words)) {}
 
 Json ClientResponse::json() const {
   try {

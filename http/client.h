@@ -34,16 +34,33 @@ struct ClientOptions {
 enum class UpstreamFault { down, slow, nonsense, refused };
 std::string_view to_string(UpstreamFault fault);
 
+/// What may be read of an `error` in OpenAI's form: never its message, for servers copy into it what they were sent,
+/// people's texts and keys among it. Each is "" where it is no such word.
+struct ErrorWords {
+  std::string type, code;  ///< of a-z and _, at most 40 bytes
+  std::string param;       ///< of a-z, 0-9, _, dots and brackets, at most 80 bytes
+};
+ErrorWords error_words(const Json& error);
+/// The type and code as they stand in messages and logs: " (TYPE, CODE)", "" where neither is a word.
+std::string named_words(const ErrorWords& words);
+inline std::string named_error(const Json& error) {
+  return named_words(error_words(error));
+}
+
 class UpstreamError : public HttpError {
  public:
-  UpstreamError(UpstreamFault fault, const std::string& message, int upstream_status = 0, int retry_after_s = 0);
+  UpstreamError(UpstreamFault fault, const std::string& message, int upstream_status = 0, int retry_after_s = 0,
+                ErrorWords words = {});
   UpstreamFault fault() const { return fault_; }
   /// What it answered; 0 where it did not.
   int upstream_status() const { return upstream_status_; }
+  /// What it said of its refusal.
+  const ErrorWords& words() const { return words_; }
 
  private:
   UpstreamFault fault_;
   int upstream_status_;
+  ErrorWords words_;
 };
 
 struct ClientResponse {

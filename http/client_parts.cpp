@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <random>
 
-#include "base/utf8.h"
 #include "http/retry.h"
 
 namespace afina::http {
@@ -34,20 +33,41 @@ double random_unit() {
   return std::uniform_real_distribution<double>(0, 1)(engine);
 }
 
+ErrorWords error_words(const Json& error) {
+  constexpr size_t kMostBytes = 40, kMostParamBytes = 80;
+  ErrorWords words;
+  const auto read = [&](const char* member, std::string& into, std::string_view more, size_t most) {
+    const auto found = error.is_object() ? error.find(member) : error.end();
+    if (found == error.end() || !found->is_string()) return;
+    const auto& word = found->get_ref<const std::string&>();
+    const bool plain = std::ranges::all_of(
+        word, [&](char c) { return (c >= 'a' && c <= 'z') || c == '_' || more.find(c) != std::string_view::npos; });
+    if (plain && word.size() <= most) into = word;
+  };
+  read("type", words.type, "", kMostBytes);
+  read("code", words.code, "", kMostBytes);
+  read("param", words.param, "0123456789.[]", kMostParamBytes);
+  return words;
+}
+
+std::string named_words(const ErrorWords& words) {
+  if (words.type.empty() && words.code.empty()) return "";
+  return cat(" (", words.type, words.type.empty() || words.code.empty() ? "" : ", ", words.code, ")");
+}
+
 UpstreamError refusal(const std::string& origin, const ClientResponse& response) {
-  std::string said;
+  ErrorWords words;
   try {
     const Json body = parse_json(response.body, "answer", {.max_depth = 16, .max_elements = 10'000});
-    const Json::json_pointer message("/error/message");
-    if (body.contains(message) && body.at(message).is_string()) said = body.at(message).get<std::string>();
+    if (body.is_object() && body.contains("error")) words = error_words(body.at("error"));
   } catch (const Error&) {
     // Not JSON: the status alone must do.
   }
   const auto wait_time = retry_after(response.headers, std::chrono::system_clock::now());
-  return {UpstreamFault::refused,
-          cat("[upstream ", origin, "] must accept the request, but answered ", response.status,
-              said.empty() ? "" : cat(": \"", repair_utf8(said.substr(0, 500)), "\""), "."),
-          response.status, wait_time ? static_cast<int>((wait_time->count() + 999) / 1000) : 0};
+  return {
+      UpstreamFault::refused,
+      cat("[upstream ", origin, "] must accept the request, but answered ", response.status, named_words(words), "."),
+      response.status, wait_time ? static_cast<int>((wait_time->count() + 999) / 1000) : 0, words};
 }
 
 void StreamedAnswer::begin(const ClientResponse& head) {

@@ -17,7 +17,7 @@ struct Address {
 /// Throws UsageError.
 Address split_base_url(const std::string& url);
 
-/// The error of an answer that is no success, with the server's own words where it gave them in OpenAI's form.
+/// The error of an answer that is no success, named as named_error does.
 UpstreamError refusal(const std::string& origin, const ClientResponse& response);
 
 /// In [0, 1), for the jitter of retries.

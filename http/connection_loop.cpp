@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/error.h"
 
@@ -27,7 +28,10 @@ Connection::~Connection() {
 }
 
 ConnectionLoop::ConnectionLoop(LoopLimits limits, Callbacks callbacks)
-    : limits_(limits), callbacks_(std::move(callbacks)) {
+    : limits_(std::move(limits)),
+      callbacks_(std::move(callbacks)),
+      peers_(limits_.uncounted_addresses),
+      shares_(limits_.bodies) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   wake_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
@@ -56,6 +60,12 @@ void ConnectionLoop::wake() const {
 
 void ConnectionLoop::adopt(int socket) {
   auto connection = std::make_unique<Connection>(socket);
+  connection->peer = peers_.join(socket);
+  if (const size_t most = limits_.max_connections_per_address; most > 0 && connection->peer->counted) {
+    const size_t open = static_cast<size_t>(connection->peer.use_count());
+    if (open > 2 * most) return;  // not even a refusal
+    connection->crowded = open > most;
+  }
   ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
   connection->deadline = Clock::now() + limits_.idle_deadline;
   give_back(std::move(connection), true);
@@ -110,8 +120,8 @@ void ConnectionLoop::read_mail() {
     const bool busy = watched_.size() >= limits_.max_connections;
     if (watched_.size() >= 2 * limits_.max_connections) continue;  // not even a refusal: the letter's end closes it
     watch(std::move(letter.connection));
-    if (busy) {
-      refuse(connection, {503, "Too many connections are open."});
+    if (busy || connection->crowded) {
+      refuse(connection, {503, busy ? "Too many connections are open." : "Too many connections of one address."});
     } else if (!letter.keep || draining_) {
       linger(connection);
     } else {
@@ -131,6 +141,7 @@ void ConnectionLoop::watch(std::unique_ptr<Connection> connection) {
 }
 
 std::unique_ptr<Connection> ConnectionLoop::take(Connection* connection) {
+  hold(connection, 0);
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, connection->fd, nullptr);
   std::unique_ptr<Connection> owned = std::move(*connection->place);
   watched_.erase(owned->place);
@@ -171,8 +182,9 @@ bool ConnectionLoop::advance(Connection* connection) {
   if (connection->state == Connection::State::head && !take_head(connection)) {
     return connection->state == Connection::State::head;
   }
-  if (connection->buffer.size() < connection->request.head.content_length) return true;
-  return hand_over(connection);
+  if (connection->buffer.size() >= connection->request.head.content_length) return hand_over(connection);
+  if (!hold(connection, connection->buffer.size())) refuse(connection, {503, "Too many bodies are being read."});
+  return true;
 }
 
 bool ConnectionLoop::take_head(Connection* connection) {
@@ -183,17 +195,14 @@ bool ConnectionLoop::take_head(Connection* connection) {
     return false;
   }
   RequestHead& head = std::get<RequestHead>(*read);
-  const size_t cap = callbacks_.body_cap(head);
-  if (head.content_length > cap) {
-    refuse(connection, {413, cat("The body must be at most ", cap, " bytes.")});
-    return false;
+  if (head.content_length > 0) {
+    if (const auto fault = callbacks_.check_body(head)) {
+      refuse(connection, *fault);
+      return false;
+    }
   }
   connection->buffer.erase(0, head.wire_bytes);
   if (head.content_length > connection->buffer.size()) {
-    if (buffered_bytes() + head.content_length > limits_.max_buffered_bytes) {
-      refuse(connection, {503, "Too many bodies are being read."});
-      return false;
-    }
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     if (head.expects_continue) ::send(connection->fd, kContinue.data(), kContinue.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   }
@@ -205,8 +214,12 @@ bool ConnectionLoop::take_head(Connection* connection) {
 
 bool ConnectionLoop::hand_over(Connection* connection) {
   const size_t size = connection->request.head.content_length;
-  connection->request.body = connection->buffer.substr(0, size);
-  connection->buffer.erase(0, size);
+  if (connection->buffer.size() == size) {
+    connection->request.body = std::exchange(connection->buffer, {});
+  } else {
+    connection->request.body = connection->buffer.substr(0, size);
+    connection->buffer.erase(0, size);
+  }
   std::unique_ptr<Connection> owned = take(connection);
   if (callbacks_.serve(owned)) return false;
   watch(std::move(owned));
@@ -215,7 +228,9 @@ bool ConnectionLoop::hand_over(Connection* connection) {
 }
 
 void ConnectionLoop::refuse(Connection* connection, const HeadFault& fault) {
-  const std::string response = callbacks_.refusal(fault);
+  HeadFault told = fault;
+  if (connection->state == Connection::State::body) told.path = connection->request.head.path;
+  const std::string response = callbacks_.refusal(told);
   ::send(connection->fd, response.data(), response.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   linger(connection);
 }
@@ -223,6 +238,7 @@ void ConnectionLoop::refuse(Connection* connection, const HeadFault& fault) {
 // Closing with unread bytes would reset the connection and could take the answer away from a client that still sends.
 void ConnectionLoop::linger(Connection* connection) {
   ::shutdown(connection->fd, SHUT_WR);
+  hold(connection, 0);
   connection->state = Connection::State::lingering;
   connection->deadline = Clock::now() + kLinger;
   connection->buffer = {};
@@ -246,12 +262,12 @@ void ConnectionLoop::expire() {
   }
 }
 
-size_t ConnectionLoop::buffered_bytes() const {
-  size_t total = 0;
-  for (const auto& connection : watched_) {
-    total += connection->state == Connection::State::body ? connection->request.head.content_length : 0;
-  }
-  return total;
+bool ConnectionLoop::hold(Connection* connection, size_t bytes) {
+  if (bytes == connection->held) return true;
+  const bool large = shares_.is_large(connection->request.head.content_length);
+  if (!shares_.hold(*connection->peer, large, connection->held, bytes)) return false;
+  connection->held = bytes;
+  return true;
 }
 
 }  // namespace afina::http

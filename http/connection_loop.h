@@ -9,11 +9,13 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "http/head.h"
+#include "http/shares.h"
 
 namespace afina::http {
 
@@ -23,8 +25,11 @@ struct WholeRequest {
 };
 
 struct LoopLimits {
-  size_t max_connections, max_head_bytes, max_buffered_bytes;
+  size_t max_connections, max_head_bytes;
   std::chrono::milliseconds head_deadline, body_deadline, idle_deadline;
+  BodyLimits bodies;
+  size_t max_connections_per_address = 0;             ///< 0: only max_connections bounds them
+  std::vector<std::string> uncounted_addresses = {};  ///< of proxies, to which neither share of an address applies
 };
 
 /// One socket; closes it. While a request is served, it belongs to the worker.
@@ -39,6 +44,9 @@ struct Connection {
   State state = State::head;
   std::string buffer;    ///< bytes read and not yet handed over
   WholeRequest request;  ///< its head is set in State::body
+  std::shared_ptr<Peer> peer;
+  bool crowded = false;  ///< its address has too many
+  size_t held = 0;       ///< bytes of a half-read body that BodyShares knows of
   size_t discarded = 0;  ///< while lingering
   std::chrono::steady_clock::time_point deadline;
   std::list<std::unique_ptr<Connection>>::iterator place;  ///< in the loop's list, while it is there
@@ -47,8 +55,8 @@ struct Connection {
 class ConnectionLoop {
  public:
   struct Callbacks {
-    /// Largest body of a request with this head; runs on the loop's thread.
-    std::function<size_t(const RequestHead&)> body_cap;
+    /// Whether a request with this head may send its body; runs on the loop's thread, before the body is read.
+    std::function<std::optional<HeadFault>(const RequestHead&)> check_body;
     /// Takes a whole request; later calls give_back or drops the connection. False: overloaded, nothing was taken.
     std::function<bool(std::unique_ptr<Connection>&)> serve;
     /// The whole response for a request that is refused before it is served.
@@ -88,10 +96,12 @@ class ConnectionLoop {
   void refuse(Connection* connection, const HeadFault& fault);
   void linger(Connection* connection);
   void expire();
-  size_t buffered_bytes() const;
+  bool hold(Connection* connection, size_t bytes);
 
   const LoopLimits limits_;
   const Callbacks callbacks_;
+  Peers peers_;
+  BodyShares shares_;
   int epoll_ = -1, wake_ = -1;
   std::list<std::unique_ptr<Connection>> watched_;
   std::mutex mail_mutex_;

@@ -136,6 +136,16 @@ bool repeats_a_name(std::string_view target) {
   return false;
 }
 
+/// Status line and header lines of a response that the library does not write.
+std::string head_text(const Response& response) {
+  std::string text = cat("HTTP/1.1 ", response.status, " ", httplib::status_message(response.status), "\r\n");
+  for (const auto& [name, value] : response.headers.lines()) {
+    if (!httplib::detail::fields::is_field_name(name) || !httplib::detail::fields::is_field_value(value)) continue;
+    text += cat(name, ": ", value, "\r\n");
+  }
+  return text;
+}
+
 /// What the library's callbacks need of the request this thread serves; they get no context of their own.
 struct Current {
   Connection* connection = nullptr;
@@ -296,14 +306,14 @@ void Engine::Library::set_provider(const httplib::Request& request, httplib::Res
   }
 }
 
+std::string Engine::head_of_events(const Response& response, bool chunked, bool keep) {
+  return cat(head_text(response), "Content-Type: text/event-stream\r\n",
+             chunked ? "Transfer-Encoding: chunked\r\n" : "", keep && chunked ? "" : "Connection: close\r\n", "\r\n");
+}
+
 std::optional<std::string> Engine::write_now(Connection& connection, const Response& response, bool keep) {
-  std::string bytes = cat("HTTP/1.1 ", response.status, " ", httplib::status_message(response.status), "\r\n");
-  for (const auto& [name, value] : response.headers.lines()) {
-    if (!httplib::detail::fields::is_field_name(name) || !httplib::detail::fields::is_field_value(value)) continue;
-    bytes += cat(name, ": ", value, "\r\n");
-  }
-  if (!keep) bytes += "Connection: close\r\n";
-  bytes += cat("Content-Length: ", response.body.size(), "\r\n\r\n", response.body);
+  const std::string bytes = cat(head_text(response), keep ? "" : "Connection: close\r\n",
+                                "Content-Length: ", response.body.size(), "\r\n\r\n", response.body);
   const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   if (sent < 0 && errno != EAGAIN && errno != EINTR) return std::nullopt;
   return bytes.substr(static_cast<size_t>(std::max<ssize_t>(sent, 0)));

@@ -42,6 +42,8 @@ class Engine {
     std::function<void(Reply)> later;
   };
   Served serve(Connection& connection, bool close);
+  /// The head of a response with events, for a connection whose request was served and not answered.
+  static std::string head_of_events(const Response& response, bool chunked, bool keep);
   /// Writes a response without a stream to a connection whose request was served. Sends what the socket takes at once;
   /// the bytes that are left come back, "" where all went out, nothing where the client is gone.
   std::optional<std::string> write_now(Connection& connection, const Response& response, bool keep);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
+#include "http/error_body.h"
 #include "http/server.h"
 
 namespace afina::http {
@@ -7,10 +8,37 @@ namespace {
 
 struct ErrorView {
   int status = 500;
-  std::string kind = "internal", code, message;
+  std::string kind = "internal", code = {}, message = {};
   int retry_after_s = 0;
-  std::string param;
+  std::string param = {};
 };
+
+/// Of an error that brings none of its own, in Afina's form: no refusal comes without a word that clients can read.
+std::string usual_code(int status) {
+  switch (status) {
+    case 401:
+      return "login_required";
+    case 403:
+      return "forbidden";
+    case 404:
+      return "not_found";
+    case 408:
+      return "too_slow";
+    case 409:
+      return "conflict";
+    case 413:
+      return "too_large";
+    case 429:
+      return "rate_limited";
+    case 501:
+    case 505:
+      return "bad_request";
+    case 503:
+      return "overloaded";
+    default:
+      return status >= 500 ? "internal" : "bad_request";
+  }
+}
 
 ErrorView view_of(const std::exception& error, const std::string& request_id) {
   ErrorView view;
@@ -20,6 +48,7 @@ ErrorView view_of(const std::exception& error, const std::string& request_id) {
   } else if (const auto* ours = dynamic_cast<const Error*>(&error)) {
     view = {http_status(ours->kind()), std::string(to_string(ours->kind())), "", ours->what(), 0, ""};
     if (ours->kind() == ErrorKind::storage) {
+      view.code = "storage";
       // Its text may name hosts, tables and paths: for the log only.
       log_error("http", "request ", request_id, ": ", ours->what());
       view.message = cat("The store is not available now. Try again; request ", request_id, " is in the log.");
@@ -44,15 +73,22 @@ Json json_of(const ErrorView& view, const std::string& request_id, ErrorForm for
   if (form == ErrorForm::openai) {
     error = {{"message", view.message}, {"type", openai_type(view.status)}, {"param", nullptr}, {"code", nullptr}};
     if (!view.code.empty()) error["code"] = view.code;
+    // What says that nobody is known here has one word in OpenAI's form.
+    if (view.status == 401 && (view.code.empty() || view.code == "login_required")) error["code"] = "invalid_api_key";
     if (!view.param.empty()) error["param"] = view.param;
   } else {
     error = {{"kind", view.kind}, {"message", view.message}, {"request_id", request_id}};
-    if (!view.code.empty()) error["code"] = view.code;
+    error["code"] = view.code.empty() ? usual_code(view.status) : view.code;
   }
   return Json{{"error", error}};
 }
 
 }  // namespace
+
+Json fault_json(int status, const std::string& reason, const std::string& request_id, ErrorForm form) {
+  const bool ours = status >= 500 && status != 501 && status != 505;
+  return json_of({.status = status, .kind = ours ? "internal" : "usage", .message = reason}, request_id, form);
+}
 
 Json error_json(const std::exception& error, const std::string& request_id, ErrorForm form) {
   return json_of(view_of(error, request_id), request_id, form);

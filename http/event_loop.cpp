@@ -75,6 +75,8 @@ void EventLoop::adopt(std::unique_ptr<Connection> connection, EventStream stream
   auto client = std::make_unique<Client>();
   client->connection = std::move(connection);
   client->stream = std::move(stream);
+  client->out = std::move(client->stream.head);
+  client->stuck_since = Clock::now();
   {
     const std::lock_guard lock(mutex_);
     client->id = next_id_++;

@@ -27,8 +27,9 @@ struct EventLoopLimits {
 /// A stream that is handed over once its head was written.
 struct EventStream {
   std::shared_ptr<EventReader> reader;
-  bool chunked = true;  ///< else it ends with the connection
-  bool keep = true;     ///< the connection may be kept after the last event
+  bool chunked = true;    ///< else it ends with the connection
+  bool keep = true;       ///< the connection may be kept after the last event
+  std::string head = {};  ///< the response's head, where it was not written yet
 };
 
 class EventLoop {

@@ -39,20 +39,11 @@ bool has_encoded_line_break(std::string_view text) {
   return false;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front()))
-    text.remove_prefix(1);
-  while (!text.empty() && blank(text.back()))
-    text.remove_suffix(1);
-  return text;
-}
-
 /// State of one head while its lines are checked.
 struct HeadReader {
   RequestHead head;
   HeadFault fault{0, ""};
-  bool http_1_1 = true, has_length = false;
+  bool has_length = false;
   int hosts = 0;
 
   bool fail(int status, std::string reason) {
@@ -75,7 +66,7 @@ bool HeadReader::request_line(std::string_view line) {
     return fail(501, "The method must be GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.");
   }
   if (version != "HTTP/1.1" && version != "HTTP/1.0") return fail(505, "The version must be HTTP/1.1 or HTTP/1.0.");
-  http_1_1 = version == "HTTP/1.1";
+  head.http_1_1 = version == "HTTP/1.1";
   if (target.size() > kMaxTargetBytes) return fail(414, cat("The target must be at most ", kMaxTargetBytes, " bytes."));
   const bool visible = std::all_of(target.begin(), target.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
   if (!target.starts_with('/') || !visible || target.find('#') != std::string_view::npos) {
@@ -115,6 +106,8 @@ bool HeadReader::known_header(std::string_view name, std::string_view value, boo
     keep = false;
   } else if (is("Range") || is("If-Range") || is("Upgrade") || is("Accept-Encoding") || is("TE") || is("Trailer")) {
     keep = false;  // features that are not offered, which the standard lets a server ignore
+  } else if (is("Cookie") || is("Authorization")) {
+    head.has_credentials = true;
   } else if (name.starts_with("REMOTE_") || name.starts_with("LOCAL_")) {
     return fail(400, "A header must not pose as a variable of the server.");
   }
@@ -189,7 +182,7 @@ std::optional<std::variant<RequestHead, HeadFault>> read_head(std::string_view b
     rest.remove_prefix(line_end + 2);
   }
   RequestHead& head = reader.head;
-  if (reader.http_1_1 && reader.hosts != 1) return HeadFault{400, "There must be one Host."};
+  if (reader.head.http_1_1 && reader.hosts != 1) return HeadFault{400, "There must be one Host."};
   const bool bodyless = head.method == "GET" || head.method == "HEAD" || head.method == "OPTIONS";
   if (bodyless && head.content_length > 0) return HeadFault{400, cat("A ", head.method, " must have no body.")};
   head.text += "\r\n";

@@ -18,12 +18,15 @@ struct RequestHead {
   std::string text;       ///< request line and kept header lines with the blank line, as handed to the HTTP library
   size_t wire_bytes = 0;  ///< length in the input, blank line included
   size_t content_length = 0;
+  bool http_1_1 = true;  ///< else 1.0
   bool expects_continue = false;
+  bool has_credentials = false;  ///< a Cookie or an Authorization, whatever they are worth
 };
 
 struct HeadFault {
   int status = 400;
-  std::string reason;  ///< one sentence for the client
+  std::string reason = {};  ///< one sentence for the client
+  std::string path = {};    ///< of the request, where it is known
 };
 
 inline constexpr size_t kMaxHeadLines = 64;

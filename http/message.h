@@ -37,6 +37,8 @@ class Headers {
 
 /// ASCII case-insensitive equality, as header names and hosts compare.
 bool equal_without_case(std::string_view a, std::string_view b);
+/// Without the blanks and tabs around it (OWS of RFC 9110).
+std::string_view trimmed(std::string_view text);
 
 struct Request {
   std::string method;  ///< upper case
@@ -88,9 +90,9 @@ class BodyWriter {
 };
 
 struct Response;
-/// Ends a request that is answered later: runs `make`, which fills a fresh response (no stream) or throws what a
-/// handler may throw, and sends it. Any thread; the first call counts. Where no copy is ever called, the client hears
-/// 500.
+/// Ends a request that is answered later: runs `make`, which fills a fresh response (of streams only stream_events())
+/// or throws what a handler may throw, and sends it. Any thread; the first call counts. Where no copy is ever called,
+/// the client hears 500.
 using Reply = std::function<void(const std::function<void(Response&)>& make)>;
 
 struct Response {

@@ -1,54 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/server.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/utf8.h"
 #include "base/uuid.h"
 #include "http/connection_loop.h"
 #include "http/engine.h"
+#include "http/error_body.h"
 #include "http/event_loop.h"
 #include "http/exchange.h"
 #include "http/pending_replies.h"
 #include "http/rate_limiter.h"
+#include "http/request_checks.h"
 #include "http/router.h"
+#include "http/server_limits.h"
+#include "http/shares.h"
 #include "http/worker_pool.h"
 
 namespace afina::http {
 namespace {
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
-/// "name:80" -> "name", "[::1]:80" -> "::1".
-std::string host_name(std::string_view host) {
-  if (host.starts_with('[')) return std::string(host.substr(1, host.find(']') - 1));
-  return std::string(host.substr(0, host.rfind(':')));
-}
-
-/// Many systems allow a program 1024 descriptors at first and far more where it asks: every stream needs one, and its
-/// model another.
-void raise_descriptor_limit(const ServerOptions& options) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  const rlim_t wanted = 3 * static_cast<rlim_t>(options.max_connections) + 3 * options.max_event_streams + 256;
-  if (limit.rlim_cur >= wanted) return;
-  limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? wanted : std::min(wanted, limit.rlim_max);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-size_t connection_cap(int wanted) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return static_cast<size_t>(wanted);
-  return std::min<size_t>(static_cast<size_t>(wanted), std::max<size_t>(16, limit.rlim_cur / 3));
-}
 
 /// What `make` throws becomes the response.
 template <typename Make>
@@ -75,23 +49,31 @@ class Server::Impl {
 
   ServerOptions options_;
   Router router_;
-  std::map<std::string, std::unique_ptr<RateLimiter>> rates_;
+  struct Class {
+    explicit Class(const RateClass& wanted)
+        : limiter(wanted.per_second, wanted.burst), max_downloads(wanted.downloads) {}
+    RateLimiter limiter;
+    const int max_downloads;
+    std::atomic<int> downloads{0};
+  };
+  std::map<std::string, std::unique_ptr<Class>> classes_;
   int port_ = 0;
   bool started_ = false, stopped_ = false;
 
  private:
   bool serve(std::unique_ptr<Connection>& connection);
   void send_later(std::unique_ptr<Connection> connection, bool keep, Response&& response);
-  ErrorForm form_of(const Route* route) const {
-    return route == nullptr ? options_.error_form : route->options.error_form;
+  ErrorForm form_of(const std::string& path) const {
+    const bool openai = !options_.openai_below.empty() && path.starts_with(options_.openai_below);
+    return openai ? ErrorForm::openai : options_.error_form;
   }
-  void finish_later(const Request& request, const Route* route, Response& response);
+  void finish_later(const Request& request, const Route* route, ErrorForm form, Response& response);
   std::string refusal(const HeadFault& fault) const;
-  void check_origin(const Request& request) const;
+  std::optional<HeadFault> check_body(const RequestHead& head) const;
   void check_rate(const Request& request, const Route& route);
   void run_handler(Request& request, const RouteMatch& match, Response& response);
   void guard_stream(const Request& request, const Route& route, Response& response);
-  void guard_body(const Request& request, Response& response);
+  void guard_body(const Request& request, const Route& route, Response& response);
   void guard_events(Response& response);
   std::shared_ptr<void> take_slot(std::atomic<int>& taken, int most, const char* what);
   void add_security_headers(const std::string& request_id, const Route* route, Response& response) const;
@@ -125,15 +107,8 @@ void Server::Impl::start() {
   pool_ =
       std::make_unique<WorkerPool>(options_.workers + options_.max_streams + options_.max_bodies, options_.max_queue);
   loop_ = std::make_unique<ConnectionLoop>(
-      LoopLimits{connection_cap(options_.max_connections), options_.max_head_bytes, options_.max_buffered_bytes,
-                 options_.head_deadline, options_.body_deadline, options_.idle_deadline},
-      ConnectionLoop::Callbacks{.body_cap =
-                                    [this](const RequestHead& head) {
-                                      const RouteMatch match = router_.match(head.method, head.path);
-                                      const size_t own =
-                                          match.route == nullptr ? 0 : match.route->options.max_body_bytes;
-                                      return own == 0 ? options_.max_body_bytes : own;
-                                    },
+      loop_limits(options_),
+      ConnectionLoop::Callbacks{.check_body = [this](const RequestHead& head) { return check_body(head); },
                                 .serve = [this](std::unique_ptr<Connection>& connection) { return serve(connection); },
                                 .refusal = [this](const HeadFault& fault) { return refusal(fault); }});
   event_loop_ = std::make_unique<EventLoop>(
@@ -195,6 +170,11 @@ bool Server::Impl::serve(std::unique_ptr<Connection>& connection) {
 }
 
 void Server::Impl::send_later(std::unique_ptr<Connection> connection, bool keep, Response&& response) {
+  if (response.events) {
+    EventStream stream{std::move(response.events), connection->request.head.http_1_1, keep};
+    stream.head = Engine::head_of_events(response, stream.chunked, keep);
+    return event_loop_->adopt(std::move(connection), std::move(stream));
+  }
   std::optional<std::string> rest = engine_->write_now(*connection, response, keep);
   if (!rest) return;
   if (rest->empty()) return loop_->give_back(std::move(connection), keep);
@@ -206,11 +186,14 @@ void Server::Impl::send_later(std::unique_ptr<Connection> connection, bool keep,
 }
 
 // The part of dispatch() that comes after the handler, for a handler whose answer comes later.
-void Server::Impl::finish_later(const Request& request, const Route* route, Response& response) {
-  response.later = [this, route, id = request.request_id, begin = std::move(response.later)](const Reply& send) {
-    const Reply reply = [this, route, id, send](const std::function<void(Response&)>& make) {
+void Server::Impl::finish_later(const Request& request, const Route* route, ErrorForm form, Response& response) {
+  response.later = [this, route, form, id = request.request_id, begin = std::move(response.later)](const Reply& send) {
+    const Reply reply = [this, route, form, id, send](const std::function<void(Response&)>& make) {
       send([&](Response& answer) {
-        with_errors(id, form_of(route), answer, [&] { make(answer); });
+        with_errors(id, form, answer, [&] {
+          make(answer);
+          if (answer.events) guard_events(answer);
+        });
         add_security_headers(id, route, answer);
       });
     };
@@ -224,33 +207,41 @@ void Server::Impl::finish_later(const Request& request, const Route* route, Resp
 
 std::string Server::Impl::refusal(const HeadFault& fault) const {
   const std::string request_id = new_uuid();
-  Json error{
-      {"kind", fault.status >= 500 ? "internal" : "usage"}, {"message", fault.reason}, {"request_id", request_id}};
-  if (options_.error_form == ErrorForm::openai)
-    error = {{"message", fault.reason},
-             {"type", fault.status >= 500 ? "server_error" : "invalid_request_error"},
-             {"param", nullptr},
-             {"code", nullptr}};
-  const std::string body = dump_json(Json{{"error", error}});
+  const std::string body = dump_json(fault_json(fault.status, fault.reason, request_id, form_of(fault.path)));
   return cat("HTTP/1.1 ", fault.status, " Refused\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
              "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ",
              request_id, fault.status == 503 ? "\r\nRetry-After: 1" : "", "\r\n\r\n", body);
+}
+
+std::optional<HeadFault> Server::Impl::check_body(const RequestHead& head) const {
+  const RouteMatch match = router_.match(head.method, head.path);
+  const size_t own = match.route == nullptr ? 0 : match.route->options.max_body_bytes;
+  const size_t cap = own == 0 ? options_.max_body_bytes : own;
+  if (head.content_length > cap) return HeadFault{413, cat("The body must be at most ", cap, " bytes."), head.path};
+  if (options_.large_bodies_need_credentials && !head.has_credentials &&
+      head.content_length > options_.large_body_bytes) {
+    return HeadFault{401, cat("A body of more than ", options_.large_body_bytes, " bytes must come with a session."),
+                     head.path};
+  }
+  return std::nullopt;
 }
 
 void Server::Impl::dispatch(Request& request, Response& response) {
   const Stopwatch watch;
   request.request_id = new_uuid();
   const Route* route = nullptr;
-  with_errors(request.request_id, options_.error_form, response, [&] {
+  ErrorForm form = form_of(request.path);
+  with_errors(request.request_id, form, response, [&] {
     RouteMatch match = router_.match(request.method, request.path);
     route = match.route;
-    with_errors(request.request_id, form_of(route), response, [&] {
-      check_origin(request);
+    if (route != nullptr) form = route->options.error_form;
+    with_errors(request.request_id, form, response, [&] {
+      check_origin(request, options_);
       run_handler(request, match, response);
     });
   });
   if (response.later) {
-    finish_later(request, route, response);
+    finish_later(request, route, form, response);
   } else {
     add_security_headers(request.request_id, route, response);
   }
@@ -259,36 +250,14 @@ void Server::Impl::dispatch(Request& request, Response& response) {
       cat(request.method, " ", request.path, " ", response.status, " ", watch.seconds(), " s ", request.request_id));
 }
 
-// A page of another site must neither write here (Origin, Sec-Fetch-Site) nor read through a name it points at us
-// (Host).
-void Server::Impl::check_origin(const Request& request) const {
-  const auto known = [&](const std::string& name) {
-    return std::any_of(options_.public_hosts.begin(), options_.public_hosts.end(),
-                       [&](const std::string& other) { return equal_without_case(name, other); });
-  };
-  const std::string host = request.headers.get("Host");
-  const std::string name = host_name(host);
-  const bool any_host = options_.allow_remote && options_.public_hosts.empty();
-  if (!host.empty() && !any_host && !is_loopback(name) && !known(name)) {
-    throw HttpError(ErrorKind::usage, 421, cat("[Host] must be a name of this server, but got \"", name, "\"."));
-  }
-  if (request.method == "GET" || request.method == "HEAD") return;
-  const std::string site = request.headers.get("Sec-Fetch-Site"), origin = request.headers.get("Origin");
-  const size_t scheme = origin.find("://");
-  const std::string origin_host = scheme == std::string::npos ? "" : origin.substr(scheme + 3);
-  const bool own = origin.empty() || equal_without_case(origin_host, host) || known(host_name(origin_host));
-  if (site == "cross-site" || !own) {
-    throw HttpError(ErrorKind::usage, 403,
-                    "[Origin] must be this server's own page, but the request comes from another site.", "cross_site");
-  }
-}
-
 void Server::Impl::check_rate(const Request& request, const Route& route) {
   if (route.options.rate_class.empty()) return;
-  const double wait_s = rates_.at(route.options.rate_class)->take(request.remote_ip);
+  const double wait_s = classes_.at(route.options.rate_class)->limiter.take(rate_key(request.remote_ip));
   if (wait_s > 0) {
+    const bool openai = route.options.error_form == ErrorForm::openai;
     throw HttpError(ErrorKind::usage, 429, "[requests] must come more slowly, but came too fast.",
-                    "rate_limit_exceeded", std::max(1, static_cast<int>(std::ceil(std::min(wait_s, 3600.0)))));
+                    openai ? "rate_limit_exceeded" : "rate_limited",
+                    std::max(1, static_cast<int>(std::ceil(std::min(wait_s, 3600.0)))));
   }
 }
 
@@ -299,28 +268,20 @@ void Server::Impl::run_handler(Request& request, const RouteMatch& match, Respon
   if (match.route == nullptr) {
     write_error(
         HttpError(ErrorKind::usage, 405, cat("[method] must be one of this route's, but got ", request.method, ".")),
-        request.request_id, options_.error_form, response);
+        request.request_id, form_of(request.path), response);
     for (const std::string& method : match.allowed)
       response.headers.add("Allow", method);
     return;
   }
   const Route& route = *match.route;
   check_rate(request, route);
-  const std::string type = request.headers.get("Content-Type");
-  if (!request.body.empty() && route.options.json_only &&
-      !equal_without_case(type.substr(0, std::min(type.find_first_of("; "), type.size())), "application/json")) {
-    throw HttpError(ErrorKind::usage, 415, "[Content-Type] must be application/json, but is not.");
-  }
-  // Two readers take different ones of them.
-  if (request.repeats_query) throw UsageError("[query] must name each value once, but names one twice.");
-  for (const auto& [name, value] : request.query) {
-    if (!is_valid_utf8(name) || !is_valid_utf8(value)) throw UsageError("[query] must be UTF-8, but is not.");
-  }
+  if (!request.body.empty() && route.options.json_only) check_json_type(request);
+  check_query(request);
   request.params = match.params;
   route.handler(request, response);
   if (response.streamer) guard_stream(request, route, response);
   if (response.events) guard_events(response);
-  if (response.body_writer) guard_body(request, response);
+  if (response.body_writer) guard_body(request, route, response);
 }
 
 // The slot is freed with the writer that holds it, also where that never runs (HEAD, a client that left).
@@ -334,8 +295,13 @@ std::shared_ptr<void> Server::Impl::take_slot(std::atomic<int>& taken, int most,
   return slot;
 }
 
-void Server::Impl::guard_body(const Request& request, Response& response) {
-  response.body_writer = [write = std::move(response.body_writer),
+void Server::Impl::guard_body(const Request& request, const Route& route, Response& response) {
+  Class* const own = route.options.rate_class.empty() ? nullptr : classes_.at(route.options.rate_class).get();
+  std::shared_ptr<void> own_slot;
+  if (own != nullptr && own->max_downloads > 0) {
+    own_slot = take_slot(own->downloads, own->max_downloads, "downloads of this kind");
+  }
+  response.body_writer = [write = std::move(response.body_writer), own_slot = std::move(own_slot),
                           slot = take_slot(bodies_, options_.max_bodies, "downloads"),
                           id = request.request_id](BodyWriter& writer) {
     try {
@@ -393,7 +359,7 @@ Server::~Server() = default;
 
 void Server::route(const std::string& method, const std::string& pattern, Handler handler, RouteOptions options) {
   if (impl_->started_) throw InternalError("[http server] must get its routes before it starts, but has started.");
-  if (!options.rate_class.empty() && !impl_->rates_.contains(options.rate_class)) {
+  if (!options.rate_class.empty() && !impl_->classes_.contains(options.rate_class)) {
     throw UsageError(
         cat("[route \"", pattern, "\"] must name a known rate class, but got \"", options.rate_class, "\"."));
   }
@@ -401,7 +367,7 @@ void Server::route(const std::string& method, const std::string& pattern, Handle
 }
 
 void Server::add_rate_class(RateClass rate) {
-  impl_->rates_[rate.name] = std::make_unique<RateLimiter>(rate.per_second, rate.burst);
+  impl_->classes_[rate.name] = std::make_unique<Impl::Class>(rate);
 }
 
 void Server::start() {

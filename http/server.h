@@ -28,9 +28,16 @@ struct ServerOptions {
   int max_bodies = 8;                        ///< bodies of unknown length at one time; above: 503
   int max_queue = 128;                       ///< whole requests waiting for a worker; above: 503
   int max_connections = 1024;                ///< open sockets; above: 503 and close
+  int max_connections_per_address = 0;       ///< of one client address, trusted proxies left out; 0: no such cap
   size_t max_head_bytes = 16 * 1024;
-  size_t max_body_bytes = 1 << 20;                   ///< where the route names no cap of its own
-  size_t max_buffered_bytes = size_t{64} << 20;      ///< of all bodies being read; above: 503
+  size_t max_body_bytes = 1 << 20;  ///< where the route names no cap of its own
+  /// Bytes that came of all bodies being read, one address a quarter of it; above: 503. Large ones count apart.
+  size_t max_buffered_bytes = size_t{32} << 20;
+  size_t large_body_bytes = size_t{64} << 10;             ///< bodies announced longer than this are large
+  size_t max_large_bytes = size_t{128} << 20;             ///< that came of all large bodies being read; above: 503
+  size_t max_large_bytes_per_address = size_t{64} << 20;  ///< of those of one client address
+  /// Large bodies of requests with neither Cookie nor Authorization are refused with 401 before they are read.
+  bool large_bodies_need_credentials = false;
   std::chrono::milliseconds head_deadline{5'000};    ///< from a request's first byte to the end of its head
   std::chrono::milliseconds body_deadline{15'000};   ///< from there to the end of its body
   std::chrono::milliseconds idle_deadline{15'000};   ///< between requests of a kept connection, and before the first
@@ -38,6 +45,7 @@ struct ServerOptions {
   std::chrono::milliseconds heartbeat{10'000};       ///< comment line on a silent event stream
   std::chrono::milliseconds drain_deadline{10'000};  ///< how long stop() waits for handlers and streams
   ErrorForm error_form = ErrorForm::afina;           ///< of refusals that belong to no route
+  std::string openai_below;                          ///< but OpenAI's for paths that begin so, as "/v1/"; "": none
   /// Of HTML responses and all others. The default allows only what the same origin serves.
   std::string content_security_policy =
       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
@@ -50,6 +58,7 @@ struct RateClass {
   std::string name;
   double per_second = 0;
   double burst = 0;
+  int downloads = 0;  ///< bodies of unknown length of these routes at one time, of everybody; above: 503; 0: no own cap
 };
 
 struct RouteOptions {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "quality/special_functions.h"
@@ -66,6 +67,28 @@ int64_t annotator_cap(int64_t votes, int64_t floor) {
   const auto n = static_cast<double>(votes);
   const double share = votes == 0 ? 0 : std::min(0.0025, 1 / std::sqrt(n));
   return std::max(floor, static_cast<int64_t>(std::floor(n * share)));
+}
+
+int64_t network_cap(std::span<const int64_t> groups, int64_t others, double share, int64_t floor) {
+  const auto is_negative = [](int64_t n) { return n < 0; };
+  if (!(share > 0 && share < 1) || others < 0 || floor < 0 || std::ranges::any_of(groups, is_negative)) {
+    throw UsageError(
+        cat("[quality.annotator_checks] must have a share within (0, 1) and numbers of 0 or more, but got ", share,
+            ", ", others, " others and a floor of ", floor, "."));
+  }
+  const auto fits = [&](int64_t c) {
+    int64_t stays = others;
+    for (const int64_t n : groups)
+      stays += std::min(n, c);
+    return static_cast<double>(c) <= share * static_cast<double>(stays);
+  };
+  // What stays grows ever more slowly with c: what fits is one run from 0 on.
+  int64_t low = 0, high = std::accumulate(groups.begin(), groups.end(), others) + 1;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (fits(middle) ? low : high) = middle;
+  }
+  return std::max(floor, low);
 }
 
 }  // namespace afina::quality

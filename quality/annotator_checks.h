@@ -54,4 +54,10 @@ std::vector<AnnotatorWarning> annotator_warnings(const AnnotatorFacts& facts);
 /// never below `floor` (small sets would allow nobody anything). n, floor ≥ 0.
 int64_t annotator_cap(int64_t votes, int64_t floor = 20);
 
+/// How many judgements each group may keep so that none is more than `share` of what stays: the largest c with
+/// c ≤ share·(others + Σ min(n_i, c)), but never below `floor` (five people's: a class or a village is no attack).
+/// A share of what came would let a flood raise its own cap. groups: n_i ≥ 0. others: judgements of no group.
+/// 0 < share < 1. Throws UsageError for other values.
+int64_t network_cap(std::span<const int64_t> groups, int64_t others, double share, int64_t floor = 100);
+
 }  // namespace afina::quality

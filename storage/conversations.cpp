@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "storage/occupied.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
 
@@ -104,7 +105,7 @@ Conversation create_conversation(Transaction& t, const Conversation& conversatio
   const Result rows =
       t.exec("SELECT * FROM conversation WHERE visitor_id = $2::uuid AND (id = $1::uuid OR client_key = $3)",
              Params().text(conversation.id).text(conversation.visitor_id).text_or_null(conversation.client_key));
-  if (rows.empty()) throw Conflict(cat("[storage] conversation id ", conversation.id, " must be new, but is taken."));
+  if (rows.empty()) throw Occupied(cat("[storage] conversation id ", conversation.id, " must be new, but is taken."));
   return read_conversation(rows[0]);
 }
 
@@ -128,12 +129,14 @@ Message append_message(Transaction& t, const Message& message, const std::string
       "SELECT * FROM message WHERE conversation_id = $1::uuid AND (turn = $2::integer OR client_key = $3) "
       "ORDER BY client_key IS NOT DISTINCT FROM $3 DESC",
       Params().text(message.conversation_id).integer(int64_t{message.turn}).text_or_null(message.client_key));
-  if (rows.empty()) throw Conflict(cat("[storage] message id ", message.id, " must be new, but is taken."));
+  if (rows.empty()) throw Occupied(cat("[storage] message id ", message.id, " must be new, but is taken."));
   const Message stored = read_message(rows[0]);
   if (stored.sha256 != hash || stored.role != message.role || stored.turn != message.turn ||
       stored.client_key != message.client_key) {
-    throw Conflict(cat("[storage] turn ", message.turn, " of conversation ", message.conversation_id,
-                       " must be free or hold the same message, but holds another."));
+    const std::string fault = cat("[storage] turn ", message.turn, " of conversation ", message.conversation_id,
+                                  " must be free or hold the same message, but holds another.");
+    if (stored.client_key == message.client_key && !message.client_key.empty()) throw Conflict(fault);
+    throw TurnTaken(fault);
   }
   return stored;
 }

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/database.h"
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <functional>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <utility>
@@ -27,6 +30,8 @@ std::string session_sql(const DatabaseOptions& options) {
   if (options.role == kWebRole || options.role == kTrainerRole) sql += cat("; SET ROLE ", options.role);
   return sql;
 }
+
+constexpr std::chrono::seconds kLongestPause{4};
 
 std::string& thread_workspace() {
   thread_local std::string workspace;
@@ -127,6 +132,24 @@ DatabaseTarget database_target(const std::optional<std::string>& database_option
 }
 
 std::unique_ptr<Database> Database::open(const DatabaseTarget& target, const DatabaseOptions& options) {
+  const auto last_try = std::chrono::steady_clock::now() + options.patience;
+  std::mutex mutex;
+  std::condition_variable_any never;
+  for (std::chrono::milliseconds pause{250};; pause = std::min<std::chrono::milliseconds>(2 * pause, kLongestPause)) {
+    try {
+      return open_once(target, options);
+    } catch (const StorageError& error) {
+      const bool away =
+          error.retryable() && (error.sqlstate().starts_with("08") || error.sqlstate().starts_with("57P"));
+      if (!away || options.stop.stop_requested() || std::chrono::steady_clock::now() >= last_try) throw;
+      log_warning("storage", "waiting for the database: ", error.what());
+    }
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, options.stop, pause, [] { return false; });
+  }
+}
+
+std::unique_ptr<Database> Database::open_once(const DatabaseTarget& target, const DatabaseOptions& options) {
   if (target.kind == DatabaseTarget::Kind::none) {
     throw UsageError("[storage] this must have a database, but --database is none.",
                      "leave --database and DATABASE_URL unset for a private cluster");

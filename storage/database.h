@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -67,6 +68,10 @@ struct DatabaseOptions {
   /// Of transactions that name no workspace, in threads without a WorkspaceScope. Empty: under kWebRole they see no row
   /// that belongs to a workspace.
   std::string workspace;
+  /// For how long open() tries again where PostgreSQL does not answer, or says that it starts or stops: a machine that
+  /// boots starts both at once. Wrong names and passphrases are told at once. 0: one try.
+  std::chrono::milliseconds patience{0};
+  std::stop_token stop;                             ///< ends that wait: open() then throws what it met last
   bool announce = true;                             ///< one log line: which database and where its files are
   std::chrono::milliseconds keeper_linger{30'000};  ///< private cluster: it stops so long after its last client
   /// Private cluster: the command that runs the keeper, to which "--home H --linger-ms N" is added. Empty: `afina db
@@ -96,7 +101,8 @@ struct TransactionOptions {
 class Database {
  public:
   /// Connects, starts the private cluster where it is not running, and migrates. Throws UsageError for kind none,
-  /// StorageError where PostgreSQL cannot be reached, Conflict for a schema that is newer than this program or altered.
+  /// StorageError where PostgreSQL cannot be reached within the options' patience, Conflict for a schema that is newer
+  /// than this program or altered.
   static std::unique_ptr<Database> open(const DatabaseTarget& target, const DatabaseOptions& options = {});
   ~Database();
   Database(const Database&) = delete;
@@ -138,6 +144,7 @@ class Database {
     void* fn;
   };
   Database() = default;
+  static std::unique_ptr<Database> open_once(const DatabaseTarget& target, const DatabaseOptions& options);
   void run(Body body, const TransactionOptions& options);
 
   std::string url_;        ///< of an explicit target

@@ -128,7 +128,8 @@ Descendants descendants_of_visitor(Transaction& t, const std::string& visitor_id
   const Params visitor = Params().text(visitor_id);
   const Result snapshots = t.exec(
       "SELECT DISTINCT m.snapshot_id AS id FROM snapshot_member m LEFT JOIN pair ON pair.id = m.pair_id "
-      "JOIN generation g ON g.id = coalesce(pair.generation_a_id, m.rejected_generation_id, m.chosen_generation_id) "
+      "LEFT JOIN rewrite w ON w.id = m.chosen_rewrite_id JOIN generation g ON g.id = coalesce(pair.generation_a_id, "
+      "m.rejected_generation_id, m.chosen_generation_id, w.generation_id) "
       "JOIN conversation c ON c.id = g.conversation_id WHERE c.visitor_id = $1::uuid "
       "UNION SELECT b.snapshot_id FROM snapshot_member_submission b JOIN submission s ON s.id = b.submission_id "
       "WHERE s.visitor_id = $1::uuid UNION SELECT b.snapshot_id FROM snapshot_member_adjudication b JOIN adjudication "

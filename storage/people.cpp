@@ -7,7 +7,9 @@
 #include "base/hash.h"
 #include "storage/events/outbox.h"
 #include "storage/loop.h"
+#include "storage/networks.h"
 #include "storage/row_readers.h"
+#include "storage/tasks/adjudication.h"
 #include "storage/transaction.h"
 
 namespace afina::storage {
@@ -17,6 +19,7 @@ constexpr std::string_view kCrockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 constexpr std::string_view kReceiptPrefix = "AFINA";
 constexpr size_t kReceiptSymbols = 20;  // of 5 bits each
 constexpr size_t kReceiptGroup = 5;
+constexpr std::string_view kServicePrefix = "api:", kDemoPrefix = "demo:";
 
 // Not by the view current_consent: a join cannot reach into its DISTINCT, so that each look-up would read them all.
 constexpr const char* kVisitorColumns =
@@ -63,6 +66,14 @@ Annotator ensure_annotator(Transaction& t, AnnotatorKind kind, const std::string
   return stored;
 }
 
+Annotator ensure_program(Transaction& t, AnnotatorKind kind, const std::string& name) {
+  return ensure_annotator(t, kind, cat(kind == AnnotatorKind::demo ? kDemoPrefix : kServicePrefix, name));
+}
+
+bool is_program_name(std::string_view name) {
+  return name.starts_with(kServicePrefix) || name.starts_with(kDemoPrefix);
+}
+
 ConsentText ensure_consent_text(Transaction& t, const std::string& version, const std::string& locale,
                                 const std::string& body) {
   const std::string hash = sha256_hex(body);
@@ -86,11 +97,14 @@ std::string new_session_token() {
 }
 
 std::string new_receipt_code() {
-  const std::string random = random_hex(kReceiptSymbols);
+  return receipt_code_of(random_hex(kReceiptSymbols));
+}
+
+std::string receipt_code_of(const std::string& hex) {
   std::string code(kReceiptPrefix);
   for (size_t i = 0; i < kReceiptSymbols; ++i) {
     if (i % kReceiptGroup == 0) code += '-';
-    code += kCrockford[static_cast<size_t>(std::stoi(random.substr(2 * i, 2), nullptr, 16)) % kCrockford.size()];
+    code += kCrockford[static_cast<size_t>(std::stoi(hex.substr(2 * i, 2), nullptr, 16)) % kCrockford.size()];
   }
   return code;
 }
@@ -138,6 +152,7 @@ Visitor create_visitor(Transaction& t, const NewVisitor& visitor) {
           .text_or_null(visitor.session_token.empty() ? "" : sha256_hex(visitor.session_token))
           .text(sha256_hex(receipt)));
   insert_consent_event(t, visitor.consent, visitor.id);
+  if (!visitor.network.empty()) put_network(t, visitor.id, visitor.network);
   return get_visitor(t, visitor.id);
 }
 
@@ -169,6 +184,13 @@ std::vector<std::optional<Visitor>> find_visitors_by_session(Transaction& t, con
     visitors.push_back(known == found.end() ? std::nullopt : std::optional(known->second));
   }
   return visitors;
+}
+
+bool is_receipt_of(Transaction& t, const std::string& visitor_id, const std::string& receipt_code) {
+  require_uuid(visitor_id, "a visitor");
+  return !t.exec("SELECT FROM visitor WHERE id = $1::uuid AND receipt_sha256 = $2",
+                 Params().text(visitor_id).text(sha256_hex(normalise_receipt_code(receipt_code))))
+              .empty();
 }
 
 void end_session(Transaction& t, const std::string& visitor_id) {
@@ -215,6 +237,7 @@ WithdrawalReport withdraw_visitor(Transaction& t, const std::string& visitor_id)
             .text(report.visitor_id)
             .integer(static_cast<int64_t>(conversations.affected()))
             .integer(votes));
+    reopen_disputes(t, report.visitor_id);
     emit_event(t, report.workspace_id, "visitor.withdrawn", {{"visitor", report.visitor_id}});
   }
   const Result rows = t.exec("SELECT * FROM withdrawal WHERE visitor_id = $1::uuid", visitor);

@@ -24,6 +24,11 @@ struct Annotator {
 };
 /// The annotator of that name, made where there is none. Throws Conflict where it exists with another kind.
 Annotator ensure_annotator(Transaction& t, AnnotatorKind kind, const std::string& name);
+/// A program that calls itself so: the annotator "api:NAME" of a service, "demo:NAME" of a demo. Anybody may say any
+/// name, so it stands apart from the names of accounts, neither tells of one nor takes it, and proves nothing.
+Annotator ensure_program(Transaction& t, AnnotatorKind kind, const std::string& name);
+/// Whether a name begins as those of programs do: no account may have it.
+bool is_program_name(std::string_view name);
 
 struct ConsentText {
   std::string id = new_uuid();
@@ -60,6 +65,9 @@ struct NewVisitor {
   std::string receipt_code;   ///< new_receipt_code()
   Source source = Source::web;
   ConsentEvent consent;  ///< visitor_id is filled in; must be granted
+  /// http::network_of the client's address, stored as a keyed hash (storage/networks.h). Empty: not known, or an
+  /// account.
+  std::string network;
 };
 struct Visitor {
   std::string id, annotator_id, locale;
@@ -74,6 +82,8 @@ struct Visitor {
 std::string new_session_token();
 /// "AFINA-XXXXX-XXXXX-XXXXX-XXXXX": 100 random bits in Crockford's base32.
 std::string new_receipt_code();
+/// The code of these random digits, at least 40 of them, in hex.
+std::string receipt_code_of(const std::string& hex);
 /// Capitals, dashes and blanks do not matter; O, I and L read as 0, 1 and 1. Empty where it cannot be a code.
 std::string normalise_receipt_code(std::string_view typed);
 
@@ -87,6 +97,8 @@ std::vector<std::optional<Visitor>> find_visitors_by_session(Transaction& t, con
 inline std::optional<Visitor> find_visitor_by_session(Transaction& t, const std::string& session_token) {
   return find_visitors_by_session(t, {session_token})[0];
 }
+/// Whether that is the visitor's own code. False where there is no such visitor.
+bool is_receipt_of(Transaction& t, const std::string& visitor_id, const std::string& receipt_code);
 /// The browser's session ends; the data stays.
 void end_session(Transaction& t, const std::string& visitor_id);
 

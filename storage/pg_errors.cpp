@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/pg_errors.h"
 
-#include "base/error.h"
+#include "storage/occupied.h"
 
 namespace afina::storage {
 namespace {
@@ -33,7 +33,7 @@ std::string first_line(const std::string& message) {
 
 void throw_sqlstate(const std::string& sqlstate, const std::string& message, std::string_view sql) {
   const std::string said = cat(first_line(message), " (SQLSTATE ", sqlstate, ")");
-  if (sqlstate == "23505") throw Conflict(cat("[storage] a row must be unique, but ", said, ".", detail_line(message)));
+  if (sqlstate == "23505") throw Occupied(cat("[storage] a row must be unique, but ", said, ".", detail_line(message)));
   if (sqlstate == "23503") throw NotFound(cat("[storage] a row must refer to an existing one, but ", said, "."));
   if (starts_with(sqlstate, "22") || starts_with(sqlstate, "23")) {
     throw DataError(cat("[storage] values must fit the schema, but ", said, "."));

@@ -18,6 +18,7 @@ class ConnectionPool {
  public:
   struct Options {
     int max_connections = 8;
+    int max_long = 4;  ///< further ones, of LongTransactions; 0: those share max_connections with all others
     std::chrono::milliseconds wait{1500};
     std::chrono::minutes max_age{30};
     std::string session_sql;  ///< run once on each new connection
@@ -37,14 +38,17 @@ class ConnectionPool {
 
    private:
     friend class ConnectionPool;
-    Lease(ConnectionPool& pool, std::unique_ptr<PgConnection> connection, std::chrono::steady_clock::time_point born)
-        : pool_(&pool), connection_(std::move(connection)), born_(born) {}
+    Lease(ConnectionPool& pool, std::unique_ptr<PgConnection> connection, std::chrono::steady_clock::time_point born,
+          bool is_long)
+        : pool_(&pool), connection_(std::move(connection)), born_(born), is_long_(is_long) {}
     ConnectionPool* pool_;
     std::unique_ptr<PgConnection> connection_;
     std::chrono::steady_clock::time_point born_;
+    bool is_long_;
   };
 
-  /// Waits up to Options::wait for a free place and for the server. Throws StorageError, retryable, after that.
+  /// Of the connections set apart for them where this thread is in LongTransactions, else of the others. Waits up to
+  /// Options::wait for a free place and for the server. Throws StorageError, retryable, after that.
   Lease acquire();
   /// Drops every idle connection: the server they led to has gone.
   void drop_idle();
@@ -55,14 +59,18 @@ class ConnectionPool {
     std::chrono::steady_clock::time_point born;
   };
   std::unique_ptr<PgConnection> connect(std::chrono::steady_clock::time_point deadline);
-  void give_back(std::unique_ptr<PgConnection> connection, std::chrono::steady_clock::time_point born);
+  void give_back(std::unique_ptr<PgConnection> connection, std::chrono::steady_clock::time_point born, bool is_long);
 
   std::function<std::string()> url_;
   Options options_;
   std::mutex mutex_;
-  std::condition_variable freed_;
+  /// Leased connections, idle ones not counted, and those who wait for one.
+  struct Lane {
+    int used = 0;
+    std::condition_variable freed;
+  };
+  Lane lanes_[2];  ///< ordinary, long
   std::vector<Idle> idle_;
-  int used_ = 0;  ///< leased; idle ones not counted
 };
 
 }  // namespace afina::storage

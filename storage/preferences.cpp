@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/preferences.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/hash.h"
+#include "storage/people.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
 
@@ -128,16 +131,22 @@ Exposure get_exposure(Transaction& t, const std::string& exposure_id, const std:
   return read_exposure(rows.one());
 }
 
-std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, int64_t limit) {
+std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, const std::string& workspace_id,
+                                 int64_t limit) {
   require_uuid(visitor_id, "a visitor");
+  require_uuid(workspace_id, "a workspace");
+  // Consent is asked a pair at a time: joined, the view would be computed for everybody there is.
   const Result rows = t.exec(
-      "SELECT pair.* FROM pair JOIN conversation c ON c.id = pair.conversation_id "
-      "JOIN visitor owner ON owner.id = c.visitor_id JOIN current_consent k ON k.visitor_id = owner.id "
-      "WHERE c.withdrawn_at IS NULL AND owner.withdrawn_at IS NULL AND k.granted AND 'review' = ANY (k.purposes) "
+      "SELECT * FROM (SELECT pair.* FROM pair JOIN conversation c ON c.id = pair.conversation_id "
+      "JOIN visitor owner ON owner.id = c.visitor_id "
+      "WHERE c.workspace_id = $2::uuid AND c.withdrawn_at IS NULL AND owner.withdrawn_at IS NULL "
+      "AND (SELECT k.granted AND 'review' = ANY (k.purposes) FROM current_consent k WHERE k.visitor_id = owner.id) "
+      "AND NOT EXISTS (SELECT FROM item i WHERE i.pair_id = pair.id AND (i.overlap IS NULL OR c.source = 'import')) "
       "AND NOT EXISTS (SELECT FROM exposure e JOIN visitor me ON me.annotator_id = e.annotator_id "
       "                WHERE me.id = $1::uuid AND e.pair_id = pair.id) "
-      "ORDER BY (SELECT count(*) FROM standing_preference s WHERE s.pair_id = pair.id), pair.id LIMIT $2::bigint",
-      Params().text(visitor_id).integer(limit));
+      "ORDER BY pair.id DESC LIMIT $4::bigint) newest "
+      "ORDER BY (SELECT count(*) FROM standing_preference s WHERE s.pair_id = newest.id), id LIMIT $3::bigint",
+      Params().text(visitor_id).text(workspace_id).integer(limit).integer(std::max(limit, kNewestToJudge)));
   std::vector<Pair> out;
   for (size_t i = 0; i < rows.size(); ++i) {
     out.push_back(read_pair(rows[i]));
@@ -188,27 +197,36 @@ Rewrite put_rewrite(Transaction& t, const Rewrite& rewrite) {
     throw DataError(cat("[storage.preferences] a rewrite must have 1 to ", kMaxRewriteBytes, " bytes, but has ",
                         rewrite.text.size(), "."));
   }
-  const Exposure exposure = lock_exposure(t, rewrite.exposure_id, rewrite.visitor_id);
+  AFINA_CHECK(rewrite.exposure_id.empty() != rewrite.generation_id.empty(), "a rewrite is of a pair or of one answer");
+  Exposure exposure;
+  if (rewrite.generation_id.empty()) {
+    exposure = lock_exposure(t, rewrite.exposure_id, rewrite.visitor_id);
+  } else {
+    exposure.annotator_id = get_visitor(t, rewrite.visitor_id).annotator_id;
+  }
   const std::string hash = sha256_hex(rewrite.text);
   t.exec(
       "INSERT INTO rewrite (id, exposure_id, pair_id, visitor_id, annotator_id, text, sha256, idempotency_key, source, "
-      "act_id) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6, $7, $8, $9, $10::uuid) "
+      "act_id, generation_id) VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6, $7, $8, $9, $10::uuid, "
+      "$11::uuid) "
       "ON CONFLICT (annotator_id, idempotency_key) DO NOTHING",
       Params()
           .text(rewrite.id)
-          .text(rewrite.exposure_id)
-          .text(exposure.pair_id)
+          .text_or_null(rewrite.exposure_id)
+          .text_or_null(exposure.pair_id)
           .text(rewrite.visitor_id)
           .text(exposure.annotator_id)
           .text(rewrite.text)
           .text(hash)
           .text(rewrite.idempotency_key)
           .text(to_string(rewrite.source))
-          .text_or_null(rewrite.act_id));
+          .text_or_null(rewrite.act_id)
+          .text_or_null(rewrite.generation_id));
   const Result rows = t.exec("SELECT * FROM rewrite WHERE annotator_id = $1::uuid AND idempotency_key = $2",
                              Params().text(exposure.annotator_id).text(rewrite.idempotency_key));
   const Rewrite stored = read_rewrite(rows.one());
-  if (stored.sha256 != hash || stored.exposure_id != rewrite.exposure_id) {
+  if (stored.sha256 != hash || stored.exposure_id != rewrite.exposure_id ||
+      stored.generation_id != rewrite.generation_id) {
     throw Conflict(cat("[storage.preferences] idempotency key '", rewrite.idempotency_key,
                        "' must come with the same text again, but came with another."));
   }

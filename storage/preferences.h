@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "storage/judgements/details.h"
+#include "storage/judgements/screen.h"
 #include "storage/types.h"
 
 namespace afina::storage {
@@ -48,8 +49,9 @@ struct NewPreference {
   std::string idempotency_key;  ///< 1..64 characters, unique for an annotator
   std::string supersedes_id;    ///< the row this corrects; empty: the first vote, or one after a retraction
   Source source = Source::web;
-  JudgementDetails details;  ///< of the pair's answers; written with the vote, superseded with it
-  std::string rewrite;       ///< an answer better than both, at most kMaxRewriteBytes; empty: none
+  JudgementDetails details;      ///< of the pair's answers; written with the vote, superseded with it
+  std::string rewrite;           ///< an answer better than both, at most kMaxRewriteBytes; empty: none
+  std::optional<Screen> screen;  ///< how the pair stood, where the page told
 };
 
 struct Preference {
@@ -64,6 +66,7 @@ struct Preference {
   Source source = Source::web;
   bool blind = true;        ///< cast before the models' names were shown
   bool superseded = false;  ///< a later row took its place
+  std::optional<Screen> screen;
   Time created_at{};
 };
 /// stored: the row in the table. created: false where the same key had brought the same body before.
@@ -83,9 +86,13 @@ Exposure create_exposure(Transaction& t, const Exposure& exposure);
 void inherit_leaks(Transaction& t, Exposure& exposure);
 /// Throws NotFound where it is not this visitor's.
 Exposure get_exposure(Transaction& t, const std::string& exposure_id, const std::string& visitor_id);
-/// Pairs that this visitor's annotator has not seen, whose owners allowed review, fewest votes first. For more
-/// judgements on the same answers.
-std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, int64_t limit);
+/// Of how many pairs pairs_to_judge counts the votes.
+inline constexpr int64_t kNewestToJudge = 200;
+/// Pairs of the workspace that this visitor's annotator has not seen, whose owners allowed review: of the newest
+/// kNewestToJudge those with the fewest votes. For more judgements on the same answers. None that a task project
+/// brought from a file, and none whose answer a project knows (training, gold): those are for its annotators alone.
+std::vector<Pair> pairs_to_judge(Transaction& t, const std::string& visitor_id, const std::string& workspace_id,
+                                 int64_t limit);
 
 /// SHA-256 over everything the person said in the act (not id, visitor or time).
 std::string preference_body_sha256(const NewPreference& preference);
@@ -104,15 +111,16 @@ Exposure reveal_exposure(Transaction& t, const std::string& exposure_id, const s
 /// An answer somebody wrote that is better than both of a pair. text: 1 to kMaxRewriteBytes bytes.
 struct Rewrite {
   std::string id = new_uuid();
-  std::string exposure_id;
-  std::string pair_id;  ///< filled in
+  std::string exposure_id;    ///< of a pair that was shown; or
+  std::string generation_id;  ///< of one answer that stands in no pair, and which the visitor may judge
+  std::string pair_id;        ///< filled in
   std::string visitor_id;
   std::string annotator_id;  ///< filled in
   std::string text;
   std::string sha256;  ///< of text; computed
   std::string idempotency_key;
   Source source = Source::web;
-  std::string act_id;  ///< the vote or submission it came with and falls with; empty: it stands by itself
+  std::string act_id;  ///< the vote, note or submission it came with and falls with; empty: it stands by itself
   Time created_at{};
 };
 /// As put_preference for keys and owners.

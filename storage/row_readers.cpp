@@ -71,9 +71,9 @@ Pair read_pair(const Row& row) {
 }
 
 Exposure read_exposure(const Row& row) {
-  return {row.text("id"),           row.text("pair_id"),  row.text("visitor_id"),       row.text("annotator_id"),
-          row.boolean("a_on_left"), row.time("shown_at"), row.maybe_time("revealed_at"),
-          row.boolean("leak_a"),    row.boolean("leak_b")};
+  return {row.text("id"),           row.text("pair_id"),  row.text("visitor_id"),        row.text("annotator_id"),
+          row.boolean("a_on_left"), row.time("shown_at"), row.maybe_time("revealed_at"), row.boolean("leak_a"),
+          row.boolean("leak_b")};
 }
 
 Preference read_preference(const Row& row) {
@@ -95,6 +95,10 @@ Preference read_preference(const Row& row) {
   p.source = word<Source>(row, "source");
   p.blind = row.boolean("blind");
   p.superseded = row.boolean("superseded");
+  if (!row.is_null("shown_layout")) {
+    p.screen = {word<Layout>(row, "shown_layout"), row.maybe_int("shown_width_px").value_or(0),
+                row.maybe_int("shown_height_px").value_or(0)};
+  }
   p.created_at = row.time("created_at");
   return p;
 }
@@ -103,6 +107,7 @@ Rewrite read_rewrite(const Row& row) {
   Rewrite r;
   r.id = row.text("id");
   r.exposure_id = row.text("exposure_id");
+  r.generation_id = row.text("generation_id");
   r.pair_id = row.text("pair_id");
   r.visitor_id = row.text("visitor_id");
   r.annotator_id = row.text("annotator_id");

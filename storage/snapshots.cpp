@@ -59,10 +59,10 @@ void insert_members(Transaction& t, const std::string& snapshot_id, const std::v
   }
 }
 
-// Where a member's answers stand; a rewrite stands where its pair does.
+// Where a member's answers stand; a rewrite stands where its pair does, or its answer.
 constexpr const char* kPlace =
-    " LEFT JOIN pair ON pair.id = m.pair_id JOIN generation place ON place.id = coalesce(pair.generation_a_id, "
-    "m.rejected_generation_id, m.chosen_generation_id) ";
+    " LEFT JOIN pair ON pair.id = m.pair_id LEFT JOIN rewrite w ON w.id = m.chosen_rewrite_id JOIN generation place "
+    "ON place.id = coalesce(pair.generation_a_id, m.rejected_generation_id, m.chosen_generation_id, w.generation_id) ";
 
 std::string acts_of(const std::string& act) {
   return cat("ARRAY(SELECT b.", act, "_id FROM snapshot_member_", act,
@@ -162,7 +162,7 @@ std::vector<SnapshotRow> snapshot_rows(Transaction& t, const std::string& snapsh
           " AS withdrawn FROM snapshot_member m", kPlace,
           "JOIN conversation c ON c.id = place.conversation_id LEFT JOIN generation g ON g.id = "
           "m.chosen_generation_id LEFT JOIN generation r ON r.id = m.rejected_generation_id "
-          "LEFT JOIN rewrite w ON w.id = m.chosen_rewrite_id LEFT JOIN visitor writer ON writer.id = w.visitor_id "
+          "LEFT JOIN visitor writer ON writer.id = w.visitor_id "
           "WHERE m.snapshot_id = $1::uuid AND ($2::text IS NULL OR m.split = $2) ORDER BY m.position"),
       params);
   const Result messages = t.exec(

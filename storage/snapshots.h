@@ -23,7 +23,7 @@ struct SnapshotMember {
   int64_t position = 0;  ///< from 0, without holes
   MemberKind kind = MemberKind::pair;
   std::string split;                 ///< train, eval, eval_prompt, eval_annotator
-  std::string pair_id;               ///< empty: two answers of a ranking
+  std::string pair_id;               ///< empty: two answers of a ranking, or a rewrite of one answer
   std::string chosen_generation_id;  ///< of pair and answer, unless a rewrite is chosen
   std::string chosen_rewrite_id;
   std::string rejected_generation_id;  ///< of pair and negative

@@ -209,10 +209,9 @@ Row Result::one() const {
 }
 
 std::string time_to_text(Time time) {
-  using namespace std::chrono;
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const auto us = duration_cast<microseconds>(time - day).count();
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(time - day).count();
   char buffer[80];
   std::snprintf(buffer, sizeof buffer, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
@@ -222,7 +221,6 @@ std::string time_to_text(Time time) {
 }
 
 Time time_from_text(std::string_view text) {
-  using namespace std::chrono;
   const std::string owned(text);
   int y = 0, hh = 0, mm = 0, used = 0;
   unsigned mo = 0, d = 0;
@@ -230,8 +228,11 @@ Time time_from_text(std::string_view text) {
   const int fields = std::sscanf(owned.c_str(), "%d-%u-%u%*[ T]%d:%d:%lf%n", &y, &mo, &d, &hh, &mm, &ss, &used);
   const std::string_view zone = fields == 6 ? std::string_view(owned).substr(static_cast<size_t>(used)) : "";
   if (zone != "+00" && zone != "Z") throw InternalError(cat("[storage] a time must be UTC, but is '", text, "'."));
-  const sys_days day{year(y) / month(mo) / std::chrono::day(d)};
-  return day + hours(hh) + minutes(mm) + microseconds(std::llround(ss * 1e6));
+  const std::chrono::year_month_day date{std::chrono::year(y), std::chrono::month(mo), std::chrono::day(d)};
+  if (!date.ok() || hh < 0 || hh > 23 || mm < 0 || mm > 59 || !(ss >= 0 && ss < 61))
+    throw InternalError(cat("[storage] a time must be one of the calendar and the clock, but is '", text, "'."));
+  return std::chrono::sys_days(date) + std::chrono::hours(hh) + std::chrono::minutes(mm) +
+         std::chrono::microseconds(std::llround(ss * 1e6));
 }
 
 }  // namespace afina::storage

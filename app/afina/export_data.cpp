@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "datasets/transfer/export_data.h"
+#include "storage/accounts/accounts.h"
 #include "storage/sql.h"
 
 namespace afina::app {
@@ -16,9 +17,9 @@ namespace {
 
 struct Options {
   datasets::ExportRequest request;
-  std::string kind = "judgements", form, since;
+  std::string kind = "judgements", form, since, workspace;
   std::filesystem::path out;
-  bool include_revealed = false, json = false;
+  bool all_workspaces = false, include_revealed = false, json = false;
 };
 
 struct CloseFile {
@@ -51,22 +52,42 @@ datasets::ExportReport write_file(storage::Database& database, const Options& op
   }
 }
 
+storage::Time since_of(const std::string& text) {
+  try {
+    return storage::since_from_text(text);
+  } catch (const Error&) {
+    throw UsageError(cat("[export-data] must have a time such as 2026-11-21 as --since, but got \"", text, "\"."));
+  }
+}
+
+// What organisations keep apart leaves in one file only where somebody says so.
+void choose_workspace(storage::Database& database, Options& options) {
+  if (!options.workspace.empty()) {
+    options.request.filter.workspace_id = workspace_named(database, options.workspace, "export-data");
+    return;
+  }
+  const auto all = database.read([](storage::Transaction& t) { return storage::workspaces(t); });
+  if (all.size() > 1 && !options.all_workspaces) {
+    throw UsageError(cat("[export-data] must be of one workspace, but there are ", all.size(), "."),
+                     "name one with --workspace, or give --all-workspaces");
+  }
+}
+
 int run(const Context& context, Options options) {
   if (!datasets::from_string(options.kind, options.request.kind))
     throw UsageError(
-        cat("[export-data] must have --kind judgements, dpo, sft, kto, rankings or conversations, but got \"",
-            options.kind, "\"."));
+        cat("[export-data] must have --kind ", datasets::export_kind_words(), ", but got \"", options.kind, "\"."));
   if (options.form.empty()) options.form = options.out.extension() == ".parquet" ? "parquet" : "jsonl";
   if (!datasets::from_string(options.form, options.request.form))
     throw UsageError(cat("[export-data] must have --form jsonl or parquet, but got \"", options.form, "\"."));
-  if (!options.since.empty())
-    options.request.filter.since =
-        storage::time_from_text(options.since.size() == 10 ? options.since + " 00:00:00+00" : options.since);
+  if (!options.since.empty()) options.request.filter.since = since_of(options.since);
   if (std::filesystem::exists(options.out))
     throw Conflict(cat("[", options.out.string(), "] must not exist yet, but does."), "name a new file with --out");
   options.request.blind_only = !options.include_revealed;
   options.request.actor = "command line";
-  const auto report = write_file(*open_database(context), options);
+  const auto database = open_database(context);
+  choose_workspace(*database, options);
+  const auto report = write_file(*database, options);
   const OrderedJson left_out(report.left_out);
   if (options.json) {
     print_json({{"file", options.out.string()},
@@ -88,9 +109,9 @@ int run(const Context& context, Options options) {
 
 void add_export_data(CLI::App& app, Context& context) {
   const auto options = std::make_shared<Options>();
-  auto* verb = app.add_subcommand("export-data", "Write judgements, training rows or conversations to a file");
-  verb->add_option("--kind", options->kind, "judgements, dpo, sft, kto, rankings or conversations")
-      ->capture_default_str();
+  auto* verb = app.add_subcommand(
+      "export-data", "Write judgements, training rows, conversations, submissions, notes or scores to a file");
+  verb->add_option("--kind", options->kind, datasets::export_kind_words())->capture_default_str();
   verb->add_option("--out", options->out, "New file")->required();
   verb->add_option("--form", options->form, "jsonl or parquet (default: from the name of --out)");
   verb->add_option("--purpose", options->request.filter.purpose,
@@ -98,6 +119,9 @@ void add_export_data(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"train", "review", "publish"}))
       ->capture_default_str();
   verb->add_option("--locale", options->request.filter.locale, "Only conversations in it; es takes es-CL too");
+  auto* workspace =
+      verb->add_option("--workspace", options->workspace, "Only what belongs to this workspace: its name or id");
+  verb->add_flag("--all-workspaces", options->all_workspaces, "Of several workspaces in one file")->excludes(workspace);
   verb->add_option("--project", options->request.filter.project_id, "Only what was said in that task project (id)");
   verb->add_option("--since", options->since, "Only judgements from then on, such as 2026-11-21 (UTC)");
   verb->add_option("--margin-scale", options->request.margin_scale, "m0 of dpo rows, nats; 0 leaves it to the run");

@@ -38,6 +38,7 @@ int run(const Context& context, Options options) {
                 {"answers", report.counts.answers},
                 {"judgements", report.counts.judgements},
                 {"existing", report.counts.existing},
+                {"narrower", report.counts.narrower},
                 {"repeated", report.repeated},
                 {"receipt_code", report.receipt_code},
                 {"skipped_total", report.counts.skipped},
@@ -48,6 +49,9 @@ int run(const Context& context, Options options) {
   print(cat(options.file.string(), ": ", report.counts.conversations, " conversations, ", report.counts.answers,
             " answers, ", report.counts.judgements, " judgements; ", report.counts.existing, " were there before, ",
             report.counts.skipped, " rows skipped.\n"));
+  if (report.counts.narrower > 0)
+    print(cat(report.counts.narrower,
+              " conversations came with an earlier file whose declaration allows less: they stay under it.\n"));
   for (const auto& row : report.skipped)
     print(cat("  line ", row.line, ": ", row.why, "\n"));
   if (!report.receipt_code.empty()) print(cat("Receipt code, which takes the file back: ", report.receipt_code, "\n"));

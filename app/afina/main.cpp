@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
   set_log_level_from_environment();
   CLI::App app{"Afina post-trains open language models on what people say about their answers.", "afina"};
   app.require_subcommand(1);
-  app.set_version_flag("--version", "afina 0.5.0");
+  app.set_version_flag("--version", "afina 0.8.0");
   app.footer("Example: afina generate --model model.gguf --prompt \"¿Dónde pago la luz?\"");
   afina::app::Context context;
   app.add_option("--database", context.database,

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/utf8.h"
+#include "storage/accounts/accounts.h"
 
 namespace afina::app {
 namespace {
@@ -55,6 +56,14 @@ void print_json(const OrderedJson& value, int indent) {
 
 std::unique_ptr<storage::Database> open_database(const Context& context) {
   return storage::Database::open(storage::database_target(context.database));
+}
+
+std::string workspace_named(storage::Database& database, const std::string& name, const char* verb) {
+  for (const auto& workspace : database.read([](storage::Transaction& t) { return storage::workspaces(t); })) {
+    if (workspace.name == name || workspace.id == name) return workspace.id;
+  }
+  throw NotFound(cat("[", verb, "] must have the name or id of a workspace, but there is no \"", name, "\"."),
+                 "`afina accounts workspaces` lists them");
 }
 
 std::string short_time(storage::Time time) {

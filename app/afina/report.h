@@ -33,6 +33,9 @@ void print_json(const OrderedJson& value, int indent = -1);
 /// Opens what --database, DATABASE_URL or the home folder say.
 std::unique_ptr<storage::Database> open_database(const Context& context);
 
+/// The id of the workspace with that name or id. verb: named in the error. Throws NotFound.
+std::string workspace_named(storage::Database& database, const std::string& name, const char* verb);
+
 /// "2026-11-21 12:00" (UTC); "-" for nothing.
 std::string short_time(storage::Time time);
 /// At most six significant digits.

@@ -17,8 +17,8 @@ struct Options {
   datasets::SnapshotSpec spec;
   std::vector<std::string> sources;
   bool include_revealed = false, json = false;
-  std::string reliability = "none", cap = "auto", near_duplicates = "together", triggers = "refuse";
-  std::string which, parent;
+  std::string reliability = "none", cap = "auto", near_duplicates = "together", triggers = "refuse", outliers = "allow";
+  std::string which, parent, workspace;
   std::filesystem::path out;
 };
 
@@ -55,6 +55,16 @@ void print_snapshot(const storage::Snapshot& snapshot, bool json) {
   print(head.text() + "\n" + splits.text());
 }
 
+void print_left_out(const Json& networks) {
+  const auto count = [&](const char* name) { return networks.at(name).get<int64_t>(); };
+  if (count("left_out") == 0) return;
+  print(
+      cat("\nLeft out: ", count("left_out"), " judgements of people without an account, of ", count("networks_over"),
+          " of ", count("networks"), " networks, each above ", count("cap"),
+          ". --max-network-share takes more; where most seem to be of one network, look whether trusted_proxies names "
+          "the reverse proxy.\n"));
+}
+
 int64_t cap_of(const std::string& word) {
   if (word == "auto") return datasets::kAutomaticCap;
   if (word == "none") return 0;
@@ -72,6 +82,8 @@ void read_gates(Options& options) {
   if (!datasets::from_string(options.near_duplicates, gates.near_duplicates))
     throw UsageError(cat("[snapshot] must have --near-duplicates keep, together or drop, but got \"",
                          options.near_duplicates, "\"."));
+  if (!datasets::from_string(options.outliers, gates.outliers))
+    throw UsageError(cat("[snapshot] must have --outliers allow or drop, but got \"", options.outliers, "\"."));
   if (!datasets::from_string(options.triggers, gates.triggers))
     throw UsageError(cat("[snapshot] must have --triggers refuse, drop or allow, but got \"", options.triggers, "\"."));
 }
@@ -90,11 +102,15 @@ int create(const Context& context, Options options) {
   read_gates(options);
   options.spec.filter.blind_only = !options.include_revealed;
   const auto database = open_database(context);
+  if (!options.workspace.empty())
+    options.spec.filter.workspace_id = workspace_named(*database, options.workspace, "snapshot");
   if (!options.parent.empty()) {
     options.spec.parent_id =
         database->read([&](storage::Transaction& t) { return storage::get_snapshot(t, options.parent).id; });
   }
-  print_snapshot(datasets::create_snapshot(*database, options.spec), options.json);
+  const auto made = datasets::create_snapshot(*database, options.spec);
+  print_snapshot(made, options.json);
+  if (!options.json) print_left_out(made.counts.at("network_cap"));
   return 0;
 }
 
@@ -163,12 +179,20 @@ void add_create(CLI::App& verb, Context& context, const std::shared_ptr<Options>
   create_verb->add_option("--source", options->sources, "Only votes of web, api, demo or import; may be repeated");
   create_verb->add_option("--locale", options->spec.filter.locales,
                           "Only conversations of these locales; may be repeated");
+  create_verb->add_option("--workspace", options->workspace, "Only judgements of this workspace: its name or id");
+  create_verb->add_flag("--all-workspaces", options->spec.mix_workspaces,
+                        "Judgements of several workspaces in one snapshot");
   create_verb->add_option("--reliability", options->reliability, "How votes weigh: none (alike) or dawid_skene")
       ->capture_default_str();
   create_verb
       ->add_option("--annotator-cap", options->cap,
                    "Most votes of one person without an account: auto (the smaller of 0.25 % and 1/sqrt(n) of all n, "
                    "but never below 20), none, or a number")
+      ->capture_default_str();
+  create_verb
+      ->add_option("--max-network-share", options->spec.gates.max_network_share,
+                   "Largest share of the snapshot that people without an account may bring from one network (IPv4 /24, "
+                   "IPv6 /48), but 100 judgements may always stay; 1: any")
       ->capture_default_str();
   create_verb
       ->add_option("--near-duplicates", options->near_duplicates,
@@ -180,6 +204,10 @@ void add_create(CLI::App& verb, Context& context, const std::shared_ptr<Options>
           "--triggers", options->triggers,
           "Where votes look as if a phrase was planted: refuse (stop and name it), drop (leave its pairs out), "
           "or allow (only say so)")
+      ->capture_default_str();
+  create_verb
+      ->add_option("--outliers", options->outliers,
+                   "People without an account who vote against everybody else: allow (only say how many) or drop")
       ->capture_default_str();
   create_verb->add_option("--parent", options->parent, "Snapshot that this one continues");
   create_verb->add_flag("--include-revealed", options->include_revealed,

@@ -19,7 +19,7 @@ struct Flags {
   std::string config_file, database, home;
   std::vector<std::string> upstreams, settings;
   std::string host;
-  int port = -1;
+  int port = -1, wait_for_database_s = 60;
 };
 
 void add_flags(CLI::App& app, Flags& flags) {
@@ -32,8 +32,11 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--database", flags.database, "PostgreSQL URL (default: $DATABASE_URL, else a private cluster)");
   app.add_option("--home", flags.home,
                  "folder of the private cluster (default: $AFINA_HOME, else as base/home.h says)");
+  app.add_option("--wait-for-database", flags.wait_for_database_s,
+                 "seconds for which a database that does not answer is tried again at the start (default 60)")
+      ->check(CLI::Range(0, 86'400));
   app.add_option("--set", flags.settings, "key=value for any setting");
-  app.set_version_flag("--version", "afina-collector 0.5.0");
+  app.set_version_flag("--version", "afina-collector 0.8.0");
   app.footer(afina::cat("Settings:\n", afina::config_help<afina::collector::CollectorConfig>(), "Of an upstream:\n",
                         afina::config_help<afina::collector::UpstreamConfig>(),
                         "Example: afina-collector --upstream base=http://127.0.0.1:8090"));
@@ -75,6 +78,8 @@ int run(const Flags& flags) {
   options.role_required = false;
   // Requests name their workspace; what runs beside them (batched votes, answers being written, webhooks) serves all.
   options.workspace = afina::storage::kEveryWorkspace;
+  options.patience = std::chrono::seconds(flags.wait_for_database_s);
+  options.stop = stop;
   const auto database = afina::storage::Database::open(target_of(flags), options);
   afina::collector::Collector collector(config, *database);
   collector.start();

@@ -4,9 +4,9 @@
 
 #include "base/cat.h"
 #include "base/clock.h"
+#include "collector/accounts/repeats.h"
 #include "collector/accounts/routes.h"
 #include "collector/wire.h"
-#include "storage/people.h"
 
 namespace afina::collector {
 namespace {
@@ -38,7 +38,7 @@ void list(AccountRooms& rooms, const Actor& actor, const Request& request, Respo
 void create(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
   const Body body(request, {"role", "project", "max_uses", "hours", "note"});
   storage::NewInvitation invitation;
-  invitation.token = storage::new_session_token();
+  invitation.token = repeatable_secret(request, credential_of(request, rooms.services.config), "invitation");
   invitation.workspace_id = actor.workspace_id;
   invitation.created_by = actor.member().id;
   if (!storage::from_string(body.text("role", 20), invitation.role)) {
@@ -51,16 +51,18 @@ void create(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   if (body.has("max_uses")) invitation.max_uses = static_cast<int>(body.whole("max_uses", 1, 1000));
   if (body.has("hours")) invitation.hours = static_cast<int>(body.whole("hours", 1, 72));
   invitation.note = body.text_or("note", 500, "");
-  rooms.services.database.transaction([&](storage::Transaction& t) {
-    storage::create_invitation(t, invitation);
+  const auto put = rooms.services.database.transaction([&](storage::Transaction& t) {
+    auto result = storage::create_invitation(t, invitation);
+    if (!result.created) return result;
     note(t, actor, request, "invitation.create", invitation.id,
          {{"role", to_string(invitation.role)},
           {"project", invitation.project_id},
           {"max_uses", invitation.max_uses},
           {"hours", invitation.hours}});
+    return result;
   });
-  response.set_json(Json{{"id", invitation.id}, {"token", invitation.token}, {"link", cat("/join#", invitation.token)}},
-                    201);
+  response.set_json(Json{{"id", put.id}, {"token", invitation.token}, {"link", cat("/join#", invitation.token)}},
+                    put.created ? 201 : 200);
 }
 
 void revoke(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {

@@ -3,6 +3,7 @@
 // more place or a better one.
 #include "base/password.h"
 #include "collector/accounts/consent_form.h"
+#include "collector/accounts/repeats.h"
 #include "collector/accounts/routes.h"
 #include "collector/accounts/sign_in.h"
 #include "storage/accounts/invitations.h"
@@ -26,12 +27,14 @@ struct Joining {
   storage::NewVisitor visitor;
 };
 
-Joining read_joining(const Body& body, const Services& services) {
+Joining read_joining(const Body& body, const Services& services, const Request& request) {
   Joining joining;
   joining.token = body.text("token", 200);
   joining.account.name = checked_name(body.text("name", 200));
   joining.consent = read_consent(body, services.consents);
   joining.visitor = visitor_of(joining.consent);
+  // Whoever repeats the act knows the invitation and the key: they find what they did by the code they were given.
+  joining.visitor.receipt_code = storage::receipt_code_of(repeatable_secret(request, joining.token, "join"));
   joining.visitor.annotator_id = joining.account.annotator_id;
   return joining;
 }
@@ -43,7 +46,7 @@ void store_joining(storage::Transaction& t, const Joining& joining, const Reques
   if (done_before) return;
   const storage::Invitation invitation = storage::use_invitation(t, joining.token);
   if (!invitation.name.empty() && invitation.name != joining.account.name) {
-    throw refusal(400, "bad_request", "[body] name must be the one that was invited.");
+    throw refusal(400, "name_not_invited", "[body] name must be the one that was invited.");
   }
   Actor joined;
   joined.workspace_id = invitation.workspace_id;
@@ -88,13 +91,47 @@ void accept(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   response.set_json(me_json(database, entered), accepted.changed ? 201 : 200);
 }
 
+/// The account that the same request made before, with the same passphrase; nothing where this is the first time.
+std::optional<storage::Account> joined_before(AccountRooms& rooms, const Joining& joining,
+                                              const std::string& passphrase) {
+  std::string hash;
+  const auto account = rooms.services.database.read([&](storage::Transaction& t) {
+    auto found = storage::find_account_by_name(t, joining.account.name);
+    const bool same = found && !found->visitor_id.empty() &&
+                      storage::is_receipt_of(t, found->visitor_id, joining.visitor.receipt_code);
+    if (!same) found.reset();
+    hash = found ? storage::password_hash_of(t, found->id) : "";
+    return found;
+  });
+  if (account && !rooms.hasher.verify(hash, passphrase)) {
+    throw refusal(409, "key_reused", "[Idempotency-Key] came with another passphrase.");
+  }
+  return account;
+}
+
 void join(AccountRooms& rooms, const Request& request, Response& response) {
   const Body body(request,
                   {"token", "name", "password", "locale", "consent_version", "consent_sha256", "purposes", "adult"});
   const std::string passphrase = body.text("password", kMaxPassphraseBytes);
-  Joining joining = read_joining(body, rooms.services);
-  check_passphrase(passphrase, joining.account.name);
+  Joining joining = read_joining(body, rooms.services, request);
+  require_passphrase(passphrase, joining.account.name);
   storage::Database& database = rooms.services.database;
+  const auto answer = [&](const std::string& account_id, const std::string& workspace_id, int status) {
+    const Actor actor =
+        begin_account_session(database, rooms.services.config, request, response, account_id, workspace_id);
+    Json json = me_json(database, actor);
+    json["receipt_code"] = joining.visitor.receipt_code;
+    response.set_json(json, status);
+  };
+  const auto answered_before = [&] {
+    const auto account = joined_before(rooms, joining, passphrase);
+    if (!account) return false;
+    const auto known =
+        database.read([&](storage::Transaction& t) { return storage::find_invitation(t, joining.token); });
+    answer(account->id, known ? known->workspace_id : "", 200);
+    return true;
+  };
+  if (answered_before()) return;
   // Before the costly hash: guesses of tokens must stay cheap for us.
   const auto place = database.read([&](storage::Transaction& t) { return storage::peek_invitation(t, joining.token); });
   if (!place) throw invitation_invalid();
@@ -103,15 +140,13 @@ void join(AccountRooms& rooms, const Request& request, Response& response) {
     database.transaction([&](storage::Transaction& t) { store_joining(t, joining, request); },
                          {.workspace = place->workspace_id});
   } catch (const Conflict& conflict) {
+    if (answered_before()) return;  // the same request came twice at one moment
     throw refusal(409, "name_taken", conflict.what());
   } catch (const NotFound&) {
+    if (answered_before()) return;
     throw invitation_invalid();
   }
-  const Actor actor = begin_account_session(database, rooms.services.config, request, response, joining.account.id,
-                                            place->workspace_id);
-  Json json = me_json(database, actor);
-  json["receipt_code"] = joining.visitor.receipt_code;
-  response.set_json(json, 201);
+  answer(joining.account.id, place->workspace_id, 201);
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ std::string page_cursor(const http::Request& request, const std::string& name) {
 }
 
 std::string checked_name(const std::string& name) {
-  const auto refuse = [](const char* must) { throw refusal(400, "bad_request", cat("[body] name must ", must, ".")); };
+  const auto refuse = [](const char* must) { throw refusal(400, "name_refused", cat("[body] name must ", must, ".")); };
   if (name.empty() || name.size() > kMaxNameBytes) refuse("have 1 to 60 bytes");
   if (!is_valid_utf8(name)) refuse("be UTF-8");
   if (name.front() == ' ' || name.back() == ' ') refuse("not begin or end with a blank");
@@ -48,6 +48,14 @@ std::string checked_name(const std::string& name) {
   const auto points = code_points(name);
   if (std::ranges::any_of(points, moves_the_line)) refuse("hold no control characters");
   return name;
+}
+
+void require_passphrase(const std::string& passphrase, const std::string& name) {
+  try {
+    check_passphrase(passphrase, name);
+  } catch (const UsageError& error) {
+    throw refusal(400, "passphrase_weak", error.what());
+  }
 }
 
 void add_account_routes(RouteTable& routes, Services& services) {

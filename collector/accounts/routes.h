@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/password.h"
+#include "collector/accounts/afterwards.h"
 #include "collector/accounts/login_guard.h"
 #include "collector/services.h"
 
@@ -14,6 +15,7 @@ struct AccountRooms {
   Services& services;
   PasswordHasher hasher;
   LoginGuard guard;
+  Afterwards afterwards;
   explicit AccountRooms(Services& s) : services(s), guard(s.config.acts_per_minute <= 0) {}
 };
 using SharedRooms = std::shared_ptr<AccountRooms>;
@@ -43,7 +45,9 @@ Json page_json(const char* name, const std::vector<Row>& rows, int64_t limit, To
   return {{name, std::move(list)}, {"next", more ? id_of(rows.back()) : std::string()}};
 }
 /// A sign-in name: 1 to 60 bytes, no control or direction characters, no blank at either end, no @ (an e-mail is no
-/// pseudonym). Throws HttpError 400 bad_request.
+/// pseudonym). Throws HttpError 400 name_refused.
 std::string checked_name(const std::string& name);
+/// What check_passphrase (base/password.h) asks of a new passphrase. Throws HttpError 400 passphrase_weak.
+void require_passphrase(const std::string& passphrase, const std::string& name);
 
 }  // namespace afina::collector

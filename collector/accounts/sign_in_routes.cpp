@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who am I, signing in and out, one's passphrase, one's sessions.
+#include "base/cat.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "collector/accounts/routes.h"
 #include "collector/accounts/sign_in.h"
 #include "collector/wire.h"
 #include "storage/accounts/sessions.h"
+#include "storage/audit.h"
 
 namespace afina::collector {
 namespace {
@@ -25,6 +27,19 @@ void note_alone(AccountRooms& rooms, const Actor& actor, const Request& request,
                                       {.workspace = actor.workspace_id});
 }
 
+// The first workspace's admins are told; what was typed as a name is not kept where nobody has it. After the reply: the
+// time of a write that only known names cause would tell which are known.
+void note_failure(AccountRooms& rooms, const storage::Account& account, const Request& request) {
+  rooms.afterwards.run([&database = rooms.services.database, account, id = request.request_id] {
+    const auto places = database.read([&](storage::Transaction& t) { return storage::memberships(t, account.id); });
+    database.transaction(
+        [&](storage::Transaction& t) {
+          storage::append_audit(t, cat("account:", account.name), "login.failed", account.id, {{"request", id}});
+        },
+        {.workspace = places.empty() ? storage::kPublicWorkspace : places.front().workspace_id});
+  });
+}
+
 /// The account whose passphrase this is. The same time and the same answer whether the name or the passphrase is wrong.
 storage::Account prove(AccountRooms& rooms, const std::string& name, const std::string& passphrase,
                        const Request& request) {
@@ -32,20 +47,14 @@ storage::Account prove(AccountRooms& rooms, const std::string& name, const std::
   std::string hash;
   const auto account = database.read([&](storage::Transaction& t) {
     const auto found = storage::find_account_by_name(t, name);
-    hash = found ? storage::password_hash_of(t, found->id) : "";
+    // Asked in either case, of an id that is nobody's too.
+    hash = storage::password_hash_of(t, found ? found->id : new_uuid());
     return found;
   });
   if (!rooms.hasher.verify(hash, passphrase)) {
     rooms.guard.failed(name);
     log_info("collector", "request ", request.request_id, ": a sign-in failed");
-    if (account) {
-      // The first workspace's admins are told; what was typed as a name is not kept where nobody has it.
-      Actor known;
-      known.account = account;
-      const auto places = database.read([&](storage::Transaction& t) { return storage::memberships(t, account->id); });
-      if (!places.empty()) known.workspace_id = places.front().workspace_id;
-      note_alone(rooms, known, request, "login.failed", account->id);
-    }
+    if (account) note_failure(rooms, *account, request);
     throw login_failed();
   }
   rooms.guard.succeeded(name);
@@ -86,13 +95,13 @@ void change_password(AccountRooms& rooms, const Actor& actor, const Request& req
   const std::string old = body.text("old", kMaxPassphraseBytes), fresh = body.text("new", kMaxPassphraseBytes);
   const storage::Account account = actor.member();
   rooms.guard.admit(account.name, request.remote_ip);
-  check_passphrase(fresh, account.name);
+  require_passphrase(fresh, account.name);
   prove(rooms, account.name, old, request);
   const std::string hash = rooms.hasher.hash(fresh);
   storage::Database& database = rooms.services.database;
   database.transaction([&](storage::Transaction& t) {
-    storage::set_password_hash(t, account.id, hash, actor.session_id);
-    note(t, actor, request, "password.change", account.id);
+    const int64_t revoked = storage::set_password_hash(t, account.id, hash, actor.session_id);
+    note(t, actor, request, "password.change", account.id, {{"tokens_revoked", revoked}});
   });
   // The session that stays gets a new reference too.
   const Actor renewed =
@@ -147,7 +156,7 @@ void add_sign_in_routes(RouteTable& routes, const SharedRooms& rooms) {
   });
   RouteSpec password{.method = "POST", .pattern = "/api/password", .access = kAccounts};
   password.rate_class = "door";
-  password.summary = "Change one's passphrase, which ends every other session";
+  password.summary = "Change one's passphrase, which ends every other session and revokes one's API tokens";
   routes.add(password, [rooms](const Actor& actor, const Request& request, Response& response) {
     change_password(*rooms, actor, request, response);
   });

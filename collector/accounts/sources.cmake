@@ -1,10 +1,12 @@
 set(_accounts
+  accounts/afterwards.cpp
   accounts/audit.cpp
   accounts/consent_form.cpp
   accounts/invitations.cpp
   accounts/join.cpp
   accounts/login_guard.cpp
   accounts/members.cpp
+  accounts/repeats.cpp
   accounts/routes.cpp
   accounts/sign_in.cpp
   accounts/sign_in_routes.cpp

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
-#include "base/hash.h"
+#include "collector/accounts/repeats.h"
 #include "collector/accounts/routes.h"
 #include "collector/wire.h"
 
@@ -45,7 +45,7 @@ std::vector<std::string> read_scopes(const Body& body, const Actor& actor) {
   std::vector<std::string> scopes = body.words("scopes", storage::kTokenScopes.size());
   std::ranges::sort(scopes);
   scopes.erase(std::unique(scopes.begin(), scopes.end()), scopes.end());
-  if (scopes.empty()) throw refusal(400, "bad_request", "[body] scopes must have at least one word.");
+  if (scopes.empty()) throw refusal(400, "scope_missing", "[body] scopes must have at least one word.");
   for (const std::string& scope : scopes) {
     if (std::ranges::find(storage::kTokenScopes, scope) == storage::kTokenScopes.end()) {
       throw refusal(400, "bad_request",
@@ -61,7 +61,7 @@ std::vector<std::string> read_scopes(const Body& body, const Actor& actor) {
 void create(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
   const Body body(request, {"name", "scopes", "days", "rate_class"});
   storage::NewToken token;
-  token.secret = random_hex(32);
+  token.secret = repeatable_secret(request, credential_of(request, rooms.services.config), "token");
   token.account_id = actor.member().id;
   token.workspace_id = actor.workspace_id;
   token.name = checked_name(body.text("name", 200));
@@ -71,12 +71,15 @@ void create(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   if (token.rate_class != "normal" && token.rate_class != "bulk") {
     throw refusal(400, "bad_request", "[body] rate_class must be normal or bulk.");
   }
-  rooms.services.database.transaction([&](storage::Transaction& t) {
-    storage::create_token(t, token);
+  const auto put = rooms.services.database.transaction([&](storage::Transaction& t) {
+    auto result = storage::create_token(t, token);
+    if (!result.created) return result;
     note(t, actor, request, "token.create", token.id,
          {{"scopes", token.scopes}, {"days", token.days}, {"rate_class", token.rate_class}});
+    return result;
   });
-  response.set_json(Json{{"id", token.id}, {"token", storage::token_text(token)}}, 201);
+  token.id = put.id;  // of the first time, where this is a repetition
+  response.set_json(Json{{"id", token.id}, {"token", storage::token_text(token)}}, put.created ? 201 : 200);
 }
 
 void revoke(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {

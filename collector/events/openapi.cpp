@@ -10,7 +10,7 @@
 namespace afina::collector {
 namespace {
 
-constexpr const char* kApiVersion = "0.5.0";
+constexpr const char* kApiVersion = "0.8.0";
 
 std::string key_of(const RouteSpec& spec) {
   return cat(spec.method, " ", spec.pattern);
@@ -86,10 +86,12 @@ Json parameters_of(const RouteSpec& spec, const Json& part) {
     parameter["schema"] = with_empty(query);
     all.push_back(std::move(parameter));
   }
-  if (part.value("key", false)) {
+  // A `key` must come; what is `repeatable` may come without one, and is then another act each time.
+  const bool required = part.value("key", false);
+  if (required || part.value("repeatable", false)) {
     all.push_back({{"name", "Idempotency-Key"},
                    {"in", "header"},
-                   {"required", true},
+                   {"required", required},
                    {"description", "The same key with the same body again changes nothing and gets the same answer."},
                    {"schema", {{"type", "string"}, {"pattern", "^[!-~]{1,64}$"}}}});
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes of self-descriptions, webhooks and the OpenAPI document.
-#include <charconv>
-
+#include "collector/accounts/routes.h"
 #include "base/clock.h"
+#include "collector/accounts/repeats.h"
 #include "collector/events/dispatcher.h"
 #include "collector/events/openapi.h"
 #include "collector/events/retention_job.h"
@@ -15,8 +15,6 @@ namespace afina::collector {
 namespace {
 
 constexpr size_t kMaxUrlBytes = 2000, kMaxTypes = 32;
-constexpr int64_t kPage = 50, kLongestPage = 200;
-constexpr Access kAdminsAndAuditors{Who::admin, Who::auditor};
 
 RouteSpec spec_of(const char* method, const char* pattern, Access access, const char* scope, const char* summary) {
   RouteSpec spec{.method = method, .pattern = pattern, .access = access, .scope = scope};
@@ -107,7 +105,7 @@ void check_url(const std::string& url, const CollectorConfig& config) {
   try {
     http::guard_target(url, policy_of(config));
   } catch (const Error& error) {
-    throw refusal(400, "bad_request", cat("[body] url must lead to a public http(s) address: ", error.what()));
+    throw refusal(400, "url_refused", cat("[body] url must lead to a public http(s) address: ", error.what()));
   }
 }
 
@@ -118,40 +116,30 @@ void create_webhook(Services& services, const Actor& actor, const http::Request&
   webhook.url = body.text("url", kMaxUrlBytes);
   webhook.types = body.words("types", kMaxTypes);
   if (webhook.types.empty()) throw refusal(400, "empty", "[body] types must name at least one event, but is empty.");
-  webhook.secret = storage::new_webhook_secret();
+  webhook.secret =
+      storage::webhook_secret_of(repeatable_secret(request, credential_of(request, services.config), "webhook"));
   check_url(webhook.url, services.config);
+  std::string id;
   try {
-    services.database.transaction([&](storage::Transaction& t) {
-      storage::create_webhook(t, webhook);
-      storage::append_audit(t, actor.audit_name(), "webhook.create", webhook.id, {{"types", webhook.types}});
+    id = services.database.transaction([&](storage::Transaction& t) {
+      auto put = storage::create_webhook(t, webhook);
+      if (put == webhook.id) {
+        storage::append_audit(t, actor.audit_name(), "webhook.create", webhook.id, {{"types", webhook.types}});
+      }
+      return put;
     });
   } catch (const DataError& error) {
     throw refusal(400, "bad_request", error.what());
   }
-  response.set_json(Json{{"id", webhook.id}, {"secret", webhook.secret}}, 201);
-}
-
-int64_t page_limit(const http::Request& request) {
-  const std::string text = request.query_value("limit").value_or(std::to_string(kPage));
-  int64_t limit = 0;
-  const auto end = std::from_chars(text.data(), text.data() + text.size(), limit);
-  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || limit < 1 || limit > kLongestPage) {
-    throw refusal(400, "bad_request", cat("[limit] must be a whole number from 1 to ", kLongestPage, "."));
-  }
-  return limit;
+  response.set_json(Json{{"id", id}, {"secret", webhook.secret}}, id == webhook.id ? 201 : 200);
 }
 
 void list_deliveries(Services& services, const Actor& actor, const http::Request& request, http::Response& response) {
-  const std::string id = require_id(request.param("id")), before = request.query_value("before").value_or("");
-  if (!before.empty() && !is_uuid(before)) throw refusal(400, "bad_request", "[before] must be an id from \"next\".");
+  const std::string id = require_id(request.param("id")), before = page_cursor(request, "before");
   const int64_t limit = page_limit(request);
   const auto rows = services.database.read(
       [&](storage::Transaction& t) { return storage::list_deliveries(t, actor.workspace_id, id, before, limit); });
-  Json json{{"deliveries", Json::array()}, {"next", ""}};
-  for (const storage::Delivery& delivery : rows)
-    json["deliveries"].push_back(delivery_json(delivery));
-  if (static_cast<int64_t>(rows.size()) == limit) json["next"] = rows.back().event_id;
-  response.set_json(json);
+  response.set_json(page_json("deliveries", rows, limit, delivery_json, [](const auto& d) { return d.event_id; }));
 }
 
 void disable_webhook(Services& services, const Actor& actor, const http::Request& request, http::Response& response) {

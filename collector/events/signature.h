@@ -7,8 +7,6 @@
 
 namespace afina::collector {
 
-/// HMAC-SHA-256 as 64 hex digits.
-std::string hmac_sha256_hex(std::string_view key, std::string_view message);
 /// Value of the header Afina-Signature: "t=UNIX,v1=HEX", HEX over "UNIX.body". Receivers recompute it and refuse old t.
 std::string webhook_signature(std::string_view secret, int64_t unix_time, std::string_view body);
 

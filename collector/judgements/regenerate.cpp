@@ -12,7 +12,6 @@ namespace afina::collector {
 namespace {
 
 constexpr int kMaxAttempts = 20;
-constexpr size_t kEventOverhead = 4096;
 
 const Turn& last_turn(const std::vector<Turn>& turns, const std::string& id) {
   if (turns.empty() || turns.back().user->id != id) {
@@ -36,13 +35,18 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   const std::string id = require_id(request.param("id")), turn_id = require_id(request.param("turn"));
   const std::string key = idempotency_key(request);
   const Body body(request, {"answers"});
+  std::optional<int> asked;  // read before anything is written: what is no number leaves no attempt behind
+  if (body.has("answers")) asked = static_cast<int>(body.whole("answers", 1, 2));
   auto place = runner_.reserve();
   storage::Regeneration wanted;
   wanted.conversation_id = id;
   wanted.client_key = key;
   storage::ConversationView view;
+  std::shared_ptr<void> claim;
   const auto put = database_.transaction([&](storage::Transaction& t) {
-    view = storage::load_own_conversation(t, id, visitor.id);
+    last_turn(turns_of(storage::load_own_conversation(t, id, visitor.id)), turn_id);  // whose it is comes first
+    if (!claim) claim = runner_.claim(turn_id);
+    view = storage::load_own_conversation(t, id, visitor.id);  // once more: a try before may have ended meanwhile
     const auto turns = turns_of(view);
     const Turn& turn = last_turn(turns, turn_id);
     wanted.turn = turn.user->turn + 1;
@@ -52,7 +56,7 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
     auto result = storage::put_regeneration(t, wanted);
     if (result.created) {
       check_may_regenerate(turn);
-      if (runner_.find(turn_id) != nullptr) {
+      if (!claim) {
         throw refusal(409, "busy", "[regenerate] must wait for the answer that is being written.");
       }
     }
@@ -61,15 +65,10 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   const auto turns = turns_of(view);
   const Turn& turn = last_turn(turns, turn_id);
   if (!put.created) {
-    if (auto live = runner_.find(turn_id)) return response.stream_events(live->follow());
-    const std::string data = dump_json(turn_json(turn, false));
-    http::EventPipe events(2 * data.size() + kEventOverhead);
-    events.push(data, "start");
-    events.push(data, "done");
-    return response.stream_events(events.reader());
+    claim.reset();  // which would read as a try that is about to begin
+    return stream_begun(visitor, id, turn_id, response);
   }
-  const int answers =
-      body.has("answers") ? static_cast<int>(body.whole("answers", 1, 2)) : static_cast<int>(turn.answers.size());
+  const int answers = asked.value_or(static_cast<int>(turn.answers.size()));
   const TurnContext context{storage::WorkspaceScope::current(),
                             id,
                             turn_id,

@@ -7,23 +7,12 @@
 #include "collector/events/acts.h"
 #include "collector/generations.h"
 #include "collector/proxy/chunks.h"
+#include "collector/proxy/late_stream.h"
+#include "collector/proxy/refusals.h"
 #include "collector/proxy/service.h"
 
 namespace afina::collector {
 namespace {
-
-/// To the client: what went wrong, never what the upstream said about itself.
-http::HttpError client_error(const UpstreamAnswer& answer) {
-  const int status = answer.upstream_status;
-  if (status == 400 || status == 413 || status == 422) {
-    return {ErrorKind::usage, 400, "The model refused the request as it stands.", "upstream_refused"};
-  }
-  if (answer.error == "upstream_busy") {
-    return {ErrorKind::storage, 503, "The model has too much to do.", answer.error, std::max(2, answer.retry_after_s)};
-  }
-  if (answer.error == "upstream_slow") return {ErrorKind::storage, 504, "The model took too long.", answer.error};
-  return {ErrorKind::storage, 502, "The model did not answer as it should.", answer.error};
-}
 
 CompletionHead head_of(const ProxyExchange& exchange) {
   return {exchange.completion_id(), exchange.request.model, exchange.place.conversation_id, exchange.created,
@@ -43,7 +32,9 @@ storage::Generation to_row(const ProxyExchange& exchange, const ProxySide& side,
   row.conversation_id = exchange.place.conversation_id;
   row.turn = exchange.place.turn;
   row.slot = side.slot + choice;
-  row.params = stored_params(side.body);
+  std::set<std::string> beyond_text = exchange.request.beyond_text;
+  if (answer.said.calls_tools(choice)) beyond_text.insert("tool_calls");
+  row.params = stored_params(side.body, beyond_text);
   if (const Json seed = side.body.value("seed", Json()); seed.is_number_integer()) row.seed = seed.get<int64_t>();
   if (row.finish_reason.empty()) row.finish_reason = completion.finish_reason;
   if (choice == 0) {
@@ -103,7 +94,10 @@ void ProxyService::run_side(const std::shared_ptr<ProxyExchange>& exchange, cons
     // Ids are made here, once: a commit may run again.
     const auto rows = std::make_shared<const storage::LoggedAnswers>(rows_of(*exchange, side, *answer));
     services_.jobs.commit([this, exchange, &side, rows] { log(*exchange, side, *rows); },
-                          [on_logged, answer, held](const std::exception_ptr& failed) { on_logged(answer, failed); });
+                          [on_logged, exchange, answer, held](const std::exception_ptr& failed) {
+                            if (exchange->unlogged.fetch_sub(1) == 1) exchange->making.reset();
+                            on_logged(answer, failed);
+                          });
   };
   ask_upstream(upstream, services_.jobs.client(), side.body, std::move(on_chunk), keep, std::move(stop));
 }
@@ -136,35 +130,33 @@ void ProxyService::answer_whole(const std::shared_ptr<ProxyExchange>& exchange, 
 }
 
 void ProxyService::answer_stream(const std::shared_ptr<ProxyExchange>& exchange, http::Response& response) {
-  const auto pipe = std::make_shared<http::EventPipe>();
-  const auto either = std::make_shared<EitherStop>(pipe->stop_token(), services_.jobs.stop_token());
-  response.headers.set("X-Accel-Buffering", "no");
-  response.stream_events(pipe->reader());
-  const CompletionHead head = head_of(*exchange);
-  const bool usage = exchange->request.include_usage;
-  const auto pass = [pipe, head, usage, first = true](const Json& chunk) mutable {
-    const Json ours = client_chunk(head, chunk, first, usage);
-    if (ours.is_null()) return true;
-    first = false;
-    return pipe->push(dump_json(ours));
-  };
-  const auto finish = [pipe, head, usage](const UpstreamAnswer& answer, const std::exception_ptr& failed) {
-    try {
-      if (failed) std::rethrow_exception(failed);
-      if (!answer.error.empty()) throw client_error(answer);
-      if (usage) pipe->push(dump_json(usage_chunk(head, answer.said.usage())));
-      pipe->push("[DONE]");
-    } catch (const std::exception& error) {
-      pipe->push(dump_json(http::error_json(error, head.id, http::ErrorForm::openai)));
-    }
-    pipe->finish();
-  };
-  // Told as finished once it is on record; the place is free by then.
-  run_side(exchange, exchange->shown, pass, either->token(),
-           [exchange, either, finish](const auto& answer, const std::exception_ptr& failed) {
-             exchange->taken.reset();
-             finish(*answer, failed);
-           });
+  response.answer_later([this, exchange](const http::Reply& reply) {
+    const auto stream = std::make_shared<LateStream>(reply, exchange->completion_id());
+    const std::chrono::seconds patience(services_.config.stream_head_seconds);
+    if (patience.count() == 0) stream->begin();
+    alarms_.after(patience, [waiting = std::weak_ptr(stream)] {
+      if (const auto still = waiting.lock()) still->begin();
+    });
+    const auto either = std::make_shared<EitherStop>(stream->stop_token(), services_.jobs.stop_token());
+    const CompletionHead head = head_of(*exchange);
+    const bool usage = exchange->request.include_usage;
+    const auto pass = [stream, head, usage, first = true](const Json& chunk) mutable {
+      const Json ours = client_chunk(head, chunk, first, usage);
+      if (ours.is_null()) return true;
+      first = false;
+      return stream->push(dump_json(ours));
+    };
+    // Told as finished once it is on record; the place is free by then.
+    run_side(exchange, exchange->shown, pass, either->token(),
+             [exchange, either, stream, head, usage](const auto& answer, const std::exception_ptr& failed) {
+               exchange->taken.reset();
+               if (failed) return stream->fail(failed);
+               if (!answer->error.empty()) return stream->fail(std::make_exception_ptr(client_error(*answer)));
+               if (usage) stream->push(dump_json(usage_chunk(head, answer->said.usage())));
+               stream->push("[DONE]");
+               stream->finish();
+             });
+  });
 }
 
 }  // namespace afina::collector

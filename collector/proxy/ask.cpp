@@ -45,6 +45,7 @@ void Run::finish(const std::exception_ptr& error) {
     answer.error_detail = fault.what();
     answer.upstream_status = fault.upstream_status();
     answer.retry_after_s = fault.retry_after_s();
+    answer.words = fault.words();
   } catch (const Cancelled&) {
     answer.error = "interrupted";
   } catch (const std::exception& other) {

@@ -17,6 +17,7 @@ struct UpstreamAnswer {
   std::string error, error_detail;  ///< the detail is for the log
   int upstream_status = 0;          ///< where the upstream refused with a status
   int retry_after_s = 0;            ///< where it asked for a pause
+  http::ErrorWords words;           ///< of its refusal
   std::optional<double> first_piece_ms;
   double total_ms = 0;
 };

@@ -35,7 +35,10 @@ void Assembler::append(Json& to, const Json& piece) {
 void Assembler::take(const Json& chunk) {
   if (!chunk.is_object()) nonsense("an event is no object");
   if (const Json* error = member(chunk, "error")) {
-    throw http::UpstreamError(http::UpstreamFault::refused, cat("[upstream] said: ", dump_json(*error).substr(0, 500)));
+    const http::ErrorWords words = http::error_words(*error);
+    throw http::UpstreamError(http::UpstreamFault::refused,
+                              cat("[upstream] must go on, but sent an error", http::named_words(words), "."), 0, 0,
+                              words);
   }
   if (const Json* usage = member(chunk, "usage"); usage && usage->is_object()) usage_ = *usage;
   if (const Json* ours = member(chunk, "afina"); ours && ours->is_object()) {
@@ -132,6 +135,11 @@ std::string Assembler::text(int index) const {
 std::string Assembler::finish_reason(int index) const {
   const auto found = choices_.find(index);
   return found == choices_.end() ? "" : found->second.finish_reason;
+}
+
+bool Assembler::calls_tools(int index) const {
+  const auto found = choices_.find(index);
+  return found != choices_.end() && !found->second.calls.empty();
 }
 
 std::optional<int64_t> Assembler::tokens(const char* key) const {

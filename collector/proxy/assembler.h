@@ -25,6 +25,8 @@ class Assembler {
   /// What is logged of that choice: its words, or its calls as JSON where it has no words.
   std::string text(int index) const;
   std::string finish_reason(int index) const;
+  /// That choice asks for tools, with words beside it or without.
+  bool calls_tools(int index) const;
   /// Choices that said anything or finished.
   int count() const { return static_cast<int>(choices_.size()); }
   const Json& usage() const { return usage_; }  ///< null where the upstream told none

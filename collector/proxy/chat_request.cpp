@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "http/message.h"
+#include "storage/events/completions.h"
 
 namespace afina::collector {
 namespace {
@@ -16,7 +17,15 @@ constexpr size_t kMaxMessages = 2000, kMaxParamsBytes = 7000;
   throw http::HttpError(ErrorKind::usage, 400, message, code, 0, param);
 }
 
-std::string text_of_parts(const Json& parts, const std::string& where) {
+/// In our words: a client's own would be stored as they come.
+std::string part_word(const std::string& type) {
+  for (const char* known : {"image_url", "input_audio", "file"}) {
+    if (type == known) return known;
+  }
+  return "other_part";
+}
+
+std::string text_of_parts(const Json& parts, const std::string& where, std::set<std::string>& beyond_text) {
   std::string text;
   for (const Json& part : parts) {
     if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) {
@@ -30,9 +39,14 @@ std::string text_of_parts(const Json& parts, const std::string& where) {
       text += part["refusal"].get<std::string>();
     } else {
       text += cat("[", type.substr(0, 40), "]");
+      beyond_text.insert(part_word(type));
     }
   }
   return text;
+}
+
+bool given(const Json& body, const char* key) {
+  return body.contains(key) && !body[key].is_null();
 }
 
 /// PostgreSQL's text cannot hold U+0000.
@@ -42,7 +56,7 @@ std::string without_nul(std::string text) {
   return text;
 }
 
-LoggedMessage read_message(const Json& message, const std::string& where) {
+LoggedMessage read_message(const Json& message, const std::string& where, std::set<std::string>& beyond_text) {
   if (!message.is_object()) invalid(where, cat(where, " must be an object, but is not."));
   if (!message.contains("role") || !message["role"].is_string()) {
     invalid(where + ".role", cat(where, ".role must be a string, but is not."));
@@ -57,19 +71,17 @@ LoggedMessage read_message(const Json& message, const std::string& where) {
   if (content.is_string()) {
     logged.content = content;
   } else if (content.is_array()) {
-    logged.content = text_of_parts(content, where + ".content");
+    logged.content = text_of_parts(content, where + ".content", beyond_text);
   } else if (logged.role == "assistant" && content.is_null()) {
     // Calls without words: what was said is the calls.
     if (message.contains("tool_calls")) logged.content = dump_json(message["tool_calls"]);
   } else {
     invalid(where + ".content", cat(where, ".content must be a string or a list of parts, but is neither."));
   }
+  if (given(message, "tool_calls") || given(message, "function_call")) beyond_text.insert("tool_calls");
+  if (logged.role == "tool") beyond_text.insert("tool_results");
   logged.content = without_nul(std::move(logged.content));
   return logged;
-}
-
-bool given(const Json& body, const char* key) {
-  return body.contains(key) && !body[key].is_null();
 }
 
 bool flag(const Json& body, const char* key) {
@@ -123,7 +135,10 @@ ChatRequest read_chat_request(const std::string& text) {
     invalid("messages", cat("messages must be a list of 1 to ", kMaxMessages, ", but is not."));
   }
   for (size_t i = 0; i < body["messages"].size(); ++i)
-    request.messages.push_back(read_message(body["messages"][i], cat("messages[", i, "]")));
+    request.messages.push_back(read_message(body["messages"][i], cat("messages[", i, "]"), request.beyond_text));
+  for (const char* key : {"tools", "functions"}) {
+    if (given(body, key) && !body[key].empty()) request.beyond_text.insert("tools");
+  }
   request.stream = flag(body, "stream");
   if (given(body, "stream_options")) {
     if (!body["stream_options"].is_object()) invalid("stream_options", "stream_options must be an object, but is not.");
@@ -172,7 +187,7 @@ Json upstream_body(const ChatRequest& request, const UpstreamConfig& upstream, u
   return body;
 }
 
-Json stored_params(const Json& upstream_body) {
+Json stored_params(const Json& upstream_body, const std::set<std::string>& beyond_text) {
   Json params = Json::object();
   for (const char* key : {"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "n",
                           "presence_penalty", "frequency_penalty", "reasoning_effort", "verbosity", "tool_choice",
@@ -182,6 +197,7 @@ Json stored_params(const Json& upstream_body) {
     if (dump_json(params).size() > kMaxParamsBytes) params[key] = "too long to keep";
   }
   if (given(upstream_body, "tools")) params["tools"] = upstream_body["tools"].size();
+  if (!beyond_text.empty()) params[storage::kBeyondText] = beyond_text;
   return params;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,10 @@ struct ChatRequest {
   bool stream = false, include_usage = false;
   int choices = 1;
   std::string conversation_id;  ///< metadata.conversation_id; may be empty
-  Json body;                    ///< as it came
+  /// What of it the log does not hold as it was: image_url, input_audio, file or other_part of messages; tool_calls,
+  /// tool_results, tools. Empty for text alone.
+  std::set<std::string> beyond_text;
+  Json body;  ///< as it came
 
   bool arena() const { return model == kArenaModel; }
 };
@@ -40,7 +44,8 @@ ChatRequest read_chat_request(const std::string& body);
 /// token limit as the ceiling, and a stream with usage.
 Json upstream_body(const ChatRequest& request, const UpstreamConfig& upstream, uint32_t seed);
 
-/// The sampling part of upstream_body, as it is stored with the answer: no texts, at most 8 KiB.
-Json stored_params(const Json& upstream_body);
+/// The sampling part of upstream_body, as it is stored with the answer: no texts, at most 8 KiB. beyond_text: of the
+/// request and its answer, kept under that name where there is any (storage::kBeyondText).
+Json stored_params(const Json& upstream_body, const std::set<std::string>& beyond_text);
 
 }  // namespace afina::collector

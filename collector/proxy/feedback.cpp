@@ -2,6 +2,7 @@
 // What a client says later about a completion, by its id. Of a blind comparison it is a vote on the pair: the answer
 // that was shown counts as the left one. Of a single answer it is a note with a rating. Saying the same again changes
 // nothing; saying something else corrects.
+#include <atomic>
 #include <cmath>
 
 #include "base/cat.h"
@@ -190,11 +191,8 @@ Json annotate(storage::Transaction& t, const Feedback& feedback, const storage::
   return {{"id", put.stored.id}, {"kind", "answer_note"}, {"created", put.created}};
 }
 
-}  // namespace
-
-Json take_feedback(Services& services, const Actor& actor, const http::Request& request) {
+Json keep_feedback(Services& services, const Actor& actor, const Feedback& feedback) {
   const storage::Visitor& visitor = actor.person();
-  const Feedback feedback = read_feedback(request);
   try {
     return services.database.transaction([&](storage::Transaction& t) {
       Feedback said = feedback;
@@ -211,6 +209,68 @@ Json take_feedback(Services& services, const Actor& actor, const http::Request& 
   } catch (const DataError& error) {
     throw http::HttpError(ErrorKind::usage, 400, error.what(), "bad_request");
   }
+}
+
+http::HttpError still_written() {
+  return {ErrorKind::conflict,
+          409,
+          "The other answer of this comparison must be whole, but is still being written. Hint: send the same feedback "
+          "again in a few seconds.",
+          "busy",
+          5,
+          "completion_id"};
+}
+
+/// Whoever turns `over` first answers, and empties it: the other may hold it for minutes.
+struct Waiting {
+  http::Reply reply;
+  Actor actor;
+  Feedback feedback;
+  std::shared_ptr<void> held;  ///< a job
+  std::atomic<bool> over{false};
+};
+
+void give_up(Waiting& waiting) {
+  if (waiting.over.exchange(true)) return;
+  waiting.reply([](http::Response&) { throw still_written(); });
+  waiting.feedback = {};
+  waiting.held.reset();
+}
+
+void keep_later(Services& services, const std::shared_ptr<Waiting>& waiting) {
+  if (waiting->over.exchange(true)) return;
+  const auto kept = std::make_shared<Json>();
+  services.jobs.commit(
+      [&services, waiting, kept] {
+        const storage::WorkspaceScope scope(waiting->actor.workspace_id, waiting->actor.project_id);
+        *kept = keep_feedback(services, waiting->actor, waiting->feedback);
+      },
+      [waiting, kept](const std::exception_ptr& failed) {
+        waiting->reply([&](http::Response& answer) {
+          if (failed) std::rethrow_exception(failed);
+          answer.set_json(*kept);
+        });
+        waiting->held.reset();
+      });
+}
+
+}  // namespace
+
+// What is said of a comparison before its hidden half is whole is a vote all the same: it waits for the pair, or else
+// only votes on the slower model would count.
+void ProxyService::feedback(const Actor& actor, const http::Request& request, http::Response& response) {
+  const Feedback feedback = read_feedback(request);
+  const std::string shown_id = feedback.generation_id, visitor_id = actor.person().id;
+  if (!pending_.making(shown_id, visitor_id)) return response.set_json(keep_feedback(services_, actor, feedback));
+  response.answer_later([this, actor, feedback, shown_id, visitor_id](const http::Reply& reply) {
+    const auto waiting = std::make_shared<Waiting>();
+    waiting->reply = reply;
+    waiting->actor = actor;
+    waiting->feedback = feedback;
+    waiting->held = services_.jobs.hold();
+    alarms_.after(std::chrono::seconds(services_.config.feedback_wait_seconds), [waiting] { give_up(*waiting); });
+    pending_.when_made(shown_id, visitor_id, [this, waiting] { keep_later(services_, waiting); });
+  });
 }
 
 }  // namespace afina::collector

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "base/cat.h"
 #include "collector/events/acts.h"
@@ -81,9 +82,9 @@ void ProxyService::choose(ProxyExchange& exchange) {
   ProxySide a = side(exchange, chosen.at(0), 0), b = side(exchange, chosen.at(1), 1);
   exchange.pair.generation_a_id = a.generation_id;
   exchange.pair.generation_b_id = b.generation_id;
-  const bool shows_a = draw_a_on_left(services_.random);
-  exchange.shown = shows_a ? std::move(a) : b;
-  exchange.hidden = shows_a ? std::move(b) : std::move(a);
+  if (!draw_a_on_left(services_.random)) std::swap(a, b);
+  exchange.shown = std::move(a);
+  exchange.hidden = std::move(b);
   exchange.pair.shown_id = exchange.shown.generation_id;
 }
 
@@ -95,7 +96,11 @@ std::shared_ptr<ProxyExchange> ProxyService::begin(const Actor& actor, ChatReque
   exchange->created = unix_now();
   exchange->pair.visitor_id = exchange->visitor_id;
   choose(*exchange);
-  if (!exchange->hidden) exchange->message_id = new_uuid();
+  if (exchange->hidden) {
+    exchange->unlogged = 2;
+  } else {
+    exchange->message_id = new_uuid();
+  }
   storage::LoggedPrompt prompt;
   prompt.conversation_id = exchange->request.conversation_id;
   prompt.new_conversation_id = new_uuid();
@@ -121,6 +126,7 @@ std::shared_ptr<ProxyExchange> ProxyService::begin(const Actor& actor, ChatReque
     throw http::HttpError(ErrorKind::not_found, 404, "metadata.conversation_id must be one of yours, but is not.",
                           "not_found", 0, "metadata.conversation_id");
   }
+  if (exchange->hidden) exchange->making = pending_.hold(exchange->shown.generation_id, exchange->visitor_id);
   return exchange;
 }
 
@@ -137,10 +143,6 @@ void ProxyService::chat(const Actor& actor, const http::Request& request, http::
   } else {
     answer_whole(exchange, response);
   }
-}
-
-void ProxyService::feedback(const Actor& actor, const http::Request& request, http::Response& response) {
-  response.set_json(take_feedback(services_, actor, request));
 }
 
 }  // namespace afina::collector

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "collector/proxy/alarms.h"
 #include "collector/proxy/ask.h"
 #include "collector/proxy/chat_request.h"
+#include "collector/proxy/pending_pairs.h"
 #include "collector/services.h"
 #include "storage/events/completions.h"
 
@@ -34,9 +36,11 @@ struct ProxyExchange {
   std::optional<ProxySide> hidden;
   storage::BlindPair pair;
   int64_t created = 0;
-  std::shared_ptr<void> taken;  ///< the place of the shown side, given back before its end is told
-  std::mutex mutex;             ///< of attempt and of pair's leaks
-  std::optional<int> attempt;   ///< once the first answer is logged
+  std::shared_ptr<void> taken;   ///< the place of the shown side, given back before its end is told
+  std::atomic<int> unlogged{1};  ///< sides that are still being made
+  std::shared_ptr<void> making;  ///< of a comparison, until both are logged
+  std::mutex mutex;              ///< of attempt and of pair's leaks
+  std::optional<int> attempt;    ///< once the first answer is logged
 
   std::string completion_id() const { return cat("chatcmpl-", shown.generation_id); }
 };
@@ -95,9 +99,8 @@ class ProxyService {
   Services& services_;
   const int64_t started_;
   std::atomic<int> shown_{0}, hidden_{0};  ///< being made now, at most config.max_turns each; above: 503
+  PendingPairs pending_;
+  Alarms alarms_;
 };
-
-/// feedback.cpp. Throws HttpError.
-Json take_feedback(Services& services, const Actor& actor, const http::Request& request);
 
 }  // namespace afina::collector

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "collector/quality/layouts.h"
 #include "quality/acceptability.h"
 #include "quality/informative_pair.h"
 #include "quality/noisy_bradley_terry.h"
@@ -141,9 +142,11 @@ Json noisy_json(const Dense& data, int64_t at_least) {
 
 Json leaderboard(const std::vector<RatingVote>& votes, const LeaderboardOptions& options) {
   int64_t suppressed = 0;
-  const Dense data = dense(votes, shown_models(votes, options.at_least, suppressed));
+  const std::set<std::string> shown = shown_models(votes, options.at_least, suppressed);
+  const Dense data = dense(votes, shown);
   Json out{{"models", Json::array()},
            {"position", nullptr},
+           {"layouts", first_shares(votes, shown, options.at_least)},
            {"model", quality::to_string(options.model)},
            {"votes", data.votes},
            {"annotators", data.annotators},

@@ -21,9 +21,10 @@ struct LeaderboardOptions {
 };
 
 /// {models:[{name, rating, low, high, rank, battles, wins, ties, acceptable:{share, low, high}}], position:{log_odds,
-/// low, high}|null, model, nu, votes, annotators, suppressed, connected, to_separate:[{first, second, votes}],
+/// low, high}|null, layouts, model, nu, votes, annotators, suppressed, connected, to_separate:[{first, second, votes}],
 /// noisy:{models:[{name, rating}], position:{log_odds, left_share}, skill:{annotators, low, median, high}|null}|null}.
-/// position: of the votes whose two answers stood side by side; null where there are none.
+/// position: of the votes whose two answers stood side by side; null where there are none. layouts: first_shares() of
+/// layouts.h, of the models that are shown.
 /// noisy: Bradley–Terry with annotators who judge only a share of the time and else pick a side; position is that of a
 /// vote that was not judged (the votes' mean); skill the share judged, over people with kEnoughVotes or more, where at
 /// least at_least people have so many: quartiles, never anybody's own.

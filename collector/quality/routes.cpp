@@ -53,9 +53,17 @@ quality::TieModel query_model(const http::Request& request) {
   throw refusal(400, "bad_request", "[query] model must be bradley_terry, davidson or rao_kupper.");
 }
 
+std::string query_source(const http::Request& request) {
+  const std::string source = request.query_value("source").value_or("");
+  storage::Source known{};
+  if (source.empty() || storage::from_string(source, known)) return source;
+  throw refusal(400, "bad_request", "[query] source must be web, api, demo or import.");
+}
+
 storage::RatingFilter query_filter(const Actor& actor, const http::Request& request) {
   return {actor.workspace_id, query_locale(request),
-          query_word(request, "country", "[A-Z]{2}", "two capitals of ISO 3166-1"), query_aspect(request)};
+          query_word(request, "country", "[A-Z]{2}", "two capitals of ISO 3166-1"), query_aspect(request),
+          query_source(request)};
 }
 
 Json published_json(const storage::RatingSnapshot& one) {
@@ -110,13 +118,14 @@ Json own_votes_json(const storage::OwnVotes& votes) {
 // Shared by the handlers of one collector.
 struct Reports {
   storage::Database& database;
-  ReportCache cache{std::chrono::seconds(30)};
+  ReportCache cache{ReportCache::Limits{}};
 
-  template <typename Make>
-  Json get(const std::string& key, Make make) {
+  /// read: what the report is of, in a transaction; report: what takes time, after it.
+  template <typename Read, typename Report>
+  Json get(const std::string& key, Read read, Report report) {
     return cache.get(
         key, [&] { return database.read([](storage::Transaction& t) { return storage::votes_stamp(t); }); },
-        [&] { return database.read([&](storage::Transaction& t) { return make(t); }); });
+        [&] { return report(database.read([&](storage::Transaction& t) { return read(t); })); });
   }
 
   // Asked of the database, not of the cache, which is everybody's.
@@ -127,9 +136,12 @@ struct Reports {
   }
 
   Json annotators(const std::string& workspace_id, const std::string& project_id) {
-    return get(cat("annotators/", workspace_id, "/", project_id), [&](storage::Transaction& t) {
-      return Json{{"annotators", annotator_rows(read_material(t, project_id, workspace_id))}};
-    });
+    return get(
+        cat("annotators/", workspace_id, "/", project_id),
+        [&](storage::Transaction& t) { return read_material(t, project_id, workspace_id); },
+        [](const ProjectMaterial& material) {
+          return Json{{"annotators", annotator_rows(material)}};
+        });
   }
 };
 
@@ -154,20 +166,24 @@ void add_public(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
     const storage::RatingFilter filter = query_filter(actor, request);
     const LeaderboardOptions options{.model = query_model(request), .at_least = storage::kSmallestGroup};
     const std::string key = cat("leaderboard/", filter.workspace_id, "/", filter.locale, "/", filter.country, "/",
-                                filter.aspect, "/", quality::to_string(options.model));
+                                filter.aspect, "/", filter.source, "/", quality::to_string(options.model));
     response.set_json(reports->get(
-        key, [&](storage::Transaction& t) { return leaderboard(storage::rating_votes(t, filter), options); }));
+        key, [&](storage::Transaction& t) { return storage::rating_votes(t, filter); },
+        [&](const std::vector<storage::RatingVote>& votes) { return leaderboard(votes, options); }));
   });
   RouteSpec counts{.method = "GET", .pattern = "/api/statistics", .access = kEverybody, .scope = "read"};
   counts.summary = "How many conversations and votes there are by day, language and country.";
   routes.add(counts, [reports](const Actor& actor, const http::Request&, http::Response& response) {
-    response.set_json(reports->get(cat("statistics/", actor.workspace_id),
-                                   [&](storage::Transaction& t) { return statistics(t, actor.workspace_id); }));
+    response.set_json(reports->get(
+        cat("statistics/", actor.workspace_id),
+        [&](storage::Transaction& t) { return statistics(t, actor.workspace_id); },
+        [](Json counts) { return counts; }));
   });
 }
 
 // A leaderboard as it stands now, kept for ever: what was said of the models at that time.
 void publish(Reports& reports, const Actor& actor, const http::Request& request, http::Response& response) {
+  const Body body(request, {});
   const storage::RatingFilter filter = query_filter(actor, request);
   storage::RatingSnapshot snapshot;
   snapshot.workspace_id = actor.workspace_id;
@@ -175,11 +191,13 @@ void publish(Reports& reports, const Actor& actor, const http::Request& request,
   snapshot.idempotency_key = idempotency_key(request);
   const LeaderboardOptions options{.model = query_model(request), .at_least = storage::kSmallestGroup};
   snapshot.model = quality::to_string(options.model);
-  snapshot.filter = {{"locale", filter.locale}, {"country", filter.country}, {"aspect", filter.aspect}};
+  snapshot.filter = {
+      {"locale", filter.locale}, {"country", filter.country}, {"aspect", filter.aspect}, {"source", filter.source}};
+  const auto votes = reports.database.read([&](storage::Transaction& t) { return storage::rating_votes(t, filter); });
+  snapshot.body = leaderboard(votes, options);
+  snapshot.votes = snapshot.body["votes"];
+  snapshot.annotators = snapshot.body["annotators"];
   const auto put = reports.database.transaction([&](storage::Transaction& t) {
-    snapshot.body = leaderboard(storage::rating_votes(t, filter), options);
-    snapshot.votes = snapshot.body["votes"];
-    snapshot.annotators = snapshot.body["annotators"];
     const auto result = storage::put_rating_snapshot(t, snapshot);
     if (result.created) note(t, actor, request, "leaderboard.publish", result.id, {{"model", snapshot.model}});
     return result;
@@ -206,6 +224,13 @@ void add_published(RouteTable& routes, const std::shared_ptr<Reports>& reports) 
     const bool more = static_cast<int64_t>(found.size()) == limit;
     response.set_json(Json{{"leaderboards", std::move(rows)}, {"next", more ? found.back().id : ""}});
   });
+  RouteSpec one{.method = "GET", .pattern = "/api/leaderboards/{id}", .access = kEverybody, .scope = "read"};
+  one.summary = "One leaderboard as it was published: an address that can be cited.";
+  routes.add(one, [reports](const Actor& actor, const http::Request& request, http::Response& response) {
+    const std::string id = require_id(request.param("id"));
+    response.set_json(published_json(reports->database.read(
+        [&](storage::Transaction& t) { return storage::rating_snapshot(t, actor.workspace_id, id); })));
+  });
 }
 
 void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
@@ -216,10 +241,13 @@ void add_projects(RouteTable& routes, const std::shared_ptr<Reports>& reports) {
     const std::string id = require_id(request.param("id"));
     reports->admit(actor, id);
     const std::string wanted = query_group(request);
-    Json report = reports->get(cat("agreement/", actor.workspace_id, "/", id), [&](storage::Transaction& t) {
-      const ProjectMaterial material = read_material(t, id, actor.workspace_id);
-      return Json{{"project", id}, {"kind", material.project.kind}, {"groups", agreement_groups(all_units(material))}};
-    });
+    Json report = reports->get(
+        cat("agreement/", actor.workspace_id, "/", id),
+        [&](storage::Transaction& t) { return read_material(t, id, actor.workspace_id); },
+        [&](const ProjectMaterial& material) {
+          return Json{
+              {"project", id}, {"kind", material.project.kind}, {"groups", agreement_groups(all_units(material))}};
+        });
     if (!wanted.empty()) {
       Json groups = Json::array();
       for (Json& group : report["groups"]) {

@@ -22,15 +22,19 @@ set(_site_files
   site/js/notes.js
   site/js/outbox.js
   site/js/ranking.js
+  site/js/room.js
   site/js/router.js
   site/js/scale.js
+  site/js/screen.js
   site/js/session.js
   site/js/spans.js
   site/js/ui.js
+  site/js/vote_drafts.js
   site/js/views/admin.js
   site/js/views/admin_audit.js
   site/js/views/admin_people.js
   site/js/views/admin_programs.js
+  site/js/views/board_parts.js
   site/js/views/boards.js
   site/js/views/charts.js
   site/js/views/chat.js
@@ -39,12 +43,14 @@ set(_site_files
   site/js/views/consent.js
   site/js/views/data.js
   site/js/views/draft.js
+  site/js/views/import_result.js
   site/js/views/join.js
   site/js/views/lease.js
   site/js/views/login.js
   site/js/views/me.js
   site/js/views/profile.js
   site/js/views/project_form.js
+  site/js/views/published.js
   site/js/views/review.js
   site/js/views/tasks.js
   site/js/views/turn.js

@@ -30,7 +30,8 @@ self.addEventListener("activate", (event) => event.waitUntil((async () => {
   await self.clients.claim();
 })()));
 
-/** The network's file, so that nobody works with an old page; the kept one where the network fails or keeps silent. */
+/** The network's file, so that nobody works with an old page; the kept one where the network fails or keeps silent, or the
+    server has no hand free. */
 async function answerTo(request, path) {
   const kept = () => caches.match(path, { cacheName: store });
   let timer = 0;
@@ -38,7 +39,7 @@ async function answerTo(request, path) {
   const asked = fetch(request);
   const first = await Promise.race([asked, late]).catch(() => null);
   clearTimeout(timer);
-  if (first && first.status < 500) return first;
+  if (first && first.status < 500 && first.status !== 429) return first;
   return await kept() ?? first ?? asked;
 }
 

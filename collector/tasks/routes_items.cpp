@@ -12,6 +12,8 @@ using http::Request;
 using http::Response;
 
 constexpr size_t kItemsBodyBytes = 4 * 1024 * 1024;
+/// As many as the reader of bodies takes at all: a file of items names the same few keys for each.
+constexpr size_t kMaxItemsKeys = 100'000;
 constexpr int64_t kMaxFromItems = 10'000;
 
 storage::ItemRequest item_request(const Actor& actor, const Request& request) {
@@ -24,12 +26,25 @@ storage::ItemRequest item_request(const Actor& actor, const Request& request) {
   return out;
 }
 
+/// An engineer's file brings them: what is wrong with one has a code of its own, and the message names the place.
+template <typename Act>
+auto of_items(const Act& act) {
+  try {
+    return act();
+  } catch (const http::HttpError& error) {
+    if (error.code() != "bad_request") throw;
+    throw refusal(400, "bad_item", error.what());
+  } catch (const DataError& error) {
+    throw refusal(422, "bad_item", error.what());
+  }
+}
+
 void add(Services& services, const Actor& actor, const Request& request, Response& response) {
   const auto wanted = item_request(actor, request);
-  const Body body(request, {"items"});
-  const auto items = read_items(body);
+  const Body body(request, {"items"}, kMaxItemsKeys);
+  const auto items = of_items([&] { return read_items(body); });
   const auto counts = services.database.transaction([&](storage::Transaction& t) {
-    const auto added = storage::add_items(t, wanted, items);
+    const auto added = of_items([&] { return storage::add_items(t, wanted, items); });
     note(t, actor, request, "items.add", wanted.project_id, {{"added", added.added}, {"existing", added.existing}});
     return added;
   });
@@ -62,7 +77,16 @@ void add_from(Services& services, const Actor& actor, const Request& request, Re
   response.set_json(Json{{"added", counts.added}}, 201);
 }
 
+/// "?decided=true": those with a verdict that stands.
+storage::WhichItems which_items(const Request& request) {
+  const std::string decided = request.query_value("decided").value_or("false");
+  if (decided != "true" && decided != "false")
+    throw refusal(400, "bad_request", "[query] decided must be true or false.");
+  return decided == "true" ? storage::WhichItems::decided : storage::WhichItems::all;
+}
+
 void list(Services& services, const Actor& actor, const Request& request, Response& response, bool disputed) {
+  const auto which = disputed ? storage::WhichItems::disputed : which_items(request);
   const std::string id = require_id(request.param("id"));
   const int64_t limit = page_limit(request);
   const std::string before = page_cursor(request, "before");
@@ -70,7 +94,7 @@ void list(Services& services, const Actor& actor, const Request& request, Respon
   const auto items = services.database.read([&](storage::Transaction& t) {
     const auto project = storage::get_project(t, id, actor.workspace_id, actor.member().id);
     kind = project.settings.kind;
-    return storage::list_items(t, project, disputed, limit, before);
+    return storage::list_items(t, project, which, limit, before);
   });
   Json rows = Json::array();
   for (const auto& item : items)

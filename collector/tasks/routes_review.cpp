@@ -11,13 +11,13 @@ using http::Request;
 using http::Response;
 
 void adjudicate(Services& services, const Actor& actor, const Request& request, Response& response) {
-  storage::NewAdjudication a;
-  a.idempotency_key = idempotency_key(request);
-  a.item_id = require_id(request.param("id"));
-  const Body body(request, {"outcome", "tiers", "ratings", "note"});
+  const std::string key = idempotency_key(request), item_id = require_id(request.param("id"));
+  const Body body(request, {"outcome", "tiers", "ratings", "flags", "submission", "note"});
+  storage::NewAdjudication a = read_adjudication(body);
+  a.idempotency_key = key;
+  a.item_id = item_id;
   a.workspace_id = actor.workspace_id;
   a.account_id = actor.member().id;
-  a.verdict = read_adjudication(body);
   a.note = body.text_or("note", 4000, "");
   a.body_sha256 = sha256_hex(dump_json(request.json()));
   const auto put = services.database.transaction([&](storage::Transaction& t) {

@@ -21,7 +21,8 @@ storage::WhoseAssignment whose(const Actor& actor, const Request& request) {
 }
 
 http::HttpError lost(const LeaseLost& error) {
-  return refusal(409, "lease_lost", error.what());
+  const bool done = dynamic_cast<const storage::AlreadySubmitted*>(&error) != nullptr;
+  return refusal(409, done ? "already_submitted" : "lease_lost", error.what());
 }
 
 void next(Services& services, const Actor& actor, const Request& request, Response& response) {
@@ -103,7 +104,7 @@ void skip(Services& services, const Actor& actor, const Request& request, Respon
 void submit(Services& services, const Actor& actor, const Request& request, Response& response) {
   const std::string key = idempotency_key(request);
   const Body body(request, {"outcome", "tiers", "aspects", "flags", "spans", "rewrite", "reason", "reason_language",
-                            "confidence", "ms_to_decide"});
+                            "confidence", "ms_to_decide", "shown"});
   const auto mine = whose(actor, request);
   const auto shape = services.database.read([&](storage::Transaction& t) { return storage::task_shape(t, mine); });
   storage::NewSubmission submission = read_submission(body, shape.kind, shape.answers);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Verdicts between JSON and the store.
+#include <algorithm>
+
 #include "base/cat.h"
+#include "base/uuid.h"
 #include "collector/judgements/details_wire.h"
+#include "collector/judgements/screen_wire.h"
 #include "collector/tasks/wire.h"
 
 namespace afina::collector {
@@ -42,6 +46,28 @@ int side_number(const std::string& side) {
   return side == "only" ? 0 : side[0] - 'a';
 }
 
+std::vector<storage::PositionRating> read_ratings(const Json& ratings) {
+  try {
+    const Json wrapped{{"aspects", ratings}};
+    return storage::verdict_from_json(storage::ProjectKind::rating, wrapped, storage::kMaxItemAnswers, "ratings")
+        .ratings;
+  } catch (const DataError& error) {
+    throw refusal(400, "bad_request", error.what());
+  }
+}
+
+// A reviewer's words stand in the note of the whole verdict, which is erased with its writer's withdrawal.
+std::vector<storage::PositionFlag> read_flags(const Body& body) {
+  std::vector<std::string> sides = side_letters(storage::kMaxItemAnswers);
+  sides.emplace_back("only");
+  std::vector<storage::PositionFlag> out;
+  for (const auto& flag : read_details(body, sides).flags) {
+    if (!flag.note.empty()) bad("flags", "without notes: the verdict's own note says why");
+    out.push_back({side_number(flag.generation_id), flag.kind});
+  }
+  return out;
+}
+
 }  // namespace
 
 storage::NewSubmission read_submission(const Body& body, storage::ProjectKind kind, size_t sides) {
@@ -67,6 +93,7 @@ storage::NewSubmission read_submission(const Body& body, storage::ProjectKind ki
   s.reason = body.text_or("reason", 4000, "");
   if (body.has("confidence")) s.confidence = static_cast<int>(body.whole("confidence", 1, 4));
   if (body.has("ms_to_decide")) s.ms_to_decide = body.whole("ms_to_decide", 0, kMaxDecideMs);
+  s.screen = read_screen(body);
   return s;
 }
 
@@ -74,21 +101,21 @@ Json feedback_json(const storage::Feedback& feedback) {
   return {{"correct", feedback.correct}, {"expected", feedback.expected}, {"text", feedback.text}};
 }
 
-storage::TaskVerdict read_adjudication(const Body& body) {
-  if (body.has("outcome") + body.has("tiers") + body.has("ratings") != 1)
-    bad("body", "with one of outcome, tiers and ratings");
-  storage::TaskVerdict verdict;
-  if (body.has("outcome")) read_outcome(body, verdict);
-  if (body.has("tiers")) verdict.tiers = read_tiers(body.at("tiers"));
-  if (!body.has("ratings")) return verdict;
-  try {
-    const Json wrapped{{"aspects", body.at("ratings")}};
-    verdict.ratings =
-        storage::verdict_from_json(storage::ProjectKind::rating, wrapped, storage::kMaxItemAnswers, "ratings").ratings;
-  } catch (const DataError& error) {
-    throw refusal(400, "bad_request", error.what());
+storage::NewAdjudication read_adjudication(const Body& body) {
+  static constexpr const char* kVerdicts[] = {"outcome", "tiers", "ratings", "flags", "submission"};
+  if (std::ranges::count_if(kVerdicts, [&](const char* name) { return body.has(name); }) != 1)
+    bad("body", "with one of outcome, tiers, ratings, flags and submission");
+  storage::NewAdjudication a;
+  if (body.has("outcome")) read_outcome(body, a.verdict);
+  if (body.has("tiers")) a.verdict.tiers = read_tiers(body.at("tiers"));
+  if (body.has("ratings")) a.verdict.ratings = read_ratings(body.at("ratings"));
+  a.flags_given = body.has("flags");
+  if (a.flags_given) a.verdict.flags = read_flags(body);
+  if (body.has("submission")) {
+    a.submission_id = body.text("submission", 36);
+    if (!is_uuid(a.submission_id)) bad("submission", "the id of a submission");
   }
-  return verdict;
+  return a;
 }
 
 }  // namespace afina::collector

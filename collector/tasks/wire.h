@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collector/wire.h"
+#include "storage/tasks/adjudication.h"
 #include "storage/tasks/items.h"
 #include "storage/tasks/submissions.h"
 
@@ -30,8 +31,9 @@ Json task_json(const storage::Task& task);
 storage::NewSubmission read_submission(const Body& body, storage::ProjectKind kind, size_t sides);
 Json feedback_json(const storage::Feedback& feedback);
 
-/// {outcome} | {tiers} | {ratings} about answers in their own order. Throws HttpError 400.
-storage::TaskVerdict read_adjudication(const Body& body);
+/// The verdict of {outcome} | {tiers} | {ratings} | {flags} about answers in their own order, or of {submission}, a
+/// chosen rewrite; the rest is left as it is. Throws HttpError 400.
+storage::NewAdjudication read_adjudication(const Body& body);
 /// An item with what was said about it, for reviewers.
 Json item_json(const storage::ItemView& item, storage::ProjectKind kind);
 

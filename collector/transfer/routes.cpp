@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files in and out: POST /api/imports, GET /api/imports, GET /api/exports/{kind}.{form}.
 #include <charconv>
+#include <set>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "collector/accounts/routes.h"
 #include "collector/services.h"
@@ -24,6 +26,17 @@ constexpr size_t kMaxLocaleBytes = 35;
 
 std::string query_or(const Request& request, const std::string& name, const std::string& otherwise) {
   return request.query_value(name).value_or(otherwise);
+}
+
+/// What a person misspells must not be taken for what was not asked: here it would let out more than was meant.
+void only_query(const Request& request, const std::set<std::string>& known) {
+  for (const auto& [name, value] : request.query) {
+    if (known.contains(name)) continue;
+    const std::string near = nearest_name(name, {known.begin(), known.end()});
+    throw refusal(400, "bad_request",
+                  cat("[query] has no place for \"", name.substr(0, 40), "\".",
+                      near.empty() ? "" : cat(" Did you mean \"", near, "\"?")));
+  }
 }
 
 double number_of(const std::string& text, const std::string& name) {
@@ -50,6 +63,8 @@ std::vector<std::string> purposes_of(const std::string& words) {
 }
 
 datasets::ImportRequest read_import(const Actor& actor, const Request& request) {
+  only_query(request, {"format", "name", "licence", "declaration", "locale", "purposes", "rating_max", "suggestions",
+                       "project"});
   datasets::ImportRequest out;
   const std::string format = query_or(request, "format", "");
   if (!datasets::from_string(format, out.format))
@@ -91,6 +106,7 @@ void bring(Services& services, const Actor& actor, const Request& request, Respo
               {"answers", report.counts.answers},
               {"judgements", report.counts.judgements},
               {"existing", report.counts.existing},
+              {"narrower", report.counts.narrower},
               {"items", report.items},
               {"repeated", report.repeated},
               {"skipped_total", report.counts.skipped},
@@ -135,12 +151,16 @@ datasets::ExportRequest read_export(Services& services, const Actor& actor, cons
   if (dot == std::string::npos || !datasets::from_string(file.substr(0, dot), out.kind) ||
       !datasets::from_string(file.substr(dot + 1), out.form)) {
     throw refusal(404, "not_found",
-                  "[export] must be judgements, dpo, sft, kto, rankings or conversations, as .jsonl or .parquet.");
+                  cat("[export] must be ", datasets::export_kind_words(), ", as .jsonl or .parquet."));
   }
   if (!datasets::can_write(out.form))
     throw refusal(400, "bad_request", "[export] must be .jsonl: this collector was built without Parquet.");
+  only_query(request, {"purpose", "locale", "project", "since", "margin_scale", "include_revealed"});
   out.filter.workspace_id = actor.workspace_id;
-  out.filter.purpose = purposes_of(query_or(request, "purpose", "train")).at(0);
+  const std::vector<std::string> purposes = purposes_of(query_or(request, "purpose", "train"));
+  if (purposes.size() != 1)
+    throw refusal(400, "bad_request", "[query] must have one purpose, train, review or publish, but has several.");
+  out.filter.purpose = purposes.front();
   out.filter.locale = query_or(request, "locale", "");
   if (out.filter.locale.size() > kMaxLocaleBytes) {
     throw refusal(400, "bad_request", "[query] locale must be a language tag such as es-CL.");
@@ -153,7 +173,7 @@ datasets::ExportRequest read_export(Services& services, const Actor& actor, cons
   }
   if (const auto since = request.query_value("since")) {
     try {
-      out.filter.since = storage::time_from_text(since->size() == 10 ? *since + " 00:00:00+00" : *since);
+      out.filter.since = storage::since_from_text(*since);
     } catch (const Error&) {
       throw refusal(400, "bad_request", "[query] must have a time such as 2026-11-21 as since.");
     }
@@ -198,9 +218,10 @@ void add_transfer_routes(RouteTable& routes, Services& services) {
   list_spec.summary = "Files that were brought, newest first";
   routes.add(list_spec, [&services](const Actor& a, const Request& q, Response& r) { list(services, a, q, r); });
   RouteSpec export_spec{.method = "GET", .pattern = "/api/exports/{file}", .access = kEngineers, .scope = "data"};
-  export_spec.summary =
-      "A file of judgements, dpo, sft, kto, rankings or conversations, as .jsonl or .parquet, streamed; people under "
-      "pseudonyms that hold for this file only";
+  export_spec.rate_class = "export";
+  export_spec.summary = cat("A file of ", datasets::export_kind_words(),
+                            ", as .jsonl or .parquet, streamed; people under pseudonyms that "
+                            "hold for this file only");
   routes.add(export_spec, [&services](const Actor& a, const Request& q, Response& r) { send(services, a, q, r); });
 }
 

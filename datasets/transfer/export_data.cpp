@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/transfer/export_data.h"
 
+#include <iterator>
 #include <utility>
 
 #include "base/error.h"
@@ -18,7 +19,10 @@ constexpr std::pair<ExportKind, std::string_view> kKinds[] = {{ExportKind::judge
                                                               {ExportKind::sft, "sft"},
                                                               {ExportKind::kto, "kto"},
                                                               {ExportKind::rankings, "rankings"},
-                                                              {ExportKind::conversations, "conversations"}};
+                                                              {ExportKind::conversations, "conversations"},
+                                                              {ExportKind::submissions, "submissions"},
+                                                              {ExportKind::notes, "notes"},
+                                                              {ExportKind::scores, "scores"}};
 
 void run(storage::Transaction& t, ExportState& state) {
   switch (state.request.kind) {
@@ -34,6 +38,12 @@ void run(storage::Transaction& t, ExportState& state) {
       return export_rankings(t, state);
     case ExportKind::conversations:
       return export_conversations(t, state);
+    case ExportKind::submissions:
+      return export_submissions(t, state);
+    case ExportKind::notes:
+      return export_notes(t, state);
+    case ExportKind::scores:
+      return export_scores(t, state);
   }
 }
 
@@ -52,6 +62,14 @@ void write_audit(storage::Database& database, const ExportRequest& request, cons
       options);
 }
 
+// A column of nulls ends TRL's reward trainer, which takes `margin` as a number wherever there is one.
+std::vector<formats::Column> columns_of(const ExportRequest& request) {
+  std::vector<formats::Column> columns = export_columns(request.kind);
+  if (request.kind == ExportKind::dpo && request.margin_scale == 0)
+    std::erase_if(columns, [](const formats::Column& column) { return column.name == "margin"; });
+  return columns;
+}
+
 }  // namespace
 
 std::string_view to_string(ExportKind kind) {
@@ -67,6 +85,13 @@ bool from_string(std::string_view word, ExportKind& out) {
     return true;
   }
   return false;
+}
+
+std::string export_kind_words() {
+  std::string out;
+  for (const auto& kind : kKinds)
+    out += cat(out.empty() ? "" : &kind == std::prev(std::end(kKinds)) ? " or " : ", ", kind.second);
+  return out;
 }
 
 bool can_write(ExportForm form) {
@@ -94,8 +119,8 @@ ExportReport export_data(storage::Database& database, const ExportRequest& reque
     report.bytes += bytes.size();
     return sink(bytes);
   };
-  auto writer = request.form == ExportForm::jsonl ? jsonl_writer(export_columns(request.kind), counted)
-                                                  : formats::parquet_writer(export_columns(request.kind), counted);
+  auto writer = request.form == ExportForm::jsonl ? jsonl_writer(columns_of(request), counted)
+                                                  : formats::parquet_writer(columns_of(request), counted);
   ExportState state{request, *writer, pseudonyms, report};
   storage::TransactionOptions options;
   options.isolation = storage::Isolation::repeatable_read;

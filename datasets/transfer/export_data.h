@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that people said, as files: raw judgements, TRL's forms, rankings, conversations. Streamed out of one
+// Everything that people said, as files: raw judgements, TRL's forms, rankings, conversations, submissions of task
+// projects, notes on single answers, marks of single answers. Streamed out of one
 // REPEATABLE READ transaction in memory that does not grow with the rows. People appear as pseudonyms whose salt is
 // forgotten, so that two files cannot be joined by them.
 #pragma once
@@ -13,9 +14,11 @@
 
 namespace afina::datasets {
 
-enum class ExportKind { judgements, dpo, sft, kto, rankings, conversations };
+enum class ExportKind { judgements, dpo, sft, kto, rankings, conversations, submissions, notes, scores };
 std::string_view to_string(ExportKind kind);
 bool from_string(std::string_view word, ExportKind& out);
+/// All words of ExportKind, for messages: "judgements, dpo, … or scores".
+std::string export_kind_words();
 
 enum class ExportForm { jsonl, parquet };
 std::string_view to_string(ExportForm form);

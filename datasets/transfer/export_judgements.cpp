@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "datasets/transfer/detail_json.h"
 #include "datasets/transfer/export_rows.h"
-#include "datasets/transfer/jsonl_writer.h"
-#include "storage/transfer/packed_text.h"
 #include "storage/transfer/pair_stream.h"
 
 namespace afina::datasets {
@@ -10,21 +9,9 @@ namespace {
 using storage::ExportPair;
 using storage::ExportVote;
 
-// Parts of a tag: GENERATION/ASPECT/VALUE and the like.
-struct Tag {
-  explicit Tag(std::string_view tag) {
-    for (std::string_view& part : parts) {
-      const size_t slash = tag.find('/');
-      part = tag.substr(0, slash);
-      tag.remove_prefix(slash == std::string_view::npos ? tag.size() : slash + 1);
-    }
-  }
-  std::string_view parts[4];
-};
-
 class Judgements {
  public:
-  Judgements(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter) {}
+  Judgements(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter, false) {}
 
   void run() {
     while (pairs_.next()) {
@@ -45,17 +32,20 @@ class Judgements {
     out.text(vote.source);
     out.text(state_.pseudonyms.of(vote.annotator_id));
     out.text(vote.outcome);
-    whole_or_null(vote.grade);
-    whole_or_null(vote.confidence);
+    state_.whole_or_null(vote.grade);
+    state_.whole_or_null(vote.confidence);
     out.text(vote.reason);
     state_.text_or_null(vote.reason_language);
-    whole_or_null(vote.ms_to_decide);
+    state_.whole_or_null(vote.ms_to_decide);
     out.truth(vote.blind);
     out.truth(vote.superseded);
     state_.text_or_null(vote.supersedes_id);
     out.text(vote.a_on_left ? "a" : "b");
     out.truth(vote.leak_a);
     out.truth(vote.leak_b);
+    state_.text_or_null(vote.layout);
+    state_.whole_or_null(vote.width_px);
+    state_.whole_or_null(vote.height_px);
     out.text(iso_time(vote.created_us, time_));
     split_words(vote.purposes, words_);
     out.texts(words_);
@@ -69,34 +59,21 @@ class Judgements {
     state_.end_row();
   }
 
-  void whole_or_null(const std::optional<int64_t>& value) { value ? state_.out.whole(*value) : state_.out.null(); }
-
-  // Aspects, flags, spans.
   void write_details(const ExportPair& pair, const ExportVote& vote) {
-    static constexpr const char* kSecond[] = {"aspect", "kind", "kind"};
-    const std::string* lists[] = {&vote.aspects, &vote.flags, &vote.spans};
-    for (size_t which = 0; which < 3; ++which) {
-      if (lists[which]->empty()) {
+    const auto side = [&](std::string_view generation_id) -> std::optional<std::string_view> {
+      if (generation_id == pair.a_id) return "\"answer\":\"a\",";
+      if (generation_id == pair.b_id) return "\"answer\":\"b\",";
+      return std::nullopt;
+    };
+    const std::pair<DetailKind, std::string_view> lists[] = {
+        {DetailKind::aspects, vote.aspects}, {DetailKind::flags, vote.flags}, {DetailKind::spans, vote.spans}};
+    for (const auto& [kind, packed] : lists) {
+      if (packed.empty()) {
         state_.out.json("[]");
         continue;
       }
-      json_.assign(1, '[');
-      storage::PackedText list(*lists[which]);
-      while (list.next()) {
-        const Tag tag(list.tag());
-        const bool on_a = tag.parts[0] == pair.a_id;
-        if (!on_a && tag.parts[0] != pair.b_id) continue;
-        json_ += cat(json_.size() > 1 ? "," : "", "{\"answer\":\"", on_a ? "a" : "b", "\",\"", kSecond[which], "\":");
-        append_json_text(json_, tag.parts[1]);
-        if (which == 0) json_ += cat(",\"value\":", tag.parts[2]);
-        if (which == 2) json_ += cat(",\"start\":", tag.parts[2], ",\"end\":", tag.parts[3]);
-        if (which > 0) {
-          json_ += ",\"note\":";
-          append_json_text(json_, list.text());
-        }
-        json_ += "}";
-      }
-      state_.out.json(json_ += "]");
+      details_json(kind, packed, side, json_);
+      state_.out.json(json_);
     }
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/transfer/import_file.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/hash.h"
 #include "datasets/transfer/import_rows.h"
@@ -14,25 +16,54 @@ namespace {
 constexpr size_t kBatchRecords = 500, kBatchBytes = size_t{4} << 20;
 constexpr int64_t kMostFileBytes = int64_t{10} << 30;
 
-void hash_file(const ImportFile& file, storage::NewImport& about) {
-  const auto source = file.open();
-  Sha256 digest;
-  std::string chunk(1 << 16, '\0');
-  for (size_t n = source->read(chunk.data(), chunk.size()); n > 0; n = source->read(chunk.data(), chunk.size())) {
-    digest.update(chunk.data(), n);
-    about.bytes += static_cast<int64_t>(n);
-    if (about.bytes > kMostFileBytes)
+// Hashes what is read through it.
+class HashedSource final : public ByteSource {
+ public:
+  explicit HashedSource(std::unique_ptr<ByteSource> inner) : inner_(std::move(inner)) {}
+  size_t read(char* buffer, size_t size) override {
+    const size_t n = inner_->read(buffer, size);
+    digest_.update(buffer, n);
+    bytes_ += static_cast<int64_t>(n);
+    if (bytes_ > kMostFileBytes)
       throw DataError("[import] must be a file of at most 10 GiB, but it is larger.", "split it");
+    return n;
   }
-  about.sha256 = digest.finish_hex();
+  /// Of the whole file: reads what is left.
+  std::string finish_hex() {
+    std::string chunk(1 << 16, '\0');
+    while (read(chunk.data(), chunk.size()) > 0) {
+    }
+    return digest_.finish_hex();
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  std::unique_ptr<ByteSource> inner_;
+  Sha256 digest_;
+  int64_t bytes_ = 0;
+};
+
+void hash_file(const ImportFile& file, storage::NewImport& about) {
+  HashedSource source(file.open());
+  about.sha256 = source.finish_hex();
+  about.bytes = source.bytes();
 }
 
+// What is stored stands under the hash that was declared: a file that is still being written is none of that hash.
 void parse(const ImportFile& file, const ImportRequest& request, const ImportSink& sink) {
-  if (file.parquet.empty()) return parse_import(request.format, *file.open(), request.parse, sink);
-  JsonRowParser parser(request.format, request.parse, sink);
-  int64_t row = 0;
-  formats::read_parquet(file.parquet, [&](const Json& json) { parser.row(json, ++row); });
-  parser.finish();
+  HashedSource source(file.open());
+  if (file.parquet.empty()) {
+    parse_import(request.format, source, request.parse, sink);
+  } else {
+    JsonRowParser parser(request.format, request.parse, sink);
+    int64_t row = 0;
+    formats::read_parquet(file.parquet, [&](const Json& json) { parser.row(json, ++row); });
+    parser.finish();
+  }
+  if (source.finish_hex() != request.about.sha256) {
+    throw DataError("[import] must be the same file from beginning to end, but it changed while it was read.",
+                    "give it again once nothing writes to it: what is known already is not stored twice");
+  }
 }
 
 // Items of a project, stored in batches that may be given again.
@@ -83,27 +114,33 @@ class ProjectItems {
   int batch_ = 0;
 };
 
+// Of formats whose marks are read on a scale that the importer names.
+std::optional<double> scale_of(const ImportRequest& request) {
+  const bool named = request.format == ImportFormat::argilla || request.format == ImportFormat::label_studio;
+  return named ? std::optional(request.parse.rating_max) : std::nullopt;
+}
+
 }  // namespace
 
 ImportReport import_file(storage::Database& database, const ImportFile& file, ImportRequest request) {
+  check_parse_options(request.parse);
   storage::NewImport& about = request.about;
   about.format = to_string(request.format);
   about.receipt_code = storage::new_receipt_code();
   hash_file(file, about);
   storage::TransactionOptions options;
   options.workspace = about.workspace_id;
+  const bool into_project = !request.project_id.empty();
+  if (into_project) {
+    database.transaction(
+        [&](storage::Transaction& t) { storage::get_project(t, request.project_id, about.workspace_id); }, options);
+  }
   const storage::Import import =
       database.transaction([&](storage::Transaction& t) { return storage::begin_import(t, about); }, options);
   ImportReport report;
   report.id = import.id;
-  if (import.finished && request.project_id.empty()) {
-    report.repeated = true;
-    report.counts.existing = import.counts.conversations + import.counts.judgements;
-    report.counts.skipped = import.counts.skipped;
-    return report;
-  }
   if (import.created) report.receipt_code = about.receipt_code;
-  ImportRows rows(import, about.locale);
+  ImportRows rows(import, about.locale, scale_of(request));
   const auto store = [&] {
     if (rows.records() == 0) return;
     const storage::ImportBatch batch = rows.take();
@@ -113,9 +150,9 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
     report.counts.answers += added.answers;
     report.counts.judgements += added.judgements;
     report.counts.existing += added.existing;
+    report.counts.narrower += added.narrower;
   };
   ProjectItems items(database, request, report);
-  const bool into_project = !request.project_id.empty();
   const auto skip = [&](SkippedRow row) {
     ++report.counts.skipped;
     if (report.skipped.size() < kMostSkippedListed) report.skipped.push_back(std::move(row));
@@ -132,8 +169,11 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
                         skip};
   parse(file, request, sink);
   store();
+  items.store();
   database.transaction([&](storage::Transaction& t) { storage::finish_import(t, import.id, report.counts.skipped); },
                        options);
+  const storage::ImportCounts& c = report.counts;
+  report.repeated = import.finished && !into_project && c.conversations + c.answers + c.judgements == 0;
   return report;
 }
 

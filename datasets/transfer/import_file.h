@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A file into the database: hashed, parsed record by record, stored in batches. A file that was cut off may be given
-// again, and one that was given before adds nothing.
+// A file into the database: hashed, parsed record by record, stored in batches. A file may be given again: it is read
+// again, and what is known already adds nothing.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -34,14 +34,16 @@ inline constexpr size_t kMostSkippedListed = 100;
 struct ImportReport {
   std::string id;
   std::string receipt_code;  ///< takes the whole import back; empty where the file was there before
-  bool repeated = false;     ///< this file was given before, whole
+  bool repeated = false;     ///< this file was given before, whole, and brought nothing new this time
   storage::ImportCounts counts;
   int64_t items = 0;                ///< new ones of the project
   std::vector<SkippedRow> skipped;  ///< the first kMostSkippedListed
 };
 
-/// Reads and stores. Throws what the source throws; DataError for a declaration, licence or source name that is missing
-/// or too long, and for a file above 10 GiB.
+/// Reads and stores; a file that was given before too, since what was told beside it may differ. Throws what the source
+/// throws; UsageError for options out of range; DataError for a declaration, licence or source name that is missing
+/// or too long, for a file above 10 GiB, and for one that changed between its two readings: then its last batch is not
+/// stored, and the import stays unfinished. NotFound: no such project in the workspace.
 ImportReport import_file(storage::Database& database, const ImportFile& file, ImportRequest request);
 
 /// Reads only: for tests, and to look before storing.

@@ -27,6 +27,10 @@ struct JsonRowParser::State {
     };
   }
 
+  Tell tell() {
+    return [this](int64_t line, const std::string& why) { sink.skip({line, printable(why)}); };
+  }
+
   void row(const Json& row, int64_t line) {
     const Remark remark = [&](const std::string& why) { sink.skip({line, printable(why)}); };
     switch (format) {
@@ -39,7 +43,7 @@ struct JsonRowParser::State {
       case ImportFormat::label_studio:
         return parse_label_studio_row(row, options, emitter(line), remark);
       case ImportFormat::open_assistant:
-        return trees.row(row, line, emitter(0), remark);
+        return trees.row(row, line, emitter(0), tell());
       case ImportFormat::lmsys:
         return parse_lmsys_row(row, emitter(line));
       case ImportFormat::sharegpt:
@@ -52,12 +56,17 @@ struct JsonRowParser::State {
   }
 };
 
+void check_parse_options(const ParseOptions& options) {
+  if (!(options.rating_max > 1.0 && options.rating_max <= 1000.0))
+    throw UsageError(
+        cat("[import] must have a rating_max of more than 1, at most 1,000, but got ", options.rating_max, "."));
+}
+
 JsonRowParser::JsonRowParser(ImportFormat format, const ParseOptions& options, ImportSink sink)
     : state_(std::make_unique<State>(State{format, options, std::move(sink), {}})) {
   if (format == ImportFormat::text || format == ImportFormat::markdown)
     throw UsageError(cat("[import] must be a format of rows, but ", to_string(format), " has none."));
-  if (!(options.rating_max > 1.0 && options.rating_max <= 1000.0))
-    throw UsageError(cat("[import] must have a rating_max of more than 1, but got ", options.rating_max, "."));
+  check_parse_options(options);
 }
 
 JsonRowParser::~JsonRowParser() = default;
@@ -74,7 +83,7 @@ void JsonRowParser::row(const Json& row, int64_t line) {
 }
 
 void JsonRowParser::finish() {
-  state_->trees.finish(state_->emitter(0));
+  state_->trees.finish(state_->emitter(0), state_->tell());
 }
 
 namespace {
@@ -84,7 +93,7 @@ void parse_json_rows(ImportFormat format, RecordReader& reader, const ParseOptio
   RawRecord raw;
   while (reader.next_json(raw)) {
     if (raw.too_long) {
-      sink.skip({raw.line, "[row] must have at most 1 MiB, but has more. Hint: export JSON Lines or a JSON array"});
+      sink.skip({raw.line, "[row] must have at most 8 MiB, but has more. Hint: export JSON Lines or a JSON array"});
       continue;
     }
     if (raw.unfinished) {

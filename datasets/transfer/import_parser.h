@@ -16,6 +16,9 @@ struct ParseOptions {
   bool suggestions = false;  ///< also what models suggested in Argilla, as judgements of "agent:NAME"
 };
 
+/// Throws UsageError for a rating_max that is not more than 1 and at most 1,000.
+void check_parse_options(const ParseOptions& options);
+
 struct ImportSink {
   std::function<void(ImportRecord)> take;
   std::function<void(SkippedRow)> skip;

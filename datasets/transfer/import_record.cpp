@@ -11,8 +11,8 @@
 namespace afina::datasets {
 namespace {
 
-constexpr size_t kMostMessages = 400, kMostAnswers = 26, kMostTextBytes = size_t{1} << 20, kMostReasonBytes = 4000,
-                 kMostRewriteBytes = 32'768, kMostNotes = 100;
+constexpr size_t kMostMessages = 2000, kMostAnswers = 26, kMostTextBytes = size_t{4} << 20, kMostReasonBytes = 4000,
+                 kMostQuestionBytes = 200, kMostRewriteBytes = 32'768, kMostNotes = 100;
 
 constexpr std::array<std::pair<ImportFormat, std::string_view>, 9> kFormats{
     {{ImportFormat::text, "text"},
@@ -43,14 +43,17 @@ void check_answer(const ImportRecord& record, int answer) {
 void check_judgement(const ImportRecord& record, const ImportJudgement& j) {
   using Kind = ImportJudgement::Kind;
   check_text("reason", j.reason, kMostReasonBytes);
+  check_text("question", j.question, kMostQuestionBytes);
   check_text("rewrite", j.rewrite, kMostRewriteBytes);
   if (j.kind == Kind::score) {
     check_answer(record, j.answer);
     if (!(j.score >= 0.0 && j.score <= 1.0)) fail("have a score within its scale, but it is outside.");
   } else if (j.kind == Kind::ranking) {
     size_t ranked = 0;
-    for (const int rank : j.ranks)
+    for (const int rank : j.ranks) {
       ranked += rank >= 0 ? 1 : 0;
+      if (rank > kMostRank) fail(cat("have ranks of at most ", kMostRank + 1, ", but one is ", rank, "."));
+    }
     if (j.ranks.size() != record.answers.size() || ranked < 2)
       fail(cat("rank two or more of its ", record.answers.size(), " answers, but ranks ", ranked, "."));
   } else {
@@ -62,6 +65,7 @@ void check_judgement(const ImportRecord& record, const ImportJudgement& j) {
   }
   if (j.confidence && (*j.confidence < 1 || *j.confidence > 4)) fail("have a confidence of 1 to 4, but it is outside.");
   if (j.ms_to_decide && *j.ms_to_decide < 0) fail("have a time to decide of 0 or more, but it is negative.");
+  storage::check_screen(j.screen);
   if (j.flags.size() + j.spans.size() + j.aspects.size() > kMostNotes) fail("have at most 100 notes, but has more.");
   for (const auto* notes : {&j.flags, &j.spans}) {
     for (const ImportNote& note : *notes) {
@@ -132,10 +136,12 @@ void check_record(const ImportRecord& record) {
   for (const ImportMessage& message : record.messages) {
     check_text("message", message.content, kMostTextBytes);
     check_text("model name", message.model, 500);
-    if (message.content.empty() && message.role != "assistant") fail("have words in each message, but one is empty.");
+    if (message.content.empty() && message.role != "assistant" && message.role != "tool")
+      fail("have words in each message, but one is empty.");
   }
   for (const ImportAnswer& answer : record.answers) {
     check_text("answer", answer.text, kMostTextBytes);
+    if (answer.text.empty()) fail("have words in each answer, but one is empty.");
     check_text("model name", answer.model, 500);
   }
   for (const ImportJudgement& judgement : record.judgements)
@@ -163,17 +169,16 @@ OrderedJson record_json(const ImportRecord& record) {
     if (j.kind == Kind::score) said.update({{"answer", j.answer}, {"score", j.score}});
     if (j.kind != Kind::ranking && j.kind != Kind::score) said.update({{"a", j.a}, {"b", j.b}});
     if (j.kind == Kind::graded) said["grade"] = j.grade;
-    const std::pair<const char*, const std::string&> words[] = {{"annotator", j.annotator},
-                                                                {"id", j.external_id},
-                                                                {"supersedes", j.supersedes},
-                                                                {"reason", j.reason},
-                                                                {"reason_language", j.reason_language},
-                                                                {"rewrite", j.rewrite}};
+    const std::pair<const char*, const std::string&> words[] = {
+        {"annotator", j.annotator}, {"id", j.external_id}, {"supersedes", j.supersedes},
+        {"question", j.question},   {"reason", j.reason},  {"reason_language", j.reason_language},
+        {"rewrite", j.rewrite}};
     for (const auto& [name, word] : words)
       if (!word.empty()) said[name] = word;
     if (j.confidence) said["confidence"] = *j.confidence;
     if (j.ms_to_decide) said["ms_to_decide"] = *j.ms_to_decide;
     if (j.a_on_left) said["a_on_left"] = *j.a_on_left;
+    if (j.screen) said["screen"] = storage::screen_text(*j.screen);
     if (!j.blind) said["blind"] = false;
     for (const ImportAspect& x : j.aspects)
       said["aspects"].push_back({{"answer", x.answer}, {"aspect", x.aspect}, {"value", x.value}});

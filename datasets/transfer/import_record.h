@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "storage/judgements/screen.h"
 
 namespace afina::datasets {
 
@@ -18,6 +19,8 @@ bool from_string(std::string_view word, ImportFormat& out);
 
 /// Of formats that say only which answer is better: "better", neither slightly nor much.
 inline constexpr int kPlainGrade = 2;
+/// Of a ranking, counted from 0.
+inline constexpr int kMostRank = 999;
 
 struct ImportMessage {
   std::string role;  ///< system, user, assistant
@@ -48,11 +51,13 @@ struct ImportJudgement {
   int answer = 0;          ///< score: of this answer
   double score = 0.0;      ///< 0..1
   std::string annotator;   ///< name in the file; only a hash of it is kept
+  std::string question;    ///< of the tool, where it asks several about one answer; "" where it asks one
   std::string external_id, supersedes;
   std::string reason, reason_language, rewrite;
   std::optional<int> confidence;
   std::optional<int64_t> ms_to_decide;
   std::optional<bool> a_on_left;
+  std::optional<storage::Screen> screen;
   bool blind = true;
   std::vector<ImportAspect> aspects;
   std::vector<ImportNote> flags, spans;

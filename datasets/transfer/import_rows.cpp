@@ -2,9 +2,11 @@
 #include "datasets/transfer/import_rows.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "datasets/transfer/import_parser.h"
 
 namespace afina::datasets {
 namespace {
@@ -152,6 +154,7 @@ void ImportRows::add_preference(const ImportJudgement& said, const std::string& 
   row.said.confidence = said.confidence;
   row.said.reason = said.reason;
   row.said.ms_to_decide = said.ms_to_decide;
+  row.said.screen = said.screen;
   row.said.source = storage::Source::import;
   if (!said.supersedes.empty()) row.said.supersedes_id = id_of({"preference", exposure, said.supersedes});
   row.blind = said.blind;
@@ -174,17 +177,30 @@ void ImportRows::add_ranking(const ImportRecord& record, const ImportJudgement& 
   }
   row.id = id_of({"ranking", conversation, person.annotator_id, said.external_id});
   batch_.rankings.push_back(std::move(row));
+  std::string reason = said.reason;
   for (size_t a = 0; a < said.ranks.size(); ++a) {
     for (size_t b = a + 1; b < said.ranks.size(); ++b) {
       if (said.ranks[a] < 0 || said.ranks[b] < 0) continue;
       ImportJudgement pairwise;
       pairwise.grade = said.ranks[a] == said.ranks[b] ? 0 : said.ranks[a] < said.ranks[b] ? kPlainGrade : -kPlainGrade;
       pairwise.blind = said.blind;
+      pairwise.reason = std::exchange(reason, "");  // said once, for all of its pairs
+      if (!pairwise.reason.empty()) pairwise.reason_language = said.reason_language;
       const std::string exposure =
           add_exposure(conversation, turn, static_cast<int>(a), static_cast<int>(b), person, std::nullopt);
       add_preference(pairwise, exposure, cat("ranking:", said.external_id));
     }
   }
+}
+
+// Marks of one question on the usual scale have the ids that they had before there were others.
+void ImportRows::add_score(const ImportJudgement& said, const std::string& generation, const Person& who) {
+  std::string more = said.question;
+  if (scale_ && *scale_ != ParseOptions{}.rating_max) more = cat(more.size(), ":", more, "of ", *scale_);
+  const std::string_view head = "score";
+  const std::string id = more.empty() ? id_of({head, generation, who.annotator_id, said.external_id})
+                                      : id_of({head, generation, who.annotator_id, said.external_id, more});
+  batch_.scores.push_back({id, generation, who.visitor_id, who.annotator_id, said.question, said.score, scale_});
 }
 
 void ImportRows::add_said(const ImportRecord& record, const std::string& conversation, size_t which) {
@@ -193,10 +209,7 @@ void ImportRows::add_said(const ImportRecord& record, const std::string& convers
   const int turn = static_cast<int>(record.messages.size());
   if (said.kind == Kind::ranking) return add_ranking(record, said, conversation, who);
   if (said.kind == Kind::score) {
-    const std::string generation = generation_id(conversation, turn, said.answer);
-    batch_.scores.push_back({id_of({"score", generation, who.annotator_id, said.external_id}), generation,
-                             who.visitor_id, who.annotator_id, said.score});
-    return;
+    return add_score(said, generation_id(conversation, turn, said.answer), who);
   }
   const std::string exposure = add_exposure(conversation, turn, said.a, said.b, who, said.a_on_left);
   const std::string key = said.external_id.empty() ? "only" : said.external_id;

@@ -2,6 +2,7 @@
 // From records to rows with ids: the same words from the same source get the same ids, so that what comes twice is
 // there once. Annotators' names are hashed here and go no further.
 #pragma once
+#include <optional>
 #include <string>
 #include <unordered_set>
 
@@ -10,12 +11,12 @@
 
 namespace afina::datasets {
 
-/// Collects rows of one import. Rankings become a preference for each pair of answers too (grade ±2, 0 where equal);
-/// two scores of one person on the two answers of a record become one as well.
+/// Collects rows of one import. Rankings become a preference for each pair of answers too (grade ±2, 0 where equal).
 class ImportRows {
  public:
-  ImportRows(const storage::Import& import, std::string default_locale)
-      : import_(import), locale_(std::move(default_locale)) {}
+  /// scale: of the marks; nothing where the file gives them as 0..1.
+  ImportRows(const storage::Import& import, std::string default_locale, std::optional<double> scale)
+      : import_(import), locale_(std::move(default_locale)), scale_(scale) {}
   /// Record must have passed check_record.
   void add(const ImportRecord& record);
   size_t records() const { return records_; }
@@ -32,6 +33,7 @@ class ImportRows {
   void add_chat(const ImportRecord& record, const std::string& conversation);
   void add_answers(const ImportRecord& record, const std::string& conversation);
   void add_said(const ImportRecord& record, const std::string& conversation, size_t which);
+  void add_score(const ImportJudgement& said, const std::string& generation, const Person& who);
   std::string add_exposure(const std::string& conversation, int turn, int a, int b, const Person& person,
                            std::optional<bool> a_on_left);
   void add_preference(const ImportJudgement& said, const std::string& exposure, const std::string& key);
@@ -41,6 +43,7 @@ class ImportRows {
 
   const storage::Import& import_;
   std::string locale_;
+  std::optional<double> scale_;
   storage::ImportBatch batch_;
   size_t records_ = 0, bytes_ = 0;
   std::unordered_map<std::string, Person> people_;     ///< of this batch

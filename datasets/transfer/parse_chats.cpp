@@ -60,7 +60,7 @@ void parse_sharegpt_row(const Json& row, const Emit& emit) {
     if (!row.contains(name)) continue;
     ImportRecord record;
     record.external_id = id_at(row, "id");
-    record.locale = locale_word(text_at(row, "lang").empty() ? text_at(row, "language") : text_at(row, "lang"));
+    record.locale = locale_at(row, {"lang", "language"});
     if (row.contains("system") && row["system"].is_string() && !row["system"].get<std::string>().empty())
       record.messages.push_back({"system", row["system"].get<std::string>(), ""});
     for (ImportMessage& message : messages_of(row[name], text_at(row, "model")))

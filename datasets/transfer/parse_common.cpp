@@ -7,14 +7,6 @@
 namespace afina::datasets {
 namespace {
 
-bool is_code(const std::string& word) {
-  const size_t dash = word.find_first_of("-_");
-  const std::string head = word.substr(0, dash);
-  return head.size() >= 2 && head.size() <= 3 && word.size() <= 35 &&
-         std::all_of(word.begin(), word.end(),
-                     [](unsigned char c) { return c < 0x80 && (std::isalnum(c) || c == '-' || c == '_'); });
-}
-
 bool ends_in_number(const std::string& name, int& number) {
   size_t at = name.size();
   while (at > 0 && std::isdigit(static_cast<unsigned char>(name[at - 1])) && name.size() - at < 3)
@@ -84,26 +76,24 @@ std::string lower_ascii(std::string text) {
   return text;
 }
 
+std::string trimmed(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos) return "";
+  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
+}
+
+std::optional<int64_t> whole_number(const Json& value) {
+  if (value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX)) return INT64_MAX;
+  return value.is_number_integer() ? std::optional(value.get<int64_t>()) : std::nullopt;
+}
+
 std::string role_word(const std::string& word) {
   const std::string role = lower_ascii(word);
   if (one_of(role, {"user", "human", "prompter", "customer", "person", "usuario", "persona"})) return "user";
   if (one_of(role, {"assistant", "gpt", "bot", "model", "chatgpt", "bing", "bard", "ai", "asistente", "assistente"}))
     return "assistant";
+  if (one_of(role, {"tool", "function", "observation"})) return "tool";
   return role == "system" ? "system" : "";
-}
-
-std::string locale_word(const std::string& word) {
-  static const std::map<std::string, std::string, std::less<>> kNames = {
-      {"english", "en"}, {"spanish", "es"}, {"portuguese", "pt"}, {"french", "fr"},     {"german", "de"},
-      {"italian", "it"}, {"chinese", "zh"}, {"russian", "ru"},    {"japanese", "ja"},   {"korean", "ko"},
-      {"arabic", "ar"},  {"dutch", "nl"},   {"catalan", "ca"},    {"galician", "gl"},   {"basque", "eu"},
-      {"quechua", "qu"}, {"guarani", "gn"}, {"aymara", "ay"},     {"mapudungun", "arn"}};
-  const auto found = kNames.find(lower_ascii(word));
-  if (found != kNames.end()) return found->second;
-  if (!is_code(word)) return "";
-  std::string code = word;
-  std::replace(code.begin(), code.end(), '_', '-');
-  return code;
 }
 
 std::vector<ImportMessage> messages_of(const Json& list, const std::string& model) {
@@ -122,7 +112,7 @@ std::vector<ImportMessage> messages_of(const Json& list, const std::string& mode
     }
     const std::string role = role_word(who);
     if (role.empty())
-      refuse_row(cat("have messages of system, user and assistant, but one is of \"", printable(who, 40), "\"."));
+      refuse_row(cat("have messages of system, user, assistant and tool, but one is of \"", printable(who, 40), "\"."));
     if (!found) refuse_row("have a text in each message, but one has none.");
     out.push_back({role, std::move(words), role == "assistant" ? model : ""});
   }
@@ -156,57 +146,6 @@ FieldMap map_fields(const OrderedJson& fields) {
     }
   }
   return map;
-}
-
-int answer_of(const FieldMap& map, const std::string& word) {
-  const auto found = map.answer_by_name.find(word);
-  if (found != map.answer_by_name.end()) return found->second;
-  const std::string low = lower_ascii(word);
-  const int count = static_cast<int>(map.answers.size());
-  if (count == 2 && one_of(low, {"a", "left", "model_a", "response_a", "chosen", "answer a", "response a"})) return 0;
-  if (count == 2 && one_of(low, {"b", "right", "model_b", "response_b", "rejected", "answer b", "response b"}))
-    return 1;
-  for (const auto& [name, answer] : map.answer_by_name) {
-    if (low.size() > name.size() && low.ends_with(lower_ascii(name))) return answer;
-  }
-  int number = 0, other = 0;
-  if (!ends_in_number(low, number)) return -1;
-  for (const auto& [name, answer] : map.answer_by_name)
-    if (ends_in_number(name, other) && other == number) return answer;
-  return number >= 1 && number <= count ? number - 1 : -1;
-}
-
-bool read_label(const FieldMap& map, const std::string& word, ImportJudgement& out) {
-  using Kind = ImportJudgement::Kind;
-  const std::string low = lower_ascii(word);
-  if (map.answers.size() == 1) {
-    const bool good = one_of(low, {"good", "yes", "true", "correct", "up", "thumbs_up", "buena", "boa", "sí", "sim"});
-    const bool bad = one_of(low, {"bad", "no", "false", "incorrect", "down", "thumbs_down", "mala", "má", "não"});
-    out.kind = Kind::score;
-    out.answer = 0;
-    out.score = good ? 1.0 : 0.0;
-    return good || bad;
-  }
-  if (map.answers.size() != 2) return false;
-  out.a = 0;
-  out.b = 1;
-  out.kind = Kind::graded;
-  const int better = answer_of(map, word);
-  if (better >= 0) {
-    out.grade = better == 0 ? kPlainGrade : -kPlainGrade;
-    return true;
-  }
-  if (one_of(low, {"tie", "equal", "same", "empate", "draw"})) {
-    out.grade = 0;
-  } else if (one_of(low, {"both", "both_good", "both good", "ambas", "ambas buenas"})) {
-    out.kind = Kind::both_good;
-  } else if (one_of(low,
-                    {"none", "neither", "both_bad", "both bad", "tie (bothbad)", "bothbad", "ninguna", "nenhuma"})) {
-    out.kind = Kind::both_bad;
-  } else {
-    return false;
-  }
-  return true;
 }
 
 }  // namespace afina::datasets

@@ -15,7 +15,8 @@ std::vector<ImportMessage> plain(const Messages& messages) {
   for (const text::Message& m : messages) {
     const std::string role = role_word(m.role);
     if (role.empty())
-      refuse_row(cat("have messages of system, user and assistant, but one is of \"", printable(m.role, 40), "\"."));
+      refuse_row(
+          cat("have messages of system, user, assistant and tool, but one is of \"", printable(m.role, 40), "\"."));
     if (!m.extra.is_null()) refuse_row("hold plain messages, but one has more than role and content.");
     out.push_back({role, m.content, ""});
   }
@@ -69,9 +70,11 @@ void add_grades(const Json& row, const PairRow& pair, bool swapped, ImportRecord
   const Json names = row.contains("annotators") && row["annotators"].is_array() ? row["annotators"] : Json::array();
   if (!grades.is_array()) refuse_row("have a list as \"grades\", but it is none.");
   for (size_t i = 0; i < grades.size(); ++i) {
-    if (!grades[i].is_number_integer()) refuse_row("have whole numbers as \"grades\", but one is not.");
+    const std::optional<int64_t> said = whole_number(grades[i]);
+    if (!said) refuse_row("have whole numbers as \"grades\", but one is not.");
+    if (*said < -3 || *said > 3) refuse_row(cat("have a grade of -3 to 3, but it is ", *said, "."));
     const bool named = i < names.size() && names[i].is_string();
-    const int grade = grades[i].get<int>();
+    const int grade = static_cast<int>(*said);
     record.judgements.push_back(graded(swapped ? -grade : grade, named ? names[i].get<std::string>() : cat("#", i)));
   }
 }
@@ -113,9 +116,33 @@ void parse_unpaired(const Json& row, const Emit& emit) {
   }
   ImportJudgement j;
   j.kind = ImportJudgement::Kind::score;
-  j.score =
-      row.contains("soft_label") && row["soft_label"].is_number() ? row["soft_label"].get<double>() : unpaired.label;
+  j.score = unpaired.label;
+  // Our own export says it as "probability", beside a label that TRL can read.
+  for (const char* name : {"probability", "soft_label"})
+    if (row.contains(name) && row[name].is_number()) j.score = row[name].get<double>();
   j.annotator = text_at(row, "annotator");
+  record.judgements.push_back(std::move(j));
+  emit(std::move(record));
+}
+
+// Of our own export "scores": one mark of one answer.
+void parse_score(const Json& row, const Emit& emit) {
+  if (truth_at(row, "superseded", false))
+    refuse_row("be the mark that stands, but it was superseded.", "the mark that took its place is in the same file");
+  ImportRecord record;
+  record.external_id = id_at(row, "generation_id");
+  record.locale = locale_word(text_at(row, "locale"));
+  if (!row.contains("prompt")) refuse_row("have a prompt, but has none.");
+  record.messages = messages_of(row["prompt"]);
+  record.answers = {{require_text_at(row, "answer"), text_at(row, "model")}};
+  ImportJudgement j;
+  j.kind = ImportJudgement::Kind::score;
+  j.annotator = text_at(row, "annotator");
+  j.external_id = require_text_at(row, "score_id");
+  j.question = text_at(row, "question");
+  const auto value = row.find("value");
+  if (value == row.end() || !value->is_number()) refuse_row("have a number as \"value\", but has none.");
+  j.score = value->get<double>();
   record.judgements.push_back(std::move(j));
   emit(std::move(record));
 }
@@ -169,11 +196,14 @@ void parse_sft(const Json& row, const Emit& emit) {
 
 void parse_jsonl_row(const Json& row, const Emit& emit) {
   if (row.contains("judgement_id")) return parse_judgement_row(row, emit);
+  if (row.contains("score_id")) return parse_score(row, emit);
   if (row.contains("chosen") || row.contains("rejected")) return parse_pair(row, emit);
   if (row.contains("completions")) return parse_ranking(row, emit);
   if (row.contains("label")) return parse_unpaired(row, emit);
   if (row.contains("messages") || row.contains("completion")) return parse_sft(row, emit);
-  refuse_row("be of a form of TRL, but has none of chosen, completions, label, messages, completion and judgement_id.");
+  refuse_row(
+      "be of a form of TRL, but has none of chosen, completions, label, messages, completion, judgement_id and "
+      "score_id.");
 }
 
 }  // namespace afina::datasets

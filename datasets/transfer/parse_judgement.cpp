@@ -28,6 +28,22 @@ std::optional<int64_t> whole_at(const Json& row, const char* name) {
   return found->get<int64_t>();
 }
 
+std::optional<storage::Screen> screen_of(const Json& row) {
+  const std::string word = text_at(row, "shown_layout");
+  const auto width = whole_at(row, "shown_width_px"), height = whole_at(row, "shown_height_px");
+  if (word.empty() && !width && !height) return std::nullopt;
+  storage::Screen screen;
+  if (!storage::from_string(word, screen.layout))
+    refuse_row(cat("name a layout that is known, but it is \"", printable(word, 40), "\"."));
+  // What no int holds is out of range as well.
+  const auto size = [](const std::optional<int64_t>& given) {
+    return static_cast<int>(std::clamp<int64_t>(given.value_or(0), 0, storage::kMaxViewportPx + 1));
+  };
+  screen.width_px = size(width);
+  screen.height_px = size(height);
+  return screen;
+}
+
 void read_outcome(const Json& row, ImportJudgement& j) {
   using Kind = ImportJudgement::Kind;
   const std::string outcome = require_text_at(row, "outcome");
@@ -67,6 +83,7 @@ void parse_judgement_row(const Json& row, const Emit& emit) {
   if (confidence) j.confidence = static_cast<int>(std::clamp<int64_t>(*confidence, -1, 100));
   j.ms_to_decide = whole_at(row, "ms_to_decide");
   if (row.contains("left")) j.a_on_left = text_at(row, "left") == "a";
+  j.screen = screen_of(row);
   j.blind = truth_at(row, "blind", true);
   for (const Json& note : list_at(row, "aspects"))
     j.aspects.push_back(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plain text, Markdown, and questions with answers.
+// Plain text, and questions with answers.
 #include <array>
 
 #include "base/error.h"
@@ -7,22 +7,6 @@
 
 namespace afina::datasets {
 namespace {
-
-std::string trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1));
-}
-
-void emit_prompt(const std::string& words, int64_t line, const Emit& emit) {
-  // Whole where it is too long, so that it is refused and not shortened to what fits.
-  const std::string prompt = words.size() > kMostRecordBytes ? words : trimmed(words);
-  if (prompt.empty()) return;
-  ImportRecord record;
-  record.line = line;
-  record.messages.push_back({"user", prompt, ""});
-  emit(std::move(record));
-}
 
 void emit_answered(const std::string& question, const std::string& answer, int64_t line, const Emit& emit) {
   ImportRecord record;
@@ -32,25 +16,6 @@ void emit_answered(const std::string& question, const std::string& answer, int64
   if (record.messages[0].content.empty() || record.messages[1].content.empty())
     refuse_row("have a question and an answer, but one is empty.");
   emit(std::move(record));
-}
-
-// Level of an ATX heading (CommonMark §4.2), or 0.
-size_t heading_level(const std::string& line) {
-  const size_t indent = line.find_first_not_of(' ');
-  if (indent == std::string::npos || indent > 3) return 0;
-  size_t hashes = 0;
-  while (indent + hashes < line.size() && line[indent + hashes] == '#')
-    ++hashes;
-  const bool heading = hashes >= 1 && hashes <= 6 && (indent + hashes == line.size() || line[indent + hashes] == ' ');
-  return heading ? hashes : 0;
-}
-
-std::string heading_text(const std::string& line) {
-  std::string text = trimmed(line);
-  text.erase(0, text.find_first_not_of('#') == std::string::npos ? text.size() : text.find_first_not_of('#'));
-  while (text.ends_with('#'))
-    text.pop_back();
-  return trimmed(text);
 }
 
 // 'q' or 'a' where the line begins a question or an answer; rest: what stands after the mark.
@@ -153,7 +118,7 @@ void read_blocks(RecordReader& reader, RawRecord line, const ImportSink& sink, c
       sink.skip({line.line, "[row] must stand under a question, but no question came before."});
     if (part != 0) (part == 'q' ? question : answer) += (mark != 0 ? rest : line.text) + "\n";
     if (question.size() + answer.size() > kMostRecordBytes) {
-      sink.skip({begin, "[row] must have at most 1 MiB, but has more."});
+      sink.skip({begin, "[row] must have at most 8 MiB, but has more."});
       question.clear();
       answer.clear();
       part = 0;
@@ -163,6 +128,17 @@ void read_blocks(RecordReader& reader, RawRecord line, const ImportSink& sink, c
 }
 
 }  // namespace
+
+void emit_prompt(const std::string& words, int64_t line, const std::string& locale, const Emit& emit) {
+  // Whole where it is too long, so that it is refused and not shortened to what fits.
+  const std::string prompt = words.size() > kMostRecordBytes ? words : trimmed(words);
+  if (prompt.empty()) return;
+  ImportRecord record;
+  record.line = line;
+  record.locale = locale;
+  record.messages.push_back({"user", prompt, ""});
+  emit(std::move(record));
+}
 
 void read_text(RecordReader& reader, const Emit& emit) {
   std::string paragraph;
@@ -174,35 +150,11 @@ void read_text(RecordReader& reader, const Emit& emit) {
     // Beyond the cap nothing is added: what is there is too long already, and is refused as a whole.
     if (!blank && paragraph.size() <= kMostRecordBytes) paragraph += line.text + (line.too_long ? "\n\n" : "\n");
     if (blank) {
-      emit_prompt(paragraph, begin, emit);
+      emit_prompt(paragraph, begin, "", emit);
       paragraph.clear();
     }
   }
-  emit_prompt(paragraph, begin, emit);
-}
-
-void read_markdown(RecordReader& reader, const Emit& emit) {
-  std::string heading, body;
-  int64_t begin = 1;
-  bool fenced = false;
-  const auto flush = [&] {
-    // A heading alone is a prompt only where it asks something; else it names what stands under it.
-    if (!trimmed(body).empty() || heading.ends_with('?')) emit_prompt(heading + "\n\n" + body, begin, emit);
-    body.clear();
-  };
-  RawRecord line;
-  while (reader.next_line(line)) {
-    const std::string text = trimmed(line.text);
-    if (text.starts_with("```") || text.starts_with("~~~")) fenced = !fenced;
-    if (!fenced && heading_level(line.text) > 0) {
-      flush();
-      heading = heading_text(line.text);
-      begin = line.line;
-    } else {
-      if (body.size() <= kMostRecordBytes) body += line.text + (line.too_long ? "\n\n" : "\n");
-    }
-  }
-  flush();
+  emit_prompt(paragraph, begin, "", emit);
 }
 
 void read_qa(RecordReader& reader, const ImportSink& sink, const Emit& emit) {
@@ -228,8 +180,7 @@ void parse_qa_row(const Json& row, const Emit& emit) {
   if (question.empty() || answer.empty()) refuse_row("have a question and an answer, but one is missing or empty.");
   ImportRecord record;
   record.external_id = id_at(row, "id");
-  for (const char* name : {"locale", "language_code", "lang", "language"})
-    if (record.locale.empty()) record.locale = locale_word(text_at(row, name));
+  record.locale = locale_at(row, {"locale", "language_code", "lang", "language"});
   record.messages = {{"user", question, ""}, {"assistant", answer, ""}};
   emit(std::move(record));
 }

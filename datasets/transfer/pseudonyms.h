@@ -23,7 +23,4 @@ class Pseudonyms {
   std::unordered_map<std::string, std::string> known_;  ///< bounded: emptied when it is full
 };
 
-/// RFC 2104 with SHA-256, lower-case hex.
-std::string hmac_sha256_hex(std::string_view key, std::string_view text);
-
 }  // namespace afina::datasets

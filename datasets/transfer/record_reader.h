@@ -25,7 +25,8 @@ std::unique_ptr<ByteSource> memory_source(std::string_view text);
 /// Throws NotFound or StorageError.
 std::unique_ptr<ByteSource> file_source(const std::filesystem::path& path);
 
-inline constexpr size_t kMostRecordBytes = size_t{1} << 20;
+/// A conversation of our own export: what /v1 accepts (4 MiB), and what was answered to it.
+inline constexpr size_t kMostRecordBytes = size_t{8} << 20;
 
 /// One line or JSON value of a file.
 struct RawRecord {

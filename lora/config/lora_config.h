@@ -51,7 +51,7 @@ struct LoraConfig {
   /// A reward model: also trains transformers' `score` [1, hidden], its head without bias (PEFT: task_type SEQ_CLS with
   /// score among modules_to_save; it is not listed here in modules_to_save).
   bool score_head = false;
-  bool ensure_weight_tying = false;          ///< what is done to one end of a tied model is done to the other
+  bool ensure_weight_tying = false;  ///< what is done to one end of a tied model is done to the other
   LoraInit init_lora_weights = LoraInit::kaiming;
   int pissa_iterations = 0;  ///< N of "pissa_niter_N"; 0: exact SVD
 

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "storage/accounts/rows.h"
 #include "storage/accounts/sessions.h"
+#include "storage/accounts/tokens.h"
+#include "storage/people.h"
 
 namespace afina::storage {
 namespace {
@@ -145,6 +147,9 @@ Account create_account(Transaction& t, const NewAccount& account) {
   // Whoever repeats the act finds their own row.
   const Result made = t.exec("SELECT * FROM account WHERE id = $1::uuid", Params().text(account.id));
   if (!made.empty()) return read_account(made.one());
+  if (is_program_name(account.name)) {
+    throw DataError("[storage.accounts] a name must be a person's, but this one begins as those of programs do.");
+  }
   const Result annotator =
       t.exec("INSERT INTO annotator (id, kind, name) VALUES ($1::uuid, 'annotator', $2) ON CONFLICT DO NOTHING",
              Params().text(account.annotator_id).text(account.name));
@@ -214,10 +219,11 @@ std::string password_hash_of(Transaction& t, const std::string& account_id) {
   return rows.empty() ? "" : rows.one().text("password_hash");
 }
 
-void set_password_hash(Transaction& t, const std::string& account_id, const std::string& hash,
-                       const std::string& except_session) {
+int64_t set_password_hash(Transaction& t, const std::string& account_id, const std::string& hash,
+                          const std::string& except_session) {
   t.exec("UPDATE account SET password_hash = $2 WHERE id = $1::uuid", Params().text(account_id).text(hash));
   end_account_sessions(t, account_id, "", except_session);
+  return revoke_account_tokens(t, account_id);
 }
 
 void renew_password_hash(Transaction& t, const std::string& account_id, const std::string& old_hash,

@@ -41,6 +41,12 @@ struct Account {
   bool active = true;
   Time created_at{};
 };
+/// What an act left that may be repeated: the row's id, and whether this call made it.
+struct PutRow {
+  std::string id;
+  bool created = true;
+};
+
 /// Throws NotFound.
 Account get_account(Transaction& t, const std::string& account_id);
 std::optional<Account> find_account_by_name(Transaction& t, const std::string& name);
@@ -70,7 +76,8 @@ struct NewAccount {
   std::string name;           ///< 1 to 200 bytes
   std::string password_hash;  ///< base/password.h
 };
-/// The account and its annotator (kind annotator, the same name). Throws Conflict where the name is taken by either.
+/// The account and its annotator (kind annotator, the same name). Throws Conflict where the name is taken by either,
+/// DataError for a name that begins as those of programs do (is_program_name of people.h).
 Account create_account(Transaction& t, const NewAccount& account);
 /// A place in a workspace; nothing changes where there is one. Errors as change_member.
 void add_member(Transaction& t, const std::string& workspace_id, const std::string& account_id, Role role,
@@ -94,9 +101,10 @@ void set_account_active(Transaction& t, const std::string& name, bool active);
 void set_account_visitor(Transaction& t, const std::string& account_id, const std::string& visitor_id);
 /// For the sign-in: "" where nobody can sign in with that name.
 std::string password_hash_of(Transaction& t, const std::string& account_id);
-/// Ends every session of the account but `except_session` ("" for none of them).
-void set_password_hash(Transaction& t, const std::string& account_id, const std::string& hash,
-                       const std::string& except_session = "");
+/// Ends every session of the account but `except_session` ("" for none of them) and revokes its API tokens in every
+/// workspace: whoever changes a passphrase may do so because somebody else knew it. Returns how many tokens it revoked.
+int64_t set_password_hash(Transaction& t, const std::string& account_id, const std::string& hash,
+                          const std::string& except_session = "");
 /// The same passphrase under new costs: no session ends.
 void renew_password_hash(Transaction& t, const std::string& account_id, const std::string& old_hash,
                          const std::string& hash);

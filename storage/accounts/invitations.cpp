@@ -31,23 +31,30 @@ Invitation read_invitation(const Row& row) {
 
 }  // namespace
 
-void create_invitation(Transaction& t, const NewInvitation& invitation) {
+PutRow create_invitation(Transaction& t, const NewInvitation& invitation) {
   check_place(t, invitation.workspace_id, {invitation.role, invitation.project_id});
+  Params said;
+  said.text(sha256_hex(invitation.token)).text(invitation.workspace_id).text(to_string(invitation.role));
+  said.text_or_null(invitation.project_id).text(invitation.name).text(invitation.note);
+  said.integer(int64_t{invitation.max_uses}).text_or_null(invitation.created_by).integer(int64_t{invitation.hours});
+  Params made = said;
   t.exec(
-      "INSERT INTO invite (id, token_sha256, workspace_id, role, project_id, name, note, max_uses, created_by, "
-      "expires_at) VALUES ($1::uuid, $2, $3::uuid, $4, $5::uuid, $6, $7, $8::integer, $9::uuid, "
-      "now() + $10::bigint * interval '1 hour') ON CONFLICT (id) DO NOTHING",
-      Params()
-          .text(invitation.id)
-          .text(sha256_hex(invitation.token))
-          .text(invitation.workspace_id)
-          .text(to_string(invitation.role))
-          .text_or_null(invitation.project_id)
-          .text(invitation.name)
-          .text(invitation.note)
-          .integer(int64_t{invitation.max_uses})
-          .text_or_null(invitation.created_by)
-          .integer(int64_t{invitation.hours}));
+      "INSERT INTO invite (token_sha256, workspace_id, role, project_id, name, note, max_uses, created_by, "
+      "expires_at, id) VALUES ($1, $2::uuid, $3, $4::uuid, $5, $6, $7::integer, $8::uuid, "
+      "now() + $9::bigint * interval '1 hour', $10::uuid) ON CONFLICT DO NOTHING",
+      made.text(invitation.id));
+  const Result rows = t.exec(
+      "SELECT id, workspace_id = $2::uuid AND role = $3 AND project_id IS NOT DISTINCT FROM $4::uuid AND name = $5 AND "
+      "note = $6 AND max_uses = $7::integer AND created_by IS NOT DISTINCT FROM $8::uuid AND "
+      "round(extract(epoch FROM expires_at - created_at) / 3600) = $9::bigint AS same FROM invite "
+      "WHERE token_sha256 = $1",
+      said);
+  const Row row = rows.one();
+  if (!row.boolean("same")) {
+    throw Conflict("[storage.accounts] an invitation that is asked for again must be the same, but is not.",
+                   "use a new key");
+  }
+  return {row.text("id"), row.text("id") == invitation.id};
 }
 
 Invitation use_invitation(Transaction& t, const std::string& token) {

@@ -24,8 +24,9 @@ struct NewInvitation {
   int hours = 72;          ///< 1 to 72
   std::string created_by;  ///< account id; empty: the command line
 };
-/// Throws NotFound where the project is none of the workspace, DataError where the role has no project.
-void create_invitation(Transaction& t, const NewInvitation& invitation);
+/// The same token again finds the invitation that it is of. Throws NotFound where the project is none of the workspace,
+/// DataError where the role has no project, Conflict where that token's invitation says something else.
+PutRow create_invitation(Transaction& t, const NewInvitation& invitation);
 
 struct Invitation {
   std::string id, workspace_id, project_id, name, note, created_by_name;

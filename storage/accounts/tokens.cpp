@@ -17,7 +17,29 @@ std::string token_text(const NewToken& token) {
   return cat(kTokenPrefix, token.id, "_", token.secret);
 }
 
-void create_token(Transaction& t, const NewToken& token) {
+PutRow create_token(Transaction& t, const NewToken& token) {
+  // One account's tokens queue here, so that two of one request are one.
+  t.exec("SELECT FROM account WHERE id = $1::uuid FOR NO KEY UPDATE", Params().text(token.account_id));
+  const Result found = t.exec(
+      "SELECT id, workspace_id = $3::uuid AND name = $4 AND scopes = $5::text[] AND rate_class = $6 AND "
+      "round(extract(epoch FROM expires_at - created_at) / 86400) = $7::bigint AS same FROM api_token "
+      "WHERE account_id = $1::uuid AND secret_sha256 = $2",
+      Params()
+          .text(token.account_id)
+          .text(sha256_hex(token.secret))
+          .text(token.workspace_id)
+          .text(token.name)
+          .texts(token.scopes)
+          .text(token.rate_class)
+          .integer(int64_t{token.days}));
+  if (!found.empty()) {
+    const Row row = found.one();
+    if (!row.boolean("same")) {
+      throw Conflict("[storage.accounts] a token that is asked for again must be the same, but is not.",
+                     "use a new key");
+    }
+    return {row.text("id"), row.text("id") == token.id};
+  }
   t.exec(
       "INSERT INTO api_token (id, secret_sha256, account_id, workspace_id, name, scopes, rate_class, expires_at) "
       "VALUES ($1::uuid, $2, $3::uuid, $4::uuid, $5, $6::text[], $7, now() + $8::bigint * interval '1 day') "
@@ -31,6 +53,7 @@ void create_token(Transaction& t, const NewToken& token) {
           .texts(token.scopes)
           .text(token.rate_class)
           .integer(int64_t{token.days}));
+  return {token.id, true};
 }
 
 std::optional<TokenOwner> find_token(Transaction& t, std::string_view text) {
@@ -90,6 +113,14 @@ void revoke_token(Transaction& t, const std::string& workspace_id, const std::st
       "AND ($3::uuid IS NULL OR account_id = $3::uuid)",
       Params().text(token_id).text(workspace_id).text_or_null(account_id));
   if (done.affected() == 0) throw_not_found(token_id, "a token");
+}
+
+int64_t revoke_account_tokens(Transaction& t, const std::string& account_id) {
+  const Result done = t.exec(
+      "UPDATE api_token SET revoked_at = now() WHERE account_id = $1::uuid AND revoked_at IS NULL AND "
+      "expires_at > now()",
+      Params().text(account_id));
+  return static_cast<int64_t>(done.affected());
 }
 
 }  // namespace afina::storage

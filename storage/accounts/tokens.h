@@ -28,7 +28,8 @@ struct NewToken {
 };
 /// The words that a program sends; never stored.
 std::string token_text(const NewToken& token);
-void create_token(Transaction& t, const NewToken& token);
+/// The same secret again finds the account's token that it is of. Throws Conflict where that one says something else.
+PutRow create_token(Transaction& t, const NewToken& token);
 
 struct TokenOwner {
   std::string token_id, rate_class;
@@ -53,5 +54,7 @@ std::vector<TokenRow> tokens(Transaction& t, const std::string& workspace_id, co
 /// account_id "" for anybody's of the workspace. Throws NotFound; revoking twice is revoking once.
 void revoke_token(Transaction& t, const std::string& workspace_id, const std::string& account_id,
                   const std::string& token_id);
+/// All of the account, in every workspace. Returns how many had been alive.
+int64_t revoke_account_tokens(Transaction& t, const std::string& account_id);
 
 }  // namespace afina::storage

@@ -6,11 +6,21 @@
 #include <string>
 #include <vector>
 
+#include "base/cat.h"
 #include "storage/conversations.h"
 
 namespace afina::storage {
 
 class Transaction;
+
+/// The key of generation.params under which stands what of an exchange was more than text (pictures, tools): the log
+/// has only a word in its place, so nobody learns from it what was really sent.
+inline constexpr const char* kBeyondText = "beyond_text";
+/// SQL, of the columns of a conversation's id: an answer of it is so marked.
+inline std::string goes_beyond_text(const std::string& conversation_id) {
+  return cat(" EXISTS (SELECT FROM generation marked WHERE marked.conversation_id = ", conversation_id,
+             " AND marked.params ? '", kBeyondText, "') ");
+}
 
 /// A request's messages on their way into the log.
 struct LoggedPrompt {

@@ -43,10 +43,18 @@ void check(const Profile& profile) {
   }
 }
 
+// Anybody may say a program's name: what one says of itself would be read and overwritten by the next.
+bool shares_its_annotator(Transaction& t, const std::string& annotator_id) {
+  return !t.exec("SELECT FROM annotator WHERE id = $1::uuid AND kind IN ('demo', 'service')",
+                 Params().text(annotator_id))
+              .empty();
+}
+
 }  // namespace
 
 Profile get_profile(Transaction& t, const std::string& visitor_id) {
   const Visitor visitor = get_visitor(t, visitor_id);
+  if (shares_its_annotator(t, visitor.annotator_id)) return {};
   const Result rows =
       t.exec("SELECT *, to_json(languages) AS tongues FROM annotator_profile WHERE annotator_id = $1::uuid",
              Params().text(visitor.annotator_id));
@@ -63,10 +71,12 @@ Profile put_profile(Transaction& t, const std::string& visitor_id, const Profile
                              Params().text(visitor_id));
   if (rows.empty()) throw_not_found(visitor_id, "a visitor");
   const std::string annotator = rows.one().text("annotator_id");
-  if (profile.empty()) {
+  const bool shared = shares_its_annotator(t, annotator);
+  if (profile.empty() && !shared) {
     t.exec("DELETE FROM annotator_profile WHERE annotator_id = $1::uuid", Params().text(annotator));
     return {};
   }
+  if (shared) throw DataError("[profile] must be a person's, or of a program that gave no name, but it gave one.");
   t.exec(
       "INSERT INTO annotator_profile (annotator_id, country, languages, dialect, age_band) VALUES ($1::uuid, $2, "
       "$3::text[], $4, $5) ON CONFLICT (annotator_id) DO UPDATE SET country = excluded.country, languages = "

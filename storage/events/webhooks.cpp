@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "storage/events/outbox.h"
+#include "storage/occupied.h"
 #include "storage/transaction.h"
 
 namespace afina::storage {
@@ -78,10 +79,14 @@ std::string_view to_string(DeliveryState value) {
 }
 
 std::string new_webhook_secret() {
-  return "whsec_" + random_hex(32);
+  return webhook_secret_of(random_hex(32));
 }
 
-void create_webhook(Transaction& t, const Webhook& webhook) {
+std::string webhook_secret_of(const std::string& hex) {
+  return "whsec_" + hex;
+}
+
+std::string create_webhook(Transaction& t, const Webhook& webhook) {
   for (const std::string& type : webhook.types) {
     if (type != "*" && std::ranges::find(kEventTypes, type) == std::end(kEventTypes)) {
       throw DataError("[webhook] types must be known ones or \"*\", but one is not.");
@@ -90,17 +95,28 @@ void create_webhook(Transaction& t, const Webhook& webhook) {
   // Two admins at one moment queue here, so that the cap holds. Not on the workspace's row: the role of the web may not
   // lock what it may not change.
   t.exec("SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || $1, 0))", Params().text(webhook.workspace_id));
+  const Result found = t.exec(
+      "SELECT id, url = $3 AND types = $4::text[] AS same FROM webhook WHERE workspace_id = $1::uuid AND secret = $2",
+      Params().text(webhook.workspace_id).text(webhook.secret).text(webhook.url).texts(webhook.types));
+  if (!found.empty()) {
+    const Row row = found.one();
+    if (!row.boolean("same")) {
+      throw Conflict("[webhook] must be the same when it is asked for again, but is not.", "use a new key");
+    }
+    return row.text("id");
+  }
   const Result rows =
       t.exec("SELECT count(*) AS n FROM webhook WHERE workspace_id = $1::uuid AND state = 'active' AND id <> $2::uuid",
              Params().text(webhook.workspace_id).text(webhook.id));
   if (rows.one().integer("n") >= kMaxWebhooks) {
-    throw Conflict(cat("[webhook] a workspace must have at most ", kMaxWebhooks, " active ones, but has that many."),
+    throw Occupied(cat("[webhook] a workspace must have at most ", kMaxWebhooks, " active ones, but has that many."),
                    "disable one first");
   }
   t.exec(
       "INSERT INTO webhook (id, workspace_id, url, types, secret) VALUES ($1::uuid, $2::uuid, $3, $4::text[], $5) "
       "ON CONFLICT (id) DO NOTHING",
       Params().text(webhook.id).text(webhook.workspace_id).text(webhook.url).texts(webhook.types).text(webhook.secret));
+  return webhook.id;
 }
 
 std::vector<Webhook> list_webhooks(Transaction& t, const std::string& workspace_id) {
@@ -120,7 +136,7 @@ void disable_webhook(Transaction& t, const std::string& workspace_id, const std:
 
 std::string test_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id) {
   if (!lock_webhook(t, workspace_id, webhook_id).active) {
-    throw Conflict("[webhook] must be active to be tested, but is disabled.");
+    throw Occupied("[webhook] must be active to be tested, but is disabled.");
   }
   const Json payload{{"webhook", webhook_id}};
   return t

@@ -34,8 +34,11 @@ struct Webhook {
 };
 /// "whsec_" and 256 random bits as hex.
 std::string new_webhook_secret();
-/// Repeatable with the same id. Throws DataError for an unknown type, Conflict above kMaxWebhooks.
-void create_webhook(Transaction& t, const Webhook& webhook);
+/// The same of those random hex digits.
+std::string webhook_secret_of(const std::string& hex);
+/// The same secret again finds the workspace's webhook that it is of; returns that one's id. Throws DataError for an
+/// unknown type, Occupied above kMaxWebhooks, Conflict where that secret's webhook has another url or other types.
+std::string create_webhook(Transaction& t, const Webhook& webhook);
 /// Without secrets, newest first.
 std::vector<Webhook> list_webhooks(Transaction& t, const std::string& workspace_id);
 /// Its waiting deliveries are given up. Throws NotFound for one of another workspace. Again: nothing happens.

@@ -67,6 +67,19 @@ Row lock_answer(Result& rows, Transaction& t, const NewAnswerNote& note) {
   return rows.one();
 }
 
+// It trains as those of pairs do.
+void put_rewrite_of(Transaction& t, const NewAnswerNote& note) {
+  if (note.rewrite.empty()) return;
+  Rewrite rewrite;
+  rewrite.generation_id = note.generation_id;
+  rewrite.visitor_id = note.visitor_id;
+  rewrite.text = note.rewrite;
+  rewrite.idempotency_key = note.id;
+  rewrite.source = note.source;
+  rewrite.act_id = note.id;
+  put_rewrite(t, rewrite);
+}
+
 }  // namespace
 
 PutAnswerNote put_answer_note(Transaction& t, const NewAnswerNote& note) {
@@ -102,6 +115,7 @@ PutAnswerNote put_answer_note(Transaction& t, const NewAnswerNote& note) {
           .text_or_null(standing ? standing->id : "")
           .text(to_string(note.source)));
   put_details(t, {note.id, note.visitor_id, annotator_id}, note.details);
+  put_rewrite_of(t, note);
   const Result stored = t.exec(earlier_sql, by_key);
   return {read_note(t, stored.one()), true};
 }

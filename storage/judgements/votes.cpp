@@ -6,7 +6,6 @@
 #include <unordered_set>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "storage/events/outbox.h"
 #include "storage/row_readers.h"
@@ -15,7 +14,6 @@
 namespace afina::storage {
 namespace {
 
-constexpr size_t kMaxKeyBytes = 64, kMaxReasonBytes = 4000;
 const std::string kNilUuid = "00000000-0000-0000-0000-000000000000";  // of nobody
 
 /// A person's exposure with what its vote needs to know of its surroundings.
@@ -159,6 +157,7 @@ Preference new_row(const NewPreference& vote, const Exposure& exposure, const st
   row.body_sha256 = preference_body_sha256(vote);
   row.supersedes_id = superseded;
   row.source = vote.source;
+  row.screen = vote.screen;
   row.blind = !exposure.revealed_at;
   return row;
 }
@@ -216,14 +215,17 @@ void insert_rows(Transaction& t, const std::vector<Preference*>& rows) {
   // Absent values travel as a number or word that no row may have.
   const Result stored = t.exec(
       "INSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, "
-      "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind) "
-      "SELECT id, exposure_id, pair_id, visitor_id, annotator_id, outcome, CASE WHEN outcome = 'graded' THEN grade "
+      "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind, shown_layout, shown_width_px, "
+      "shown_height_px) SELECT id, exposure_id, pair_id, visitor_id, annotator_id, outcome, CASE WHEN outcome = "
+      "'graded' THEN grade "
       "END, "
-      "nullif(confidence, 0), reason, nullif(ms, -1), key, hash, nullif(supersedes, '')::uuid, source, blind = 1 "
+      "nullif(confidence, 0), reason, nullif(ms, -1), key, hash, nullif(supersedes, '')::uuid, source, blind = 1, "
+      "nullif(layout, ''), nullif(width, 0), nullif(height, 0) "
       "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::smallint[], "
-      "$8::smallint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::integer[]) "
+      "$8::smallint[], $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::integer[], "
+      "$16::text[], $17::integer[], $18::integer[]) "
       "AS v (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, ms, key, hash, "
-      "supersedes, source, blind) RETURNING id, created_at",
+      "supersedes, source, blind, layout, width, height) RETURNING id, created_at",
       Params()
           .texts(texts([](const Preference& p) { return p.id; }))
           .texts(texts([](const Preference& p) { return p.exposure_id; }))
@@ -239,7 +241,10 @@ void insert_rows(Transaction& t, const std::vector<Preference*>& rows) {
           .texts(texts([](const Preference& p) { return p.body_sha256; }))
           .texts(texts([](const Preference& p) { return p.supersedes_id; }))
           .texts(texts([](const Preference& p) { return to_string(p.source); }))
-          .integers(numbers([](const Preference& p) { return p.blind ? 1 : 0; })));
+          .integers(numbers([](const Preference& p) { return p.blind ? 1 : 0; }))
+          .texts(texts([](const Preference& p) { return p.screen ? to_string(p.screen->layout) : ""; }))
+          .integers(numbers([](const Preference& p) { return p.screen ? p.screen->width_px : 0; }))
+          .integers(numbers([](const Preference& p) { return p.screen ? p.screen->height_px : 0; })));
   AFINA_CHECK(stored.size() == rows.size(), "votes sent ", rows.size(), ", stored ", stored.size());
   for (size_t i = 0; i < rows.size(); ++i)
     rows[i]->created_at = stored[i].time("created_at");
@@ -284,49 +289,6 @@ void tell_webhooks(Transaction& t, const std::vector<Step>& steps) {
 
 }  // namespace
 
-void check_vote(const NewPreference& p) {
-  if (p.idempotency_key.empty() || p.idempotency_key.size() > kMaxKeyBytes) {
-    throw DataError(cat("[storage.preferences] an idempotency key must have 1 to ", kMaxKeyBytes, " bytes, but has ",
-                        p.idempotency_key.size(), "."));
-  }
-  if (p.grade < -3 || p.grade > 3) {
-    throw DataError(cat("[storage.preferences] a grade must be between -3 and 3, but is ", p.grade, "."));
-  }
-  if (p.outcome != Outcome::graded && p.grade != 0) {
-    throw DataError(cat("[storage.preferences] only a graded vote must have a grade, but ", to_string(p.outcome),
-                        " has ", p.grade, "."));
-  }
-  if (p.confidence && (*p.confidence < 1 || *p.confidence > 4)) {
-    throw DataError(cat("[storage.preferences] a confidence must be between 1 and 4, but is ", *p.confidence, "."));
-  }
-  if (p.reason.size() > kMaxReasonBytes) {
-    throw DataError(cat("[storage.preferences] a reason must have at most ", kMaxReasonBytes, " bytes, but has ",
-                        p.reason.size(), "."));
-  }
-  if (p.ms_to_decide && *p.ms_to_decide < 0) {
-    throw DataError("[storage.preferences] ms_to_decide must not be negative, but is.");
-  }
-  if (p.rewrite.size() > kMaxRewriteBytes) {
-    throw DataError(cat("[storage.preferences] a rewrite must have at most ", kMaxRewriteBytes, " bytes, but has ",
-                        p.rewrite.size(), "."));
-  }
-}
-
-std::string preference_body_sha256(const NewPreference& p) {
-  Json body{{"exposure", p.exposure_id},
-            {"outcome", to_string(p.outcome)},
-            {"grade", p.grade},
-            {"confidence", p.confidence ? Json(*p.confidence) : Json()},
-            {"reason", p.reason},
-            {"ms_to_decide", p.ms_to_decide ? Json(*p.ms_to_decide) : Json()},
-            {"supersedes", p.supersedes_id},
-            {"source", to_string(p.source)}};
-  // Only where they say something: a vote without them keeps the hash it had before they existed.
-  if (!p.details.empty()) body["details"] = details_text(p.details);
-  if (!p.rewrite.empty()) body["rewrite"] = p.rewrite;
-  return sha256_hex(dump_json(body));
-}
-
 std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& drafts) {
   for (const VoteDraft& draft : drafts)
     check_vote(draft.vote);
@@ -360,31 +322,6 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
     results.push_back(std::move(step.result));
   }
   return results;
-}
-
-void throw_refusal(VoteRefusal refusal, const NewPreference& p) {
-  switch (refusal) {
-    case VoteRefusal::session_ended:
-    case VoteRefusal::not_found:
-      throw_not_found(p.exposure_id, "a pair shown to this visitor");
-    case VoteRefusal::key_reused:
-      throw Conflict(cat("[storage.preferences] idempotency key '", p.idempotency_key,
-                         "' must come with the same vote again, but came with another."),
-                     "use a new key for a new vote");
-    case VoteRefusal::already_voted:
-      throw Conflict(
-          cat("[storage.preferences] a pair must have one vote of a person, but ", p.exposure_id, " has one already."),
-          "correct it by naming the vote it supersedes, or take it back first");
-    case VoteRefusal::not_standing:
-      throw Conflict(cat("[storage.preferences] a correction must supersede the vote that stands, but '",
-                         p.supersedes_id.substr(0, 100), "' does not stand."),
-                     "load the pair again");
-    case VoteRefusal::revealed:
-      throw Conflict("[storage.preferences] a vote must stand once the models' names were shown.");
-    case VoteRefusal::none:
-      break;
-  }
-  throw InternalError("[storage.preferences] a refusal must have a reason, but has none.");
 }
 
 PutPreference put_preference(Transaction& t, const NewPreference& p) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/quality/eligible.h"
 
+#include <algorithm>
+#include <iterator>
 #include <unordered_map>
 
 #include "base/error.h"
+#include "storage/events/completions.h"
 #include "storage/quality/eligible_detail.h"
 #include "storage/row_readers.h"
 #include "storage/transaction.h"
@@ -19,15 +22,18 @@ std::vector<std::string> source_words(const std::vector<Source>& sources) {
   return out;
 }
 
-// Conversations and pairs that may be used: their owners allow training now. An imported ranking's votes are pairs.
+// Conversations and pairs that may be used: their owners allow training now, and they are text alone. An imported
+// ranking's votes are pairs.
 constexpr const char* kEligiblePairs =
-    "SELECT pair.*, c.locale, c.source, (SELECT max(cardinality(r.generation_ids)) FROM answer_ranking r "
+    "SELECT pair.*, c.locale, c.source, c.workspace_id, (SELECT max(cardinality(r.generation_ids)) FROM answer_ranking "
+    "r "
     "WHERE r.conversation_id = pair.conversation_id AND r.turn = pair.turn AND r.generation_ids @> "
     "ARRAY[pair.generation_a_id, pair.generation_b_id]) AS ranked "
     "FROM pair JOIN conversation c ON c.id = pair.conversation_id "
     "JOIN visitor v ON v.id = c.visitor_id JOIN current_consent k ON k.visitor_id = v.id "
     "WHERE c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL AND k.granted AND 'train' = ANY (k.purposes) "
-    "AND (cardinality($1::text[]) = 0 OR c.locale = ANY ($1::text[])) ORDER BY pair.id";
+    "AND (cardinality($1::text[]) = 0 OR c.locale = ANY ($1::text[])) "
+    "AND ($2::uuid IS NULL OR c.workspace_id = $2::uuid) ";
 
 // Votes and rewrites that may be used: so do those who cast them.
 constexpr const char* kCasterAllows =
@@ -44,7 +50,8 @@ void add_votes(Transaction& t, const EligibleFilter& filter, const PairIndex& in
       cat("SELECT DISTINCT ON (p.exposure_id) p.*, (SELECT name FROM annotator WHERE annotator.id = p.annotator_id) AS "
           "annotator_name FROM rewrite p",
           kCasterAllows,
-          "AND NOT EXISTS (SELECT FROM preference later WHERE later.supersedes_id = p.act_id) "
+          "AND p.exposure_id IS NOT NULL AND NOT EXISTS (SELECT FROM preference later WHERE later.supersedes_id = "
+          "p.act_id) "
           "AND NOT EXISTS (SELECT FROM submission s WHERE s.rewrite_id = p.id AND s.phase <> 'work') "
           "ORDER BY p.exposure_id, p.created_at DESC, p.id DESC"),
       params);
@@ -70,11 +77,49 @@ void add_votes(Transaction& t, const EligibleFilter& filter, const PairIndex& in
   }
 }
 
+// Answers that stand in no pair, in the order of their ids, with the rewrites that people gave of them.
+std::vector<EligiblePair> rewritten_answers(Transaction& t, const EligibleFilter& filter) {
+  const Result rows = t.exec(
+      cat("SELECT p.*, (SELECT name FROM annotator WHERE annotator.id = p.annotator_id) AS annotator_name, "
+          "g.conversation_id, g.turn, c.locale, c.workspace_id, c.source AS conversation_source "
+          "FROM standing_single_rewrite p JOIN generation g ON g.id = p.generation_id "
+          "JOIN conversation c ON c.id = g.conversation_id JOIN visitor owner ON owner.id = c.visitor_id AND "
+          "owner.withdrawn_at IS NULL JOIN current_consent allows ON allows.visitor_id = owner.id AND allows.granted "
+          "AND 'train' = ANY (allows.purposes)",
+          kCasterAllows,
+          "AND (cardinality($3::text[]) = 0 OR c.locale = ANY ($3::text[])) "
+          "AND ($4::uuid IS NULL OR c.workspace_id = $4::uuid) AND NOT",
+          goes_beyond_text("c.id"), "ORDER BY p.generation_id, p.id"),
+      Params()
+          .texts(source_words(filter.sources))
+          .time(filter.before)
+          .texts(filter.locales)
+          .text_or_null(filter.workspace_id));
+  std::vector<EligiblePair> out;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Rewrite rewrite = read_rewrite(rows[i]);
+    if (out.empty() || out.back().pair.generation_a_id != rewrite.generation_id) {
+      EligiblePair& p = out.emplace_back();
+      p.pair.id.clear();
+      p.pair.conversation_id = rows[i].text("conversation_id");
+      p.pair.turn = static_cast<int>(rows[i].integer("turn"));
+      p.pair.generation_a_id = rewrite.generation_id;
+      p.locale = rows[i].text("locale");
+      p.workspace_id = rows[i].text("workspace_id");
+      p.source = word<Source>(rows[i], "conversation_source");
+    }
+    if (!rows[i].is_null("annotator_name")) out.back().known_rewriters.insert(rewrite.annotator_id);
+    out.back().rewrites.push_back(std::move(rewrite));
+  }
+  return out;
+}
+
 // Answers and earlier messages of each pair that is left, one query each.
 void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
   std::vector<std::string> answers, conversations;
   for (const EligiblePair& p : pairs) {
-    answers.insert(answers.end(), {p.pair.generation_a_id, p.pair.generation_b_id});
+    answers.push_back(p.pair.generation_a_id);
+    if (!p.pair.generation_b_id.empty()) answers.push_back(p.pair.generation_b_id);
     conversations.push_back(p.pair.conversation_id);
   }
   std::unordered_map<std::string, Generation> by_id;
@@ -93,7 +138,11 @@ void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
   }
   for (EligiblePair& p : pairs) {
     p.a = by_id.at(p.pair.generation_a_id);
-    p.b = by_id.at(p.pair.generation_b_id);
+    if (p.pair.generation_b_id.empty()) {
+      p.b.id.clear();
+    } else {
+      p.b = by_id.at(p.pair.generation_b_id);
+    }
     for (const Message& m : messages[p.pair.conversation_id]) {
       if (m.turn < p.pair.turn) p.prompt.push_back(m);
     }
@@ -105,11 +154,13 @@ void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
 std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter) {
   std::vector<EligiblePair> pairs;
   PairIndex index;
-  const Result rows = t.exec(kEligiblePairs, Params().texts(filter.locales));
+  const Result rows = t.exec(cat(kEligiblePairs, "AND NOT", goes_beyond_text("c.id"), "ORDER BY pair.id"),
+                             Params().texts(filter.locales).text_or_null(filter.workspace_id));
   for (size_t i = 0; i < rows.size(); ++i) {
     EligiblePair p;
     p.pair = read_pair(rows[i]);
     p.locale = rows[i].text("locale");
+    p.workspace_id = rows[i].text("workspace_id");
     p.source = word<Source>(rows[i], "source");
     p.ranked = rows[i].maybe_int("ranked").value_or(0);
     if (p.ranked > 0) p.ranking = cat(p.pair.conversation_id, "/", p.pair.turn);
@@ -119,10 +170,14 @@ std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& f
   add_votes(t, filter, index, pairs);
   const auto items = adjudicated_items(t, filter, source_words(filter.sources));
   settle_pairs(t, items, index, pairs);
+  settle_rewrites(t, items, pairs);
   std::erase_if(
       pairs, [](const EligiblePair& p) { return p.votes.empty() && p.rewrites.empty() && !p.adjudicated.has_value(); });
   for (EligiblePair& ranked : ranked_pairs(t, filter, source_words(filter.sources), items))
     pairs.push_back(std::move(ranked));
+  std::vector<EligiblePair> single = rewritten_answers(t, filter);
+  settle_rewrites(t, items, single);
+  std::ranges::move(single, std::back_inserter(pairs));
   add_texts(t, pairs);
   return pairs;
 }

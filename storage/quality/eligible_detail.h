@@ -10,14 +10,15 @@
 
 namespace afina::storage {
 
-/// A reviewer's standing verdict on a work item of kind pairwise or ranking, where the item's people and the reviewer
-/// allow training. (A reviewer who never gave consent as a person judges for the operator.)
+/// A reviewer's standing verdict on a work item of kind pairwise, ranking or rewrite, where the item's people and the
+/// reviewer allow training. (A reviewer who never gave consent as a person judges for the operator.)
 struct AdjudicatedItem {
-  std::string id, item_id, pair_id, conversation_id, locale, annotator_id, annotator_name;
+  std::string id, item_id, pair_id, conversation_id, workspace_id, locale, annotator_id, annotator_name;
   int turn = 0;
   Source source = Source::web;  ///< of the conversation
   Time created_at{};
   TaskVerdict verdict;
+  std::string rewrite_id;            ///< the chosen one; empty for other kinds, and where it is of no pair
   std::vector<std::string> answers;  ///< generations by position
 };
 /// In the order they were made; none where the filter's sources leave out web.
@@ -28,6 +29,10 @@ std::vector<AdjudicatedItem> adjudicated_items(Transaction& t, const EligibleFil
 /// of the pair before and after. Of several verdicts on one pair the newest stands.
 void settle_pairs(Transaction& t, const std::vector<AdjudicatedItem>& items,
                   const std::unordered_map<std::string, size_t>& index, std::vector<EligiblePair>& pairs);
+
+/// Leaves out the rewrites of items of which a reviewer chose another, where that one is among the pair's: whoever
+/// wrote it may not allow training, and then the rest stands.
+void settle_rewrites(Transaction& t, const std::vector<AdjudicatedItem>& items, std::vector<EligiblePair>& pairs);
 
 /// Rankings as pairs of answers, without their texts. A verdict on an item takes the place of its rankings.
 std::vector<EligiblePair> ranked_pairs(Transaction& t, const EligibleFilter& filter,

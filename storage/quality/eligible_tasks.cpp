@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "storage/events/completions.h"
 #include "storage/quality/eligible_detail.h"
 #include "storage/row_readers.h"
 #include "storage/tasks/verdict_rows.h"
@@ -19,11 +20,18 @@ constexpr const char* kOpenItem =
     "JOIN current_consent allows ON allows.visitor_id = owner.id AND allows.granted AND 'train' = ANY "
     "(allows.purposes) ";
 constexpr const char* kItemColumns =
-    "i.id AS item_id, i.pair_id, i.conversation_id, i.turn, c.locale, c.source AS conversation_source, "
+    "i.id AS item_id, i.pair_id, i.conversation_id, i.turn, c.workspace_id, c.locale, c.source AS conversation_source, "
     "ARRAY(SELECT ia.generation_id FROM item_answer ia WHERE ia.item_id = i.id ORDER BY ia.position) AS answers ";
 constexpr const char* kAsked =
     "AND (cardinality($1::text[]) = 0 OR c.locale = ANY ($1::text[])) "
-    "AND ($2::timestamptz IS NULL OR x.created_at < $2::timestamptz) ";
+    "AND ($2::timestamptz IS NULL OR x.created_at < $2::timestamptz) "
+    "AND ($3::uuid IS NULL OR c.workspace_id = $3::uuid) ";
+
+Params asked(const EligibleFilter& filter) {
+  Params params;
+  params.texts(filter.locales).time(filter.before).text_or_null(filter.workspace_id);
+  return params;
+}
 
 struct RankedItem {
   EligiblePair pattern;  ///< without answers and votes
@@ -48,18 +56,33 @@ int grade_of(const std::map<int, int>& places, int a, int b) {
   return first->second < second->second ? kRankingGrade : -kRankingGrade;
 }
 
-EligiblePair pattern_of(const std::string& item_id, const std::string& conversation_id, int turn,
-                        const std::string& locale, Source source, size_t answers) {
+// Without answers and votes, of a row of kItemColumns.
+EligiblePair pattern_of(const AdjudicatedItem& item) {
   EligiblePair out;
   out.pair.id.clear();
-  out.pair.conversation_id = conversation_id;
-  out.pair.turn = turn;
-  out.locale = locale;
-  out.source = source;
-  out.ranked = static_cast<int>(answers);
-  out.ranking = item_id;
+  out.pair.conversation_id = item.conversation_id;
+  out.pair.turn = item.turn;
+  out.workspace_id = item.workspace_id;
+  out.locale = item.locale;
+  out.source = item.source;
+  out.ranked = static_cast<int>(item.answers.size());
+  out.ranking = item.item_id;
   out.ranked_item = true;
   return out;
+}
+
+// The columns of kItemColumns.
+AdjudicatedItem read_item(const Row& row) {
+  AdjudicatedItem item;
+  item.item_id = row.text("item_id");
+  item.pair_id = row.text("pair_id");
+  item.conversation_id = row.text("conversation_id");
+  item.workspace_id = row.text("workspace_id");
+  item.turn = static_cast<int>(row.integer("turn"));
+  item.locale = row.text("locale");
+  item.source = word<Source>(row, "conversation_source");
+  item.answers = row.ids("answers");
+  return item;
 }
 
 // All two answers of an item that somebody put in an order.
@@ -94,30 +117,27 @@ std::vector<AdjudicatedItem> adjudicated_items(Transaction& t, const EligibleFil
                                                const std::vector<std::string>& sources) {
   if (!sources.empty() && std::ranges::find(sources, to_string(Source::web)) == sources.end()) return {};
   const Result rows = t.exec(
-      cat("SELECT x.id, x.outcome, x.grade, x.tiers, x.created_at, reviewer.annotator_id, w.name AS annotator_name, ",
+      cat("SELECT x.id, x.outcome, x.grade, x.tiers, chosen.rewrite_id, x.created_at, reviewer.annotator_id, "
+          "w.name AS annotator_name, ",
           kItemColumns, "FROM standing_adjudication x", kOpenItem,
           "JOIN account reviewer ON reviewer.id = x.account_id JOIN annotator w ON w.id = reviewer.annotator_id "
+          "LEFT JOIN submission chosen ON chosen.id = x.submission_id "
           "LEFT JOIN visitor me ON me.id = reviewer.visitor_id LEFT JOIN current_consent mine ON mine.visitor_id = "
-          "me.id WHERE i.overlap IS NOT NULL AND x.ratings IS NULL AND (me.id IS NULL OR (me.withdrawn_at IS NULL "
+          "me.id WHERE i.overlap IS NOT NULL AND x.ratings IS NULL AND x.flags IS NULL AND (me.id IS NULL OR "
+          "(me.withdrawn_at IS NULL "
           "AND mine.granted AND 'train' = ANY (mine.purposes))) ",
-          kAsked, "ORDER BY x.created_at, x.id"),
-      Params().texts(filter.locales).time(filter.before));
+          kAsked, "AND NOT", goes_beyond_text("c.id"), "ORDER BY x.created_at, x.id"),
+      asked(filter));
   std::vector<AdjudicatedItem> out;
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
-    AdjudicatedItem item;
+    AdjudicatedItem item = read_item(row);
     item.id = row.text("id");
-    item.item_id = row.text("item_id");
-    item.pair_id = row.text("pair_id");
-    item.conversation_id = row.text("conversation_id");
-    item.turn = static_cast<int>(row.integer("turn"));
-    item.locale = row.text("locale");
-    item.source = word<Source>(row, "conversation_source");
     item.annotator_id = row.text("annotator_id");
     item.annotator_name = row.text("annotator_name");
     item.created_at = row.time("created_at");
     item.verdict = read_verdict(row);
-    item.answers = row.ids("answers");
+    item.rewrite_id = row.text("rewrite_id");
     out.push_back(std::move(item));
   }
   return out;
@@ -155,25 +175,56 @@ void settle_pairs(Transaction& t, const std::vector<AdjudicatedItem>& items,
   }
 }
 
+void settle_rewrites(Transaction& t, const std::vector<AdjudicatedItem>& items, std::vector<EligiblePair>& pairs) {
+  std::vector<std::string> ids;
+  for (const AdjudicatedItem& item : items) {
+    if (!item.rewrite_id.empty()) ids.push_back(item.item_id);
+  }
+  if (ids.empty()) return;
+  const Result rows =
+      t.exec("SELECT item_id, rewrite_id FROM submission WHERE item_id = ANY ($1::uuid[]) AND rewrite_id IS NOT NULL",
+             Params().texts(ids));
+  std::map<std::string, std::set<std::string>> rewrites;
+  for (size_t i = 0; i < rows.size(); ++i)
+    rewrites[rows[i].text("item_id")].insert(rows[i].text("rewrite_id"));
+  std::unordered_map<std::string, EligiblePair*> holder;  // by rewrite
+  for (EligiblePair& pair : pairs) {
+    for (const Rewrite& rewrite : pair.rewrites)
+      holder[rewrite.id] = &pair;
+  }
+  for (const AdjudicatedItem& item : items) {
+    const auto at = holder.find(item.rewrite_id);
+    if (at == holder.end()) continue;
+    EligiblePair& pair = *at->second;
+    const auto is_chosen = [&](const Rewrite& rewrite) { return rewrite.id == item.rewrite_id; };
+    if (std::ranges::none_of(pair.rewrites, is_chosen)) continue;
+    const auto& of_item = rewrites[item.item_id];
+    const auto gone = std::erase_if(
+        pair.rewrites, [&](const Rewrite& rewrite) { return !is_chosen(rewrite) && of_item.contains(rewrite.id); });
+    pair.chosen_rewrites[item.rewrite_id] = {item.id, static_cast<int64_t>(gone)};
+  }
+}
+
 std::vector<EligiblePair> ranked_pairs(Transaction& t, const EligibleFilter& filter,
                                        const std::vector<std::string>& sources,
                                        const std::vector<AdjudicatedItem>& items) {
   std::map<std::string, RankedItem> ranked;
-  const Result rows = t.exec(
-      cat("SELECT x.id, x.tiers, NULL AS outcome, NULL AS grade, x.annotator_id, x.visitor_id, x.created_at, "
-          "x.source, w.name AS annotator_name, ",
-          kItemColumns, "FROM standing_submission x", kOpenItem,
-          "JOIN current_consent mine ON mine.visitor_id = x.visitor_id AND mine.granted AND 'train' = ANY "
-          "(mine.purposes) JOIN annotator w ON w.id = x.annotator_id "
-          "WHERE x.kind = 'ranking' AND x.phase = 'work' ",
-          kAsked, "AND (cardinality($3::text[]) = 0 OR x.source = ANY ($3::text[])) ORDER BY x.created_at, x.id"),
-      Params().texts(filter.locales).time(filter.before).texts(sources));
+  const Result rows =
+      t.exec(cat("SELECT x.id, x.tiers, NULL AS outcome, NULL AS grade, x.annotator_id, x.visitor_id, x.created_at, "
+                 "x.source, w.name AS annotator_name, ",
+                 kItemColumns, "FROM standing_submission x", kOpenItem,
+                 "JOIN current_consent mine ON mine.visitor_id = x.visitor_id AND mine.granted AND 'train' = ANY "
+                 "(mine.purposes) JOIN annotator w ON w.id = x.annotator_id "
+                 "WHERE x.kind = 'ranking' AND x.phase = 'work' ",
+                 kAsked, "AND NOT", goes_beyond_text("c.id"),
+                 "AND (cardinality($4::text[]) = 0 OR x.source = ANY ($4::text[])) ORDER BY x.created_at, x.id"),
+             asked(filter).texts(sources));
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
     RankedItem& item = ranked[row.text("item_id")];
-    item.answers = row.ids("answers");
-    item.pattern = pattern_of(row.text("item_id"), row.text("conversation_id"), static_cast<int>(row.integer("turn")),
-                              row.text("locale"), word<Source>(row, "conversation_source"), item.answers.size());
+    const AdjudicatedItem about = read_item(row);
+    item.answers = about.answers;
+    item.pattern = pattern_of(about);
     Preference vote;
     vote.id = row.text("id");
     vote.annotator_id = row.text("annotator_id");
@@ -188,8 +239,7 @@ std::vector<EligiblePair> ranked_pairs(Transaction& t, const EligibleFilter& fil
     if (verdict.verdict.tiers.empty()) continue;
     RankedItem& item = ranked[verdict.item_id];
     item.answers = verdict.answers;
-    item.pattern = pattern_of(verdict.item_id, verdict.conversation_id, verdict.turn, verdict.locale, verdict.source,
-                              item.answers.size());
+    item.pattern = pattern_of(verdict);
     item.verdict = verdict;
   }
   std::vector<EligiblePair> out;

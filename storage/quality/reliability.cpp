@@ -19,6 +19,21 @@ void check(const ReliabilityEstimate& estimate) {
   }
 }
 
+RatingSnapshot snapshot_of(const Row& row) {
+  RatingSnapshot one;
+  one.id = row.text("id");
+  one.workspace_id = row.text("workspace_id");
+  one.account_id = row.text("account_id");
+  one.idempotency_key = row.text("idempotency_key");
+  one.model = row.text("model");
+  one.filter = row.json("filter");
+  one.votes = row.integer("votes");
+  one.annotators = row.integer("annotators");
+  one.body = row.json("body");
+  one.created_at = row.time("created_at");
+  return one;
+}
+
 }  // namespace
 
 void insert_reliability(Transaction& t, const ReliabilityEstimate& estimate) {
@@ -98,22 +113,19 @@ std::vector<RatingSnapshot> list_rating_snapshots(Transaction& t, const std::str
       "ORDER BY id DESC LIMIT $3::bigint",
       Params().text(workspace_id).text_or_null(before).integer(limit));
   std::vector<RatingSnapshot> out;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const Row row = rows[i];
-    RatingSnapshot one;
-    one.id = row.text("id");
-    one.workspace_id = row.text("workspace_id");
-    one.account_id = row.text("account_id");
-    one.idempotency_key = row.text("idempotency_key");
-    one.model = row.text("model");
-    one.filter = row.json("filter");
-    one.votes = row.integer("votes");
-    one.annotators = row.integer("annotators");
-    one.body = row.json("body");
-    one.created_at = row.time("created_at");
-    out.push_back(std::move(one));
-  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    out.push_back(snapshot_of(rows[i]));
   return out;
+}
+
+RatingSnapshot rating_snapshot(Transaction& t, const std::string& workspace_id, const std::string& id) {
+  require_uuid(id, "a published leaderboard");
+  const Result rows = t.exec("SELECT * FROM rating_snapshot WHERE id = $1::uuid AND workspace_id = $2::uuid",
+                             Params().text(id).text(workspace_id));
+  if (rows.empty())
+    throw NotFound(
+        "[storage.ratings] a published leaderboard must be of the workspace, but there is none with that id.");
+  return snapshot_of(rows[0]);
 }
 
 }  // namespace afina::storage

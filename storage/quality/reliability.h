@@ -56,5 +56,7 @@ PutRatingSnapshot put_rating_snapshot(Transaction& t, const RatingSnapshot& snap
 /// Of the workspace, newest first; before: an id to go on from, empty: from the newest.
 std::vector<RatingSnapshot> list_rating_snapshots(Transaction& t, const std::string& workspace_id, int64_t limit,
                                                   const std::string& before = "");
+/// One of the workspace. Throws NotFound where the workspace published none with that id.
+RatingSnapshot rating_snapshot(Transaction& t, const std::string& workspace_id, const std::string& id);
 
 }  // namespace afina::storage

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/quality/statistics.h"
 
+#include <algorithm>
+
 #include "storage/transaction.h"
 
 namespace afina::storage {
@@ -14,10 +16,11 @@ GroupCounts group_counts(Transaction& t, const std::string& workspace_id, GroupB
       t.exec(std::string("WITH act AS ("
                          "SELECT v.annotator_id, c.created_at AS at, c.locale, 1 AS conversations, 0 AS votes "
                          "FROM conversation c JOIN visitor v ON v.id = c.visitor_id "
-                         "WHERE c.workspace_id = $1::uuid AND c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL "
+                         "WHERE c.workspace_id = $1::uuid AND c.source <> 'import' AND c.withdrawn_at IS NULL AND "
+                         "v.withdrawn_at IS NULL "
                          "UNION ALL SELECT p.annotator_id, p.created_at, c.locale, 0, 1 FROM standing_preference p "
                          "JOIN pair ON pair.id = p.pair_id JOIN conversation c ON c.id = pair.conversation_id "
-                         "WHERE c.workspace_id = $1::uuid) SELECT ") +
+                         "WHERE c.workspace_id = $1::uuid AND p.source <> 'import') SELECT ") +
                  name +
                  " AS name, count(DISTINCT act.annotator_id) AS people, sum(act.conversations) AS conversations, "
                  "sum(act.votes) AS votes FROM act LEFT JOIN annotator_profile profile "
@@ -29,11 +32,13 @@ GroupCounts group_counts(Transaction& t, const std::string& workspace_id, GroupB
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
     if (row.is_null("name")) continue;
-    if (row.integer("people") < at_least) {
-      ++out.suppressed;
-      continue;
-    }
     out.groups.push_back({row.text("name"), row.integer("people"), row.integer("conversations"), row.integer("votes")});
+  }
+  out.suppressed =
+      static_cast<int64_t>(std::erase_if(out.groups, [&](const GroupCount& g) { return g.people < at_least; }));
+  if (out.suppressed > 0 && !out.groups.empty()) {
+    out.groups.erase(std::ranges::min_element(out.groups, {}, &GroupCount::people));
+    ++out.suppressed;
   }
   return out;
 }

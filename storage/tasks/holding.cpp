@@ -10,13 +10,6 @@ namespace {
 constexpr size_t kMaxDraftBytes = 32 * 1024;
 constexpr size_t kMaxSkipReasonBytes = 1000;
 
-void require_live(const HeldAssignment& assignment) {
-  if (assignment.live) return;
-  throw LeaseLost(cat("[storage.tasks] a task must be held, but ", assignment.id, " is ", to_string(assignment.state),
-                      " or its time is up."),
-                  "ask for the next task: it is this one with its draft where a place is left");
-}
-
 std::optional<Draft> stored_draft(Transaction& t, const std::string& assignment_id) {
   const Result rows =
       t.exec("SELECT rev, body FROM draft WHERE assignment_id = $1::uuid", Params().text(assignment_id));
@@ -25,6 +18,17 @@ std::optional<Draft> stored_draft(Transaction& t, const std::string& assignment_
 }
 
 }  // namespace
+
+void require_live(const HeldAssignment& assignment) {
+  if (assignment.live) return;
+  if (assignment.state == AssignmentState::done) {
+    throw AlreadySubmitted(cat("[storage.tasks] a task must be held, but ", assignment.id, " was handed in before."),
+                           "ask for the next task");
+  }
+  throw LeaseLost(cat("[storage.tasks] a task must be held, but ", assignment.id, " is ", to_string(assignment.state),
+                      " or its time is up."),
+                  "ask for the next task: it is this one with its draft where a place is left");
+}
 
 TaskShape task_shape(Transaction& t, const WhoseAssignment& whose) {
   require_uuid(whose.assignment_id, "a task of this person");

@@ -96,22 +96,30 @@ void add_adjudications(Transaction& t, ProjectKind kind, const Params& ids, cons
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];
     AdjudicationView view{row.text("id"), row.text("note"), Json::object(), row.time("created_at")};
-    if (row.is_null("ratings"))
-      view.verdict = verdict_to_json(kind, read_verdict(row));
-    else
+    if (!row.is_null("submission_id"))
+      view.verdict = Json{{"submission", row.text("submission_id")}};
+    else if (!row.is_null("flags"))
+      view.verdict = Json{{"flags", row.json("flags")}};
+    else if (!row.is_null("ratings"))
       view.verdict = Json{{"ratings", row.json("ratings")}};
+    else
+      view.verdict = verdict_to_json(kind, read_verdict(row));
     items.at(row.text("item_id"))->adjudication = std::move(view);
   }
 }
 
 }  // namespace
 
-std::vector<ItemView> list_items(Transaction& t, const Project& project, bool disputed_only, int64_t limit,
+std::vector<ItemView> list_items(Transaction& t, const Project& project, WhichItems which, int64_t limit,
                                  const std::string& before) {
   if (!before.empty()) require_uuid(before, "an item");
+  const char* only = which == WhichItems::disputed ? "AND disputed "
+                     : which == WhichItems::decided
+                         ? "AND EXISTS (SELECT FROM standing_adjudication d WHERE d.item_id = item.id) "
+                         : "";
   const Result rows =
-      t.exec(cat("SELECT * FROM item WHERE project_id = $1::uuid AND ($2::uuid IS NULL OR id < $2::uuid) ",
-                 disputed_only ? "AND disputed " : "", "ORDER BY id DESC LIMIT $3::bigint"),
+      t.exec(cat("SELECT * FROM item WHERE project_id = $1::uuid AND ($2::uuid IS NULL OR id < $2::uuid) ", only,
+                 "ORDER BY id DESC LIMIT $3::bigint"),
              Params().text(project.id).text_or_null(before).integer(limit));
   std::vector<ItemView> items;
   std::vector<std::string> ids;

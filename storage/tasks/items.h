@@ -89,8 +89,10 @@ struct ItemView {
   std::vector<SubmissionView> submissions;
   std::optional<AdjudicationView> adjudication;  ///< the one that stands
 };
-/// By id, descending, ids before `before`. disputed_only: those whose submissions part and that nobody adjudicated.
-std::vector<ItemView> list_items(Transaction& t, const Project& project, bool disputed_only, int64_t limit,
+/// disputed: those whose submissions part and that nobody adjudicated; decided: those with a verdict that stands.
+enum class WhichItems { all, disputed, decided };
+/// By id, descending, ids before `before`.
+std::vector<ItemView> list_items(Transaction& t, const Project& project, WhichItems which, int64_t limit,
                                  const std::string& before);
 
 }  // namespace afina::storage

@@ -60,6 +60,10 @@ NextTask next_task(Transaction& t, const NextRequest& request);
 struct LeaseLost : Conflict {
   using Conflict::Conflict;
 };
+/// The same where it ended because its holder handed it in, as from another window.
+struct AlreadySubmitted : LeaseLost {
+  using LeaseLost::LeaseLost;
+};
 struct WhoseAssignment {
   std::string assignment_id, workspace_id, account_id;
 };

@@ -49,6 +49,8 @@ struct Holding {
   HeldAssignment assignment;
 };
 Holding lock_assignment(Transaction& t, const WhoseAssignment& whose);
+/// Throws LeaseLost where the task is held no more; AlreadySubmitted where that is because it was handed in.
+void require_live(const HeldAssignment& assignment);
 
 /// Gives the slots of expired leases back, at most 200 at a time; one transaction does it, others pass on.
 void end_expired_leases(Transaction& t, const std::string& project_id);

@@ -70,6 +70,7 @@ void check(const NewSubmission& s, ProjectKind kind) {
     throw DataError(cat("[submission] a rewrite must have at most ", kMaxRewriteBytes, " bytes, but has more."));
   if (s.confidence && (*s.confidence < 1 || *s.confidence > 4))
     throw DataError("[submission] a confidence must be from 1 to 4, but is not.");
+  check_screen(s.screen);
 }
 
 Exposure exposure_of(Transaction& t, const NewSubmission& s, const HeldAssignment& a, const std::string& pair_id) {
@@ -100,21 +101,21 @@ std::string vote(Transaction& t, const NewSubmission& s, const TaskVerdict& stor
   p.confidence = s.confidence;
   p.reason = s.reason;
   p.ms_to_decide = s.ms_to_decide;
+  p.screen = s.screen;
   p.idempotency_key = s.id;
   p.source = s.source;
   if (const auto earlier = standing_preference(t, exposure.id, s.visitor_id)) p.supersedes_id = earlier->id;
   return put_preference(t, p).stored.id;
 }
 
-std::string rewrite_of(Transaction& t, const NewSubmission& s, const Exposure& exposure, const std::string& act_id) {
+Rewrite rewrite_of(const NewSubmission& s, const std::string& act_id) {
   Rewrite rewrite;
-  rewrite.exposure_id = exposure.id;
   rewrite.visitor_id = s.visitor_id;
   rewrite.text = s.rewrite;
   rewrite.idempotency_key = s.id;
   rewrite.source = s.source;
   rewrite.act_id = act_id;
-  return put_rewrite(t, rewrite).id;
+  return rewrite;
 }
 
 struct Written {
@@ -137,13 +138,17 @@ void insert_submission(Transaction& t, const NewSubmission& s, const Holding& ho
   written.correct ? p.boolean(*written.correct) : p.null();
   p.integer(int64_t{holding.project.guidelines_version}).integers(a.shown_order).text_or_null(written.preference_id);
   p.text_or_null(written.rewrite_id).text(to_string(s.source)).text(s.idempotency_key).text(s.body_sha256);
+  p.text_or_null(s.screen ? to_string(s.screen->layout) : "");
+  for (const auto size : {&Screen::width_px, &Screen::height_px})
+    p.integer(s.screen ? std::optional<int>((*s.screen).*size) : std::nullopt);
   t.exec(
       "INSERT INTO submission (id, assignment_id, project_id, item_id, account_id, visitor_id, annotator_id, kind, "
       "phase, outcome, grade, tiers, rewrite, reason, confidence, ms_to_decide, ms_on_screen, ms_sensible, hasty, "
-      "correct, guidelines_version, shown_order, preference_id, rewrite_id, source, idempotency_key, body_sha256) "
+      "correct, guidelines_version, shown_order, preference_id, rewrite_id, source, idempotency_key, body_sha256, "
+      "shown_layout, shown_width_px, shown_height_px) "
       "VALUES ($1::uuid, $2::uuid, $3::uuid, $4::uuid, $5::uuid, $6::uuid, $7::uuid, $8, $9, $10, $11::smallint, "
       "$12::jsonb, $13, $14, $15::smallint, $16::bigint, $17::bigint, $18::bigint, $19::boolean, $20::boolean, "
-      "$21::integer, $22::smallint[], $23::uuid, $24::uuid, $25, $26, $27)",
+      "$21::integer, $22::smallint[], $23::uuid, $24::uuid, $25, $26, $27, $28, $29::integer, $30::integer)",
       p);
 }
 
@@ -161,8 +166,7 @@ bool count_on_item(Transaction& t, const Holding& holding) {
     const Spread spread = spread_of_item(t, holding.project.kind, item_id);
     t.exec(
         "UPDATE item SET spread = $2::double precision, disputed = $3::boolean AND NOT EXISTS (SELECT FROM "
-        "adjudication "
-        "WHERE item_id = $1::uuid) WHERE id = $1::uuid",
+        "standing_adjudication WHERE item_id = $1::uuid) WHERE id = $1::uuid",
         Params().text(item_id).real(spread.value).boolean(spread.disputed));
   }
   return row.integer("done_count") == row.integer("overlap") && !row.boolean("closed");
@@ -233,10 +237,19 @@ void write_judgements(Transaction& t, const NewSubmission& s, const Holding& hol
   written.annotator_id = get_visitor(t, s.visitor_id).annotator_id;
   // What is known already is asked to learn about the person; it is no vote to train on.
   const bool votes = kind == ProjectKind::pairwise;
-  if (!item.pair_id.empty() && holding.assignment.phase == Phase::work && (votes || !s.rewrite.empty())) {
+  const bool work = holding.assignment.phase == Phase::work;
+  if (work && !item.pair_id.empty() && (votes || !s.rewrite.empty())) {
     const Exposure exposure = exposure_of(t, s, holding.assignment, item.pair_id);
     if (votes) written.preference_id = vote(t, s, stored, exposure);
-    if (!s.rewrite.empty()) written.rewrite_id = rewrite_of(t, s, exposure, votes ? written.preference_id : s.id);
+    if (!s.rewrite.empty()) {
+      Rewrite rewrite = rewrite_of(s, votes ? written.preference_id : s.id);
+      rewrite.exposure_id = exposure.id;
+      written.rewrite_id = put_rewrite(t, rewrite).id;
+    }
+  } else if (work && item.answers.size() == 1 && !s.rewrite.empty()) {
+    Rewrite rewrite = rewrite_of(s, s.id);
+    rewrite.generation_id = item.answers.front();
+    written.rewrite_id = put_rewrite(t, rewrite).id;
   }
   insert_submission(t, s, holding, item, stored, written);
   put_details(t, {s.id, s.visitor_id, written.annotator_id}, details_of(s, stored, holding.assignment, item));
@@ -260,11 +273,7 @@ PutSubmission submit(Transaction& t, const NewSubmission& s) {
   const Holding holding = lock_assignment(t, s.whose);
   if (const auto earlier = repeated(t, s, holding)) return *earlier;
   const HeldAssignment& a = holding.assignment;
-  if (!a.live) {
-    throw LeaseLost(cat("[storage.tasks] a task must be held to be handed in, but ", a.id, " is ", to_string(a.state),
-                        " or its time is up."),
-                    "ask for the next task: it is this one with its draft where a place is left");
-  }
+  require_live(a);
   check(s, holding.project.kind);
   const Item item = lock_item(t, a.item_id);
   TaskVerdict said = s.verdict;

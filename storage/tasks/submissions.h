@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What annotators hand in, and what reviewers decide where they part. Append-only.
+// What annotators hand in. Append-only.
 #pragma once
 #include <functional>
 #include <optional>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/judgements/details.h"
+#include "storage/judgements/screen.h"
 #include "storage/tasks/queue.h"
 #include "storage/tasks/verdict.h"
 
@@ -35,6 +36,7 @@ struct NewSubmission {
   std::string reason, reason_language;
   std::optional<int> confidence;
   std::optional<int64_t> ms_to_decide;
+  std::optional<Screen> screen;  ///< how the answers stood, where the page told
   std::string idempotency_key;
   std::string body_sha256;  ///< of the request's body
   Source source = Source::web;
@@ -62,19 +64,5 @@ PutSubmission submit(Transaction& t, const NewSubmission& submission);
 /// The shortest time in which texts of so many code points can be looked through, milliseconds: one second and 10 ms
 /// for each code point (three times as fast as people read), at most 20 s. Sooner is stored as hasty.
 int64_t sensible_ms(int64_t code_points);
-
-struct NewAdjudication {
-  std::string id = new_uuid();
-  std::string item_id, workspace_id, account_id;
-  TaskVerdict verdict;  ///< about positions: what reviewers are shown
-  std::string note;     ///< at most 4000 bytes
-  std::string idempotency_key, body_sha256;
-};
-struct PutAdjudication {
-  std::string id;
-  bool created = true;
-};
-/// Supersedes the item's earlier one. NotFound: another workspace's item. DataError: does not fit the kind.
-PutAdjudication adjudicate(Transaction& t, const NewAdjudication& adjudication);
 
 }  // namespace afina::storage

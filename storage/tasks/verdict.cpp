@@ -230,12 +230,12 @@ Json verdict_to_json(ProjectKind kind, const TaskVerdict& verdict) {
 }
 
 TaskVerdict verdict_from_json(ProjectKind kind, const Json& json, int answers, const std::string& what) {
-  static const std::map<ProjectKind, std::string> kField{{ProjectKind::pairwise, "outcome"},
-                                                         {ProjectKind::ranking, "tiers"},
-                                                         {ProjectKind::rating, "aspects"},
-                                                         {ProjectKind::flagging, "flags"}};
-  const auto field = kField.find(kind);
-  if (field == kField.end()) bad(what, "a rewrite must have no known answer, but one is given.");
+  static const std::map<ProjectKind, std::string> field_of{{ProjectKind::pairwise, "outcome"},
+                                                           {ProjectKind::ranking, "tiers"},
+                                                           {ProjectKind::rating, "aspects"},
+                                                           {ProjectKind::flagging, "flags"}};
+  const auto field = field_of.find(kind);
+  if (field == field_of.end()) bad(what, "a rewrite must have no known answer, but one is given.");
   if (!json.is_object() || json.size() != 1 || !json.contains(field->second))
     bad(what, cat("must be {\"", field->second, "\": …} and nothing else."));
   TaskVerdict verdict;
@@ -277,8 +277,11 @@ TaskVerdict as_shown(const TaskVerdict& verdict, const std::vector<int>& shown_o
 }
 
 TaskVerdict as_stored(const TaskVerdict& verdict, const std::vector<int>& shown_order) {
-  return turned(verdict, shown_order.empty() ? 0 : shown_order[0],
-                [&](int side) { return at_or_refuse(shown_order, side); });
+  TaskVerdict out = turned(verdict, shown_order.empty() ? 0 : shown_order[0],
+                           [&](int side) { return at_or_refuse(shown_order, side); });
+  for (auto& tier : out.tiers)
+    std::ranges::sort(tier);
+  return out;
 }
 
 bool agrees_with_gold(ProjectKind kind, const TaskVerdict& gold, const TaskVerdict& given) {

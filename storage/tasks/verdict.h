@@ -42,7 +42,7 @@ Json verdict_to_json(ProjectKind kind, const TaskVerdict& verdict);
 TaskVerdict verdict_from_json(ProjectKind kind, const Json& json, int answers, const std::string& what);
 /// The same verdict about sides as shown: shown_order[i] is the position at side i.
 TaskVerdict as_shown(const TaskVerdict& verdict, const std::vector<int>& shown_order);
-/// Back from sides as shown to positions.
+/// Back from sides as shown to positions; within a tier in their order, which says nothing.
 TaskVerdict as_stored(const TaskVerdict& verdict, const std::vector<int>& shown_order);
 
 /// Share of gold's strict orders that a ranking must share to be correct.

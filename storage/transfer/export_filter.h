@@ -4,6 +4,7 @@
 #include <string>
 
 #include "storage/people.h"
+#include "storage/sql.h"
 #include "storage/types.h"
 
 namespace afina::storage {
@@ -18,6 +19,12 @@ struct ExportFilter {
   std::optional<Time> since;  ///< judgements and conversations from then on
   bool fetch_ahead = true;    ///< false: server and client take turns, for measuring
 };
+
+/// ExportFilter::since as people write it: a day, from its beginning in UTC, or a time as time_from_text takes it,
+/// which also says what it throws.
+inline Time since_from_text(const std::string& text) {
+  return time_from_text(text.size() == 10 ? text + " 00:00:00+00" : text);
+}
 
 /// For the whole transaction of an export, at its beginning: plans for reading everything, with sort memory that is
 /// bounded, however many rows there are.

@@ -24,7 +24,7 @@ int64_t inserted(const Result& result) {
   return static_cast<int64_t>(result.affected());
 }
 
-// A person stands under the declaration that first brought them; another file of the source finds them there.
+// A person stands under the declarations of all files of the source that name them.
 void add_people(Transaction& t, const Import& import, const std::vector<ImportedPerson>& people) {
   if (people.empty()) return;
   const auto ids = column(people, [](const auto& p) { return p.annotator_id; });
@@ -52,6 +52,7 @@ void add_people(Transaction& t, const Import& import, const std::vector<Imported
           .texts(visitors)
           .text(import.text_id)
           .texts(import.purposes));
+  widen_consent(t, import, visitors);
 }
 
 int64_t add_conversations(Transaction& t, const Import& import, const std::vector<ImportedConversation>& rows) {
@@ -72,6 +73,18 @@ int64_t add_conversations(Transaction& t, const Import& import, const std::vecto
       "SELECT c, $3::uuid, x FROM unnest($1::uuid[], $2::text[]) AS u(c, x) ON CONFLICT DO NOTHING",
       Params().texts(ids).texts(column(rows, [](const auto& c) { return c.external_id; })).text(import.id));
   return added;
+}
+
+// What an earlier file of the source brought stays under that file's declaration.
+int64_t count_narrower(Transaction& t, const Import& import, const std::vector<ImportedConversation>& rows) {
+  return t
+      .exec(
+          "SELECT count(*) AS n FROM unnest($1::uuid[]) AS u(id) JOIN conversation c ON c.id = u.id "
+          "JOIN LATERAL (SELECT granted, purposes FROM consent_event WHERE visitor_id = c.visitor_id "
+          "ORDER BY created_at DESC, id DESC LIMIT 1) o ON NOT (o.granted AND o.purposes @> $2::text[])",
+          Params().texts(column(rows, [](const auto& c) { return c.id; })).texts(import.purposes))
+      .one()
+      .integer("n");
 }
 
 int64_t add_texts(Transaction& t, const ImportBatch& batch) {
@@ -137,14 +150,21 @@ std::string optional_text(const auto& value) {
   return value ? std::to_string(*value) : std::string();
 }
 
+std::string size_text(const ImportedPreference& p, int Screen::*size) {
+  return p.said.screen ? std::to_string((*p.said.screen).*size) : std::string();
+}
+
 constexpr const char* kInsertPreferences =
     "INSERT INTO preference (id, exposure_id, pair_id, visitor_id, annotator_id, outcome, grade, confidence, reason, "
-    "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind) "
+    "ms_to_decide, idempotency_key, body_sha256, supersedes_id, source, blind, shown_layout, shown_width_px, "
+    "shown_height_px) "
     "SELECT u.p, e.id, e.pair_id, e.visitor_id, e.annotator_id, u.o, nullif(u.g, '')::smallint, nullif(u.c, "
     "'')::smallint, "
-    "u.r, nullif(u.ms, '')::bigint, 'import-' || u.p, u.h, nullif(u.s, '')::uuid, 'import', u.b "
+    "u.r, nullif(u.ms, '')::bigint, 'import-' || u.p, u.h, nullif(u.s, '')::uuid, 'import', u.b, "
+    "nullif(u.l, ''), nullif(u.w, '')::integer, nullif(u.t, '')::integer "
     "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], "
-    "$9::text[], $10::boolean[]) WITH ORDINALITY AS u(p, x, o, g, c, r, ms, h, s, b, n) JOIN exposure e ON e.id = u.x "
+    "$9::text[], $10::boolean[], $11::text[], $12::text[], $13::text[]) "
+    "WITH ORDINALITY AS u(p, x, o, g, c, r, ms, h, s, b, l, w, t, n) JOIN exposure e ON e.id = u.x "
     "WHERE u.s = '' OR EXISTS (SELECT FROM preference q WHERE q.id = nullif(u.s, '')::uuid AND q.exposure_id = e.id) "
     "ORDER BY u.n ON CONFLICT DO NOTHING RETURNING id";
 
@@ -167,7 +187,12 @@ std::vector<std::string> insert_preferences(Transaction& t, const std::vector<co
                               .texts(cells([](const auto& p) { return optional_text(p.said.ms_to_decide); }))
                               .texts(cells([](const auto& p) { return preference_body_sha256(p.said); }))
                               .texts(cells([](const auto& p) { return p.said.supersedes_id; }))
-                              .texts(cells([](const auto& p) { return p.blind ? "t" : "f"; })));
+                              .texts(cells([](const auto& p) { return p.blind ? "t" : "f"; }))
+                              .texts(cells([](const auto& p) {
+                                return p.said.screen ? to_string(p.said.screen->layout) : std::string_view();
+                              }))
+                              .texts(cells([](const auto& p) { return size_text(p, &Screen::width_px); }))
+                              .texts(cells([](const auto& p) { return size_text(p, &Screen::height_px); })));
   std::vector<std::string> ids;
   for (size_t i = 0; i < result.size(); ++i)
     ids.push_back(result[i].text("id"));
@@ -199,19 +224,23 @@ int64_t add_preferences(Transaction& t, const ImportBatch& batch) {
 
 int64_t add_scores(Transaction& t, const std::vector<ImportedScore>& rows) {
   if (rows.empty()) return 0;
-  std::vector<double> values;
-  for (const ImportedScore& row : rows)
+  std::vector<double> values, scales;
+  for (const ImportedScore& row : rows) {
     values.push_back(row.value);
+    scales.push_back(row.scale.value_or(0.0));
+  }
   return inserted(
-      t.exec("INSERT INTO answer_score (id, generation_id, visitor_id, annotator_id, value) SELECT s, g, v.id, "
-             "v.annotator_id, x "
-             "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::double precision[]) AS u(s, g, w, x) "
-             "JOIN visitor v ON v.id = w ON CONFLICT DO NOTHING",
+      t.exec("INSERT INTO answer_score (id, generation_id, visitor_id, annotator_id, value, question, scale) "
+             "SELECT s, g, v.id, v.annotator_id, x, q, nullif(m, 0) "
+             "FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::double precision[], $5::text[], "
+             "$6::double precision[]) AS u(s, g, w, x, q, m) JOIN visitor v ON v.id = w ON CONFLICT DO NOTHING",
              Params()
                  .texts(column(rows, [](const auto& s) { return s.id; }))
                  .texts(column(rows, [](const auto& s) { return s.generation_id; }))
                  .texts(column(rows, [](const auto& s) { return s.visitor_id; }))
-                 .reals(values)));
+                 .reals(values)
+                 .texts(column(rows, [](const auto& s) { return s.question; }))
+                 .reals(scales)));
 }
 
 int64_t add_rankings(Transaction& t, const std::vector<ImportedRanking>& rows) {
@@ -251,6 +280,8 @@ ImportCounts add_import_batch(Transaction& t, const Import& import, const Import
   ImportCounts counts;
   add_people(t, import, batch.people);
   counts.conversations = add_conversations(t, import, batch.conversations);
+  if (counts.conversations < static_cast<int64_t>(batch.conversations.size()))
+    counts.narrower = count_narrower(t, import, batch.conversations);
   counts.answers = add_texts(t, batch);
   add_pairs(t, batch);
   counts.judgements = add_preferences(t, batch) + add_scores(t, batch.scores) + add_rankings(t, batch.rankings);

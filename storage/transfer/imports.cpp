@@ -14,9 +14,8 @@ namespace {
 constexpr const char* kImportColumns =
     "i.*, s.name AS source, s.created_at AS source_created_at, e.text_id, to_json(e.purposes) AS purposes, v.locale "
     "FROM import i JOIN import_source s ON s.id = i.source_id JOIN visitor v ON v.id = i.visitor_id "
-    "JOIN LATERAL (SELECT * FROM consent_event WHERE visitor_id = i.visitor_id AND granted ORDER BY created_at LIMIT "
-    "1) "
-    "e ON true ";
+    "JOIN LATERAL (SELECT * FROM consent_event WHERE visitor_id = i.visitor_id AND granted "
+    "ORDER BY created_at DESC, id DESC LIMIT 1) e ON true ";
 
 Import read_import(const Row& row) {
   Import i;
@@ -62,9 +61,12 @@ std::string ensure_source(Transaction& t, const NewImport& import) {
       .text("id");
 }
 
-void make_owner(Transaction& t, const NewImport& import) {
+std::string ensure_declaration(Transaction& t, const NewImport& import) {
   const std::string body = declaration_text(import);
-  const std::string version = cat("import-", sha256_hex(body).substr(0, 32));
+  return ensure_consent_text(t, cat("import-", sha256_hex(body).substr(0, 32)), "und", body).id;
+}
+
+void make_owner(Transaction& t, const NewImport& import) {
   NewVisitor visitor;
   visitor.id = import.visitor_id;
   visitor.annotator_id = ensure_annotator(t, AnnotatorKind::service, cat("import:", import.id)).id;
@@ -72,7 +74,7 @@ void make_owner(Transaction& t, const NewImport& import) {
   visitor.session_token = new_session_token();
   visitor.receipt_code = import.receipt_code;
   visitor.source = Source::import;
-  visitor.consent.text_id = ensure_consent_text(t, version, "und", body).id;
+  visitor.consent.text_id = ensure_declaration(t, import);
   visitor.consent.purposes = import.purposes;
   create_visitor(t, visitor);
   end_session(t, visitor.id);
@@ -86,6 +88,22 @@ void require_words(const char* what, const std::string& words, size_t most) {
 
 }  // namespace
 
+int64_t widen_consent(Transaction& t, const Import& import, const std::vector<std::string>& visitor_ids) {
+  std::vector<std::string> events;
+  for (size_t i = 0; i < visitor_ids.size(); ++i)
+    events.push_back(new_uuid());
+  const Result added = t.exec(
+      "INSERT INTO consent_event (id, visitor_id, text_id, granted, purposes) "
+      "SELECT u.e, v.id, $3::uuid, true, "
+      "o.purposes || ARRAY(SELECT p FROM unnest($4::text[]) WITH ORDINALITY AS x(p, n) WHERE p <> ALL (o.purposes) "
+      "ORDER BY n) "
+      "FROM unnest($1::uuid[], $2::uuid[]) AS u(e, v) JOIN visitor v ON v.id = u.v AND v.withdrawn_at IS NULL "
+      "JOIN LATERAL (SELECT granted, purposes FROM consent_event WHERE visitor_id = v.id "
+      "ORDER BY created_at DESC, id DESC LIMIT 1) o ON o.granted AND NOT o.purposes @> $4::text[]",
+      Params().texts(events).texts(visitor_ids).text(import.text_id).texts(import.purposes));
+  return static_cast<int64_t>(added.affected());
+}
+
 Import begin_import(Transaction& t, const NewImport& import) {
   require_words("source name", import.source, 200);
   require_words("licence", import.licence, 200);
@@ -98,6 +116,12 @@ Import begin_import(Transaction& t, const NewImport& import) {
   if (!before.empty()) {
     Import earlier = read_import(before.one());
     earlier.created = earlier.id == import.id;
+    // What it brings now stands under what is declared now.
+    earlier.text_id = ensure_declaration(t, import);
+    earlier.purposes = import.purposes;
+    if (widen_consent(t, earlier, {earlier.visitor_id}) > 0)
+      append_audit(t, import.actor, "import_widened", earlier.id,
+                   {{"purposes", import.purposes}, {"licence", import.licence}});
     return earlier;
   }
   make_owner(t, import);
@@ -124,10 +148,11 @@ Import begin_import(Transaction& t, const NewImport& import) {
 
 void finish_import(Transaction& t, const std::string& import_id, int64_t skipped) {
   const Result done = t.exec(
-      "UPDATE import SET state = 'finished', finished_at = clock_timestamp(), skipped = $2 "
-      "WHERE id = $1::uuid AND state = 'running' RETURNING workspace_id, format",
+      "UPDATE import i SET state = 'finished', finished_at = coalesce(i.finished_at, clock_timestamp()), skipped = $2 "
+      "FROM (SELECT id, state FROM import WHERE id = $1::uuid FOR UPDATE) was WHERE i.id = was.id "
+      "RETURNING i.workspace_id, i.format, was.state AS before",
       Params().text(import_id).integer(skipped));
-  if (done.empty()) return;
+  if (done.empty() || done.one().text("before") == "finished") return;
   const Row row = done.one();
   emit_event(t, row.text("workspace_id"), "import.finished",
              {{"import", import_id}, {"format", row.text("format")}, {"skipped", skipped}});

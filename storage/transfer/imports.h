@@ -34,7 +34,9 @@ struct NewImport {
 struct ImportCounts {
   int64_t conversations = 0, answers = 0, judgements = 0;  ///< new ones
   int64_t existing = 0;                                    ///< conversations and judgements that were there before
-  int64_t skipped = 0;                                     ///< rows of the file
+  int64_t narrower = 0;  ///< of existing conversations: those that stand under a declaration that allows less than this
+                         ///< import's
+  int64_t skipped = 0;   ///< rows of the file
 };
 
 struct Import {
@@ -51,7 +53,9 @@ struct Import {
 };
 
 /// Makes the source, its consent text and the import where they are not there; the same file of the same source gives
-/// the earlier row. Writes the audit row of a new one. Throws DataError for empty or too long words.
+/// the earlier row, with the purposes and the text that are declared now: what it owns may be used for these as well
+/// from then on. Writes the audit row of a new one, and of one that may be used for more. Throws DataError for empty or
+/// too long words.
 Import begin_import(Transaction& t, const NewImport& import);
 
 /// Who judged, known by a hash only. Made with a visitor that carries the import's declaration.
@@ -69,7 +73,9 @@ struct ImportedPreference {
 };
 struct ImportedScore {
   std::string id, generation_id, visitor_id, annotator_id;
-  double value = 0.0;  ///< 0..1
+  std::string question;         ///< of the tool, at most 200 bytes; "" where it asks one
+  double value = 0.0;           ///< 0..1
+  std::optional<double> scale;  ///< best mark of the scale it was read on; nothing: the file gives 0..1, or a thumb
 };
 struct ImportedRanking {
   std::string id, conversation_id, visitor_id, annotator_id;
@@ -90,10 +96,15 @@ struct ImportBatch {
   std::vector<ImportedRanking> rankings;
   std::vector<Rewrite> rewrites;
 };
-/// Adds what is new, and its counts to the import. Throws DataError for a value out of range; nothing of the batch is
+/// Those of the visitors who have not withdrawn and allow less than the import's declaration get a new consent row:
+/// what they allowed before and what is declared. Returns how many.
+int64_t widen_consent(Transaction& t, const Import& import, const std::vector<std::string>& visitor_ids);
+
+/// Adds what is new, and its counts to the import. People whom an earlier file of the source brought under less than
+/// this one declares allow both from then on. Throws DataError for a value out of range; nothing of the batch is
 /// stored then.
 ImportCounts add_import_batch(Transaction& t, const Import& import, const ImportBatch& batch);
-/// Ends it. skipped: rows of the file that gave nothing. Repeatable.
+/// Ends it, also again after a later reading. skipped: rows of the file that gave nothing this time.
 void finish_import(Transaction& t, const std::string& import_id, int64_t skipped);
 
 /// Newest first, of one workspace.

@@ -4,20 +4,22 @@
 #include <iterator>
 #include <utility>
 
+#include "storage/events/completions.h"
 #include "storage/transaction.h"
 #include "storage/transfer/export_sql.h"
 
 namespace afina::storage {
 namespace {
 
-std::string pairs_sql() {
+std::string pairs_sql(bool look_beyond_text) {
   return cat(
       "SELECT pair.id, pair.conversation_id, c.locale, c.source, a.id, a.model, a.adapter_id, a.text, b.id, b.model, "
       "b.adapter_id, b.text, ",
       packed_prompt("pair.conversation_id", "pair.turn"),
       ", pair.turn, (SELECT count(*) FROM pair s WHERE s.conversation_id = pair.conversation_id AND s.turn = "
-      "pair.turn) FROM pair JOIN conversation c ON c.id = pair.conversation_id",
-      consented("c.visitor_id", "owner"),
+      "pair.turn),",
+      look_beyond_text ? goes_beyond_text("pair.conversation_id") : " false ",
+      "FROM pair JOIN conversation c ON c.id = pair.conversation_id", consented("c.visitor_id", "owner"),
       "JOIN generation a ON a.id = pair.generation_a_id JOIN generation b ON b.id = pair.generation_b_id WHERE",
       kOpenConversation,
       "AND ($4::uuid IS NULL OR pair.id IN (SELECT i.pair_id FROM item i WHERE i.project_id = $4::uuid)) "
@@ -25,31 +27,39 @@ std::string pairs_sql() {
       "p.created_at >= $5::timestamptz)) ORDER BY pair.id");
 }
 
+// A vote that was cast in a task has its details under the submission that made it.
+constexpr const char* kTaskVotes =
+    " LEFT JOIN (SELECT id AS task_id, preference_id FROM submission WHERE preference_id IS NOT NULL) task "
+    "ON task.task_id = d.act_id ";
+
 // Details of all acts, grouped once: most acts have none, and a lookup for each would cost more than the vote.
-std::string details(const std::string& table, const std::string& entry, const std::string& order) {
-  return cat(" LEFT JOIN (SELECT act_id, string_agg(", entry, ", '' ORDER BY ", order, ") AS packed FROM ", table,
-             " GROUP BY act_id) ", table, " ON ", table, ".act_id = p.id");
+std::string details() {
+  std::string joins;
+  for (const DetailTable& table : detail_tables()) {
+    joins += cat(" LEFT JOIN (SELECT coalesce(preference_id, act_id) AS vote_id, string_agg(", table.entry,
+                 ", '' ORDER BY ", table.order, ") AS packed FROM ", table.name, " d", kTaskVotes, "GROUP BY 1) ",
+                 table.name, " ON ", table.name, ".vote_id = p.id");
+  }
+  return joins;
 }
 
 // Whoever allows $1, with what else they allow: made into words once a person and not once a vote.
-constexpr const char* kJudges =
-    " JOIN (SELECT v.id, array_to_string(k.purposes, ' ') AS words FROM visitor v JOIN current_consent k "
-    "ON k.visitor_id = v.id WHERE v.withdrawn_at IS NULL AND k.granted AND $1::text = ANY (k.purposes) OFFSET 0) judge "
-    "ON judge.id = p.visitor_id ";
+std::string judges() {
+  return cat(
+      " JOIN (SELECT v.id, array_to_string(k.purposes, ' ') AS words FROM visitor v JOIN current_consent k "
+      "ON k.visitor_id = v.id WHERE v.withdrawn_at IS NULL AND ",
+      allows("k"), " OFFSET 0) judge ON judge.id = p.visitor_id ");
+}
 
 std::string votes_sql() {
   return cat(
       "SELECT p.pair_id, p.id, p.exposure_id, p.annotator_id, p.outcome, p.grade, p.confidence, p.reason, "
-      "p.ms_to_decide, "
-      "p.supersedes_id, p.source, p.created_at, judge.words, l.language, "
-      "aspect_rating.packed, answer_flag.packed, span_note.packed, p.blind, e.a_on_left, e.leak_a, e.leak_b "
+      "p.ms_to_decide, p.supersedes_id, p.source, p.created_at, judge.words, l.language, aspect_rating.packed, "
+      "answer_flag.packed, span_note.packed, p.blind, e.a_on_left, e.leak_a, e.leak_b, p.shown_layout, "
+      "p.shown_width_px, p.shown_height_px "
       "FROM preference p JOIN exposure e ON e.id = p.exposure_id",
-      kJudges, "LEFT JOIN reason_language l ON l.act_id = p.id",
-      details("aspect_rating", packed_entry("generation_id || '/' || aspect || '/' || value", "''"),
-              "generation_id, aspect"),
-      details("answer_flag", packed_entry("generation_id || '/' || kind", "note"), "generation_id, kind"),
-      details("span_note", packed_entry("generation_id || '/' || kind || '/' || start_at || '/' || end_at", "note"),
-              "ordinal"),
+      judges(), "LEFT JOIN (SELECT coalesce(preference_id, act_id) AS vote_id, language FROM reason_language d",
+      kTaskVotes, ") l ON l.vote_id = p.id", details(),
       // Workspace and locale are the pair's: votes of other pairs are passed over in the merge.
       " WHERE ($2::uuid IS NULL OR true) AND ($3::text IS NULL OR true) AND ($4::uuid IS NULL OR EXISTS (SELECT FROM "
       "submission s WHERE s.preference_id = p.id AND s.project_id = $4::uuid)) "
@@ -77,8 +87,8 @@ CursorOptions options(const ExportFilter& filter, int64_t rows_per_fetch) {
 
 }  // namespace
 
-PairStream::PairStream(Transaction& t, const ExportFilter& filter)
-    : pairs_(prepared(t), "export_pairs", pairs_sql(), export_params(filter), options(filter, 128)),
+PairStream::PairStream(Transaction& t, const ExportFilter& filter, bool look_beyond_text)
+    : pairs_(prepared(t), "export_pairs", pairs_sql(look_beyond_text), export_params(filter), options(filter, 128)),
       vote_rows_(t, "export_votes", votes_sql(), export_params(filter), options(filter, 512)),
       rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter), options(filter, 128)),
       more_votes_(vote_rows_.next()),
@@ -105,7 +115,8 @@ void PairStream::read_pair() {
            .b_text = row.text(11),
            .prompt = row.text(12),
            .turn = row.whole(13),
-           .siblings = row.whole(14)};
+           .siblings = row.whole(14),
+           .beyond_text = row.truth(15)};
   const std::pair<size_t, std::string_view*> ids[] = {{0, &pair_.id},   {1, &pair_.conversation_id},
                                                       {4, &pair_.a_id}, {6, &pair_.a_adapter_id},
                                                       {8, &pair_.b_id}, {10, &pair_.b_adapter_id}};
@@ -151,6 +162,9 @@ void PairStream::read_vote(ExportVote& vote) const {
   vote.a_on_left = row.truth(18);
   vote.leak_a = row.truth(19);
   vote.leak_b = row.truth(20);
+  vote.layout.assign(row.text(21));
+  vote.width_px = row.maybe_whole(22);
+  vote.height_px = row.maybe_whole(23);
   vote.superseded = false;
 }
 

@@ -26,6 +26,8 @@ struct ExportVote {
   bool blind = true, a_on_left = true;
   bool leak_a = false, leak_b = false;  ///< the answer seemed to name its maker
   bool superseded = false;
+  std::string layout;  ///< as the answers stood; empty: unknown
+  std::optional<int64_t> width_px, height_px;
 };
 
 struct ExportRewrite {
@@ -39,12 +41,15 @@ struct ExportPair {
   std::string_view prompt;  ///< PackedText; tag s, u or a for the role
   int64_t turn = 0;
   int64_t siblings = 1;  ///< pairs of the same turn: K(K−1)/2 where a ranking made them
+  bool beyond_text =
+      false;  ///< its conversation has pictures or tools, of which the prompt holds a word (completions.h)
 };
 
 class PairStream {
  public:
-  /// Inside a REPEATABLE READ transaction, which must outlive it: then all three see one moment.
-  PairStream(Transaction& t, const ExportFilter& filter);
+  /// Inside a REPEATABLE READ transaction, which must outlive it: then all three see one moment. look_beyond_text:
+  /// whether ExportPair::beyond_text is asked for, which costs a look at every conversation; else it is false.
+  PairStream(Transaction& t, const ExportFilter& filter, bool look_beyond_text);
   /// The next pair that has a judgement or a rewrite. False at the end.
   bool next();
   const ExportPair& pair() const { return pair_; }

@@ -3,16 +3,16 @@
 
 #include <cstdlib>
 
+#include "storage/events/completions.h"
 #include "storage/transaction.h"
 #include "storage/transfer/export_sql.h"
+#include "storage/transfer/mark_stream.h"
 
 namespace afina::storage {
 namespace {
 
 // Condition on conversation c for exports that are not about judgements.
 constexpr const char* kSince = "AND ($5::timestamptz IS NULL OR c.created_at >= $5::timestamptz) ";
-constexpr const char* kInProject =
-    "AND ($4::uuid IS NULL OR EXISTS (SELECT FROM item i WHERE i.conversation_id = c.id AND i.project_id = $4::uuid)) ";
 
 std::string conversations_sql() {
   const auto of_messages = [](const std::string& entry) {
@@ -49,16 +49,27 @@ std::string rankings_sql() {
       "WHERE s.kind = 'ranking' AND s.phase = 'work') k JOIN conversation c ON c.id = k.conversation_id",
       consented("c.visitor_id", "owner"), consented("k.visitor_id", "judge"), "WHERE", kOpenConversation,
       "AND ($4::uuid IS NULL OR k.project_id = $4::uuid) "
-      "AND ($5::timestamptz IS NULL OR k.created_at >= $5::timestamptz) ORDER BY k.id");
+      "AND ($5::timestamptz IS NULL OR k.created_at >= $5::timestamptz) AND NOT",
+      goes_beyond_text("c.id"), "ORDER BY k.id");
 }
 
 std::string scores_sql() {
-  return cat(
-      "SELECT g.id, c.id, c.locale, ", packed_prompt("c.id", "g.turn"),
-      ", g.text, g.model, avg(s.value), count(*) FROM answer_score s JOIN generation g ON g.id = s.generation_id "
-      "JOIN conversation c ON c.id = g.conversation_id",
-      consented("c.visitor_id", "owner"), consented("s.visitor_id", "judge"), "WHERE", kOpenConversation, kInProject,
-      "AND ($5::timestamptz IS NULL OR s.created_at >= $5::timestamptz) GROUP BY g.id, c.id ORDER BY g.id");
+  return cat("SELECT g.id, c.id, c.locale, ", packed_prompt("c.id", "g.turn"),
+             ", g.text, g.model, avg(s.value) FILTER (WHERE", kOverallMark, "), count(*) FILTER (WHERE", kOverallMark,
+             ") FROM answer_score s JOIN generation g ON g.id = s.generation_id "
+             "JOIN conversation c ON c.id = g.conversation_id",
+             consented("c.visitor_id", "owner"), consented("s.visitor_id", "judge"), "WHERE", kOpenConversation,
+             kInProject, "AND ($5::timestamptz IS NULL OR s.created_at >= $5::timestamptz) AND", kStandingMark,
+             "GROUP BY g.id, c.id ORDER BY g.id");
+}
+
+std::string single_rewrites_sql() {
+  return cat("SELECT r.id, c.id, c.locale, ", packed_prompt("c.id", "g.turn"),
+             ", g.id, g.text, g.model, r.annotator_id, r.text FROM standing_single_rewrite r "
+             "JOIN generation g ON g.id = r.generation_id JOIN conversation c ON c.id = g.conversation_id",
+             consented("c.visitor_id", "owner"), consented("r.visitor_id", "writer"), "WHERE", kOpenConversation,
+             kInProject, "AND ($5::timestamptz IS NULL OR r.created_at >= $5::timestamptz) AND NOT",
+             goes_beyond_text("c.id"), "ORDER BY g.id, r.id");
 }
 
 std::string demonstrations_sql() {
@@ -99,8 +110,19 @@ ScoreStream::ScoreStream(Transaction& t, const ExportFilter& filter)
 bool ScoreStream::next() {
   if (!rows_.next()) return false;
   const auto cell = [&](size_t column) { return rows_.text(column); };
-  row_ = {cell(0),       cell(1), cell(2), cell(3), cell(4), cell(5), std::strtod(rows_.text(6).data(), nullptr),
-          rows_.whole(7)};
+  const int64_t marks = rows_.whole(7);
+  const double mean = marks == 0 ? 0.0 : std::strtod(std::string(cell(6)).c_str(), nullptr);
+  row_ = {cell(0), cell(1), cell(2), cell(3), cell(4), cell(5), mean, marks};
+  return true;
+}
+
+SingleRewriteStream::SingleRewriteStream(Transaction& t, const ExportFilter& filter)
+    : rows_(t, "export_single_rewrites", single_rewrites_sql(), export_params(filter), {.ahead = filter.fetch_ahead}) {}
+
+bool SingleRewriteStream::next() {
+  if (!rows_.next()) return false;
+  const auto cell = [&](size_t column) { return rows_.text(column); };
+  row_ = {cell(0), cell(1), cell(2), cell(3), cell(4), cell(5), cell(6), cell(7), cell(8)};
   return true;
 }
 

@@ -43,7 +43,8 @@ class RankingStream {
   ExportRanking row_;
 };
 
-/// Mean marks of answers that stand in a file's rows.
+/// Mean marks of answers that stand in a file's rows: kOverallMark and kStandingMark (mark_stream.h) say which count.
+/// An answer that was marked on other questions alone has marks 0 and value 0.
 struct ExportScore {
   std::string_view generation_id, conversation_id, locale, prompt, text, model;
   double value = 0.0;  ///< 0..1
@@ -58,6 +59,22 @@ class ScoreStream {
  private:
   Cursor rows_;
   ExportScore row_;
+};
+
+/// Rewrites of answers that stand in no pair, of chats and of tasks: of each person and answer the newest. Those of one
+/// answer follow each other.
+struct ExportSingleRewrite {
+  std::string_view id, conversation_id, locale, prompt, generation_id, text, model, annotator_id, rewrite;
+};
+class SingleRewriteStream {
+ public:
+  SingleRewriteStream(Transaction& t, const ExportFilter& filter);
+  bool next();
+  const ExportSingleRewrite& row() const { return row_; }
+
+ private:
+  Cursor rows_;
+  ExportSingleRewrite row_;
 };
 
 /// What imported chats say in reply: demonstrations to imitate.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Verdicts of reviewers as exports need them: what took the place of which votes and rankings. Read whole, before the
-// streams: there are as many as reviewers made by hand.
+// Verdicts of reviewers as exports need them: what took the place of which votes, rankings and rewrites. Read whole,
+// before the streams: there are as many as reviewers made by hand.
 #pragma once
 #include <set>
 #include <string>
@@ -29,6 +29,9 @@ struct Settled {
   std::unordered_map<std::string, SettledPair> pairs;  ///< by pair id
   std::vector<SettledRanking> rankings;
   std::set<std::string> replaced;  ///< submissions whose rankings they took the place of
+  /// Rewrites of which a reviewer chose another, by id: that one's id. Where that one is not in the export, since its
+  /// writer does not allow it, the rest stands.
+  std::unordered_map<std::string, std::string> rewrites;
 };
 /// Of work items of people who allow filter.purpose, by reviewers who did not withdraw or refuse it. since: verdicts
 /// from then on.

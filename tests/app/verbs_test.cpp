@@ -9,6 +9,8 @@
 #include <string>
 
 #include "base/cat.h"
+#include "storage/accounts/accounts.h"
+#include "storage/transaction.h"
 #include "tests/support/golden.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_database.h"
@@ -60,6 +62,21 @@ TEST_F(Verbs, RefuseASnapshotOfNothing) {
   const Answer answer = afina_program(database() + "snapshot create --name empty");
   EXPECT_EQ(answer.code, 3) << answer.text;
   EXPECT_NE(answer.text.find("must"), std::string::npos) << answer.text;
+}
+
+TEST_F(Verbs, KeepWorkspacesApartUnlessTold) {
+  const storage::TestFolder folder;
+  const std::string verb = database() + "export-data --out " + (folder.path() / "rows.jsonl").string();
+  test_.db().transaction([](storage::Transaction& t) { storage::ensure_workspace(t, "otra"); });
+  const Answer mixed = afina_program(verb);
+  EXPECT_EQ(mixed.code, 2) << mixed.text;
+  EXPECT_NE(mixed.text.find("--workspace"), std::string::npos) << mixed.text;
+  EXPECT_EQ(afina_program(verb + " --workspace ninguna").code, 1);
+  EXPECT_EQ(afina_program(verb + " --workspace otra --all-workspaces").code, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "rows.jsonl"));
+  EXPECT_EQ(afina_program(verb + " --workspace otra").code, 0);
+  EXPECT_EQ(afina_program(verb + "2 --all-workspaces").code, 0);
+  EXPECT_EQ(afina_program(verb + "3 --all-workspaces --since 2026-02-30").code, 2);
 }
 
 TEST_F(Verbs, NameWhatIsNotThere) {

@@ -26,6 +26,21 @@ TEST(CollectorConfig, ReadsAnUpstreamFlag) {
   EXPECT_EQ(upstream.max_tokens, 80);
 }
 
+TEST(CollectorConfig, ProgramsWithoutAnAccountVisitOnlyWhereNobodyElseComesInUnlessToldOtherwise) {
+  CollectorConfig config = good_config();
+  EXPECT_TRUE(takes_programs(config)) << "on one's own machine";
+  config.public_hosts = {"afina.example.org"};
+  EXPECT_FALSE(takes_programs(config)) << "behind a proxy";
+  config.api_visits = true;
+  EXPECT_TRUE(takes_programs(config)) << "as the operator says";
+  config = good_config();
+  config.allow_remote = true;
+  EXPECT_FALSE(takes_programs(config));
+  config.allow_remote = false;
+  config.api_visits = false;
+  EXPECT_FALSE(takes_programs(config));
+}
+
 TEST(CollectorConfig, NamesTheNearestKeyForAnUnknownOne) {
   try {
     parse_upstream_flag("a=http://x,temprature=1");

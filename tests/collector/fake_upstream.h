@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An OpenAI-compatible server whose models behave well or badly by name: good, other, held (waits until opened), afina,
-// hostile, empty, refuse, busy, nonsense, html, cut, mute.
+// hostile, empty, refuse, busy, nonsense, html, cut, mute, echo and echo_late (errors that repeat what was sent).
 #pragma once
 #include <condition_variable>
 #include <mutex>
@@ -13,8 +13,9 @@ namespace afina::collector {
 class FakeUpstream {
  public:
   FakeUpstream() {
-    server_.route("POST", "/v1/chat/completions",
-                  [this](const http::Request& request, http::Response& response) { answer(request.json(), response); });
+    server_.route("POST", "/v1/chat/completions", [this](const http::Request& request, http::Response& response) {
+      answer(request.json(), std::string(request.headers.get("Authorization")), response);
+    });
     server_.start();
   }
   ~FakeUpstream() { open(); }
@@ -52,7 +53,11 @@ class FakeUpstream {
   }
 
  private:
-  void answer(const Json& body, http::Response& response) {
+  static Json echo(const std::string& what) {
+    return {{"error", {{"message", "refused: " + what}, {"type", "content_filter"}, {"code", "Ana 12.345.678-5"}}}};
+  }
+
+  void answer(const Json& body, const std::string& key, http::Response& response) {
     const std::string model = body.at("model");
     {
       const std::lock_guard lock(mutex_);
@@ -61,7 +66,12 @@ class FakeUpstream {
     }
     changed_.notify_all();
     if (model == "refuse") return response.set_json(Json{{"error", {{"message", "no"}}}}, 400);
+    if (model == "broken") return response.set_json(Json{{"error", {{"message", "boom"}}}}, 500);
     if (model == "busy") return response.set_json(Json{{"error", {{"message", "later"}}}}, 429);
+    if (model == "echo") return response.set_json(echo(key + body.dump()), 400);
+    if (model == "echo_late") {
+      return response.stream([said = echo(key + body.dump())](http::SseWriter& writer) { writer.send(said.dump()); });
+    }
     if (model == "html") return response.set_body("<h1>Welcome</h1>", "text/html");
     response.stream([this, model](http::SseWriter& writer) { write(model, writer); });
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Upstreams that are down, slow or answer nonsense: a typed error on the row and the page, never a vote.
+#include "base/log.h"
 #include "storage/conversations.h"
 #include "tests/collector/world.h"
 
@@ -35,10 +36,27 @@ INSTANTIATE_TEST_SUITE_P(Every, UpstreamFaultTest,
                          testing::Values(Fault{"down", "upstream_down"}, Fault{"mute", "upstream_slow"},
                                          Fault{"nonsense", "upstream_nonsense"}, Fault{"html", "upstream_nonsense"},
                                          Fault{"cut", "upstream_down"}, Fault{"refuse", "upstream_refused"},
-                                         Fault{"busy", "upstream_busy"}, Fault{"empty", "upstream_empty"}),
+                                         Fault{"broken", "upstream_down"}, Fault{"busy", "upstream_busy"},
+                                         Fault{"empty", "upstream_empty"}),
                          [](const auto& info) { return std::string(info.param.model); });
 
 class FaultsTest : public World {};
+
+TEST_F(FaultsTest, WhatAnUpstreamRepeatsOfAPersonsWordsNeverReachesTheLog) {
+  start({"echo", "echo_late"});
+  Caller ana = visitor();
+  set_log_level(LogLevel::warning);
+  testing::internal::CaptureStderr();
+  const Json turn = ana.ask("mi RUT es 12.345.678-5").event("done");
+  const std::string log = testing::internal::GetCapturedStderr();
+  set_log_level(LogLevel::error);
+  for (const Json& answer : turn["answers"])
+    EXPECT_EQ(answer["error"], "upstream_refused");
+  for (const char* fault : {"answered 400 (content_filter)", "sent an error (content_filter)"})
+    EXPECT_NE(log.find(fault), std::string::npos) << fault << " must be logged: " << log;
+  for (const char* secret : {"12.345.678-5", "refused:", "Ana"})
+    EXPECT_EQ(log.find(secret), std::string::npos) << log;
+}
 
 TEST_F(FaultsTest, OneFailedSideIsNoPairAndCanBeTriedAgain) {
   // Upstreams in turn: first try good and down, second try good and good.

@@ -2,6 +2,7 @@
 // The whole flow by the API, with a real server and a real database.
 #include "storage/conversations.h"
 #include "storage/quality/eligible.h"
+#include "storage/transaction.h"
 #include "tests/collector/world.h"
 
 namespace afina::collector {
@@ -189,7 +190,7 @@ TEST_F(FlowTest, OtherAnnotatorsJudgePairsWithAnOrderOfTheirOwn) {
   const auto pairs = eligible(*database_);
   ASSERT_EQ(pairs.size(), 1u);
   ASSERT_EQ(pairs[0].votes.size(), 1u);
-  EXPECT_EQ(pairs[0].votes[0].annotator_name, "jueza-1");
+  EXPECT_EQ(pairs[0].votes[0].annotator_name, "demo:jueza-1");
   EXPECT_EQ(pairs[0].votes[0].source, storage::Source::demo);
 }
 
@@ -208,6 +209,60 @@ TEST_F(FlowTest, AReloadFindsTheAnswerThatIsStillBeingWritten) {
   EXPECT_EQ(followed.event("done")["answers"][0]["text"], FakeUpstream::text_of("held"));
   asking.join();
   EXPECT_EQ(ana.get(cat("/api/conversations/", ana.conversation)).json["turns"][0]["state"], "ready");
+}
+
+TEST_F(FlowTest, NobodyElseReachesAnAnswerThatIsBeingWritten) {
+  start({"held"});
+  Caller ana = visitor(), luz = visitor();
+  ana.conversation = ana.post("/api/conversations").json.at("id");
+  const std::string own = luz.post("/api/conversations").json.at("id");
+  std::jthread asking([&] { ana.ask("mi secreto", 1); });
+  ASSERT_TRUE(fake_.wait_for_held(1));
+  const std::string turn = ana.get(cat("/api/conversations/", ana.conversation)).json["turns"][0]["id"];
+  for (const std::string& conversation : {own, ana.conversation}) {
+    const std::string path = cat("/api/conversations/", conversation, "/turns/", turn);
+    for (const Reply& reply :
+         {luz.post(cat(path, "/retry")), luz.post(cat(path, "/regenerate")), luz.get(cat(path, "/stream"))}) {
+      EXPECT_EQ(reply.status, 404) << path;
+      EXPECT_TRUE(reply.events.empty());
+    }
+  }
+  std::jthread opener([&] { fake_.open(); });
+  const Reply followed = ana.post(cat("/api/conversations/", ana.conversation, "/turns/", turn, "/retry"));
+  EXPECT_EQ(followed.event("done")["answers"][0]["text"], FakeUpstream::text_of("held")) << "the control: its owner";
+}
+
+TEST_F(FlowTest, RetriesOfAFailedTurnAtOnceAskTheModelOnce) {
+  start({"mute"});
+  Caller ana = visitor();
+  ASSERT_EQ(ana.ask("hola", 1).event("done")["answers"][0]["error"], "upstream_slow");
+  const std::string turn = ana.get(cat("/api/conversations/", ana.conversation)).json["turns"][0]["id"];
+  const std::string path = cat("/api/conversations/", ana.conversation, "/turns/", turn, "/retry");
+  const size_t before = fake_.requests().size();
+  constexpr int kTries = 5;  // of the pool's eight connections
+  std::vector<Reply> replies(kTries);
+  std::vector<std::jthread> tries;
+  database_->transaction([&](storage::Transaction& t) {
+    t.exec("LOCK TABLE conversation IN ACCESS EXCLUSIVE MODE");
+    for (int i = 0; i < kTries; ++i)
+      tries.emplace_back([&, i] { replies[i] = ana.post(path, {{"answers", 1}}); });
+    const auto waiting = [&] {
+      const storage::Result rows =
+          t.exec("SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND relation = 'conversation'::regclass");
+      return rows.one().integer("n");
+    };
+    const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(4);
+    while (waiting() < kTries && std::chrono::steady_clock::now() < late)
+      std::this_thread::yield();
+    EXPECT_EQ(waiting(), kTries) << "all have found the turn failed, or are about to";
+  });
+  tries.clear();
+  EXPECT_EQ(fake_.requests().size(), before + 1);
+  for (const Reply& reply : replies) {
+    if (reply.code() == "busy") continue;
+    ASSERT_FALSE(reply.events.empty()) << reply.status;
+    EXPECT_EQ(reply.events.back().event, "done") << reply.events.back().data;
+  }
 }
 
 TEST_F(FlowTest, NothingIsKeptOfAnswersWhoseOwnerWithdrewMeanwhile) {

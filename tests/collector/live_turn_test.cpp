@@ -277,6 +277,32 @@ TEST(TurnRunner, WatchesEachSideForItsMakersName) {
   EXPECT_EQ(listener.count("leak"), 1);
 }
 
+TEST(TurnRunner, OnlyOneMayStartATurnAtATime) {
+  const Upstream upstream = nobody();
+  AnswerJobs jobs;
+  TurnRunner runner(2, jobs);
+  auto claim = runner.claim("t");
+  ASSERT_NE(claim, nullptr);
+  EXPECT_EQ(runner.claim("t"), nullptr);
+  EXPECT_TRUE(runner.is_running("t")) << "about to begin";
+  EXPECT_NE(runner.claim("u"), nullptr) << "another turn";
+  EXPECT_FALSE(runner.is_running("u"));
+  TurnPlan plan = plan_for(upstream, "t");
+  std::binary_semaphore go_on(0);
+  plan.commit = [&](const std::vector<Completion>&) {
+    go_on.acquire();
+    return Json::object();
+  };
+  const auto live = runner.start(std::move(plan), runner.reserve());
+  claim.reset();
+  EXPECT_EQ(runner.claim("t"), nullptr) << "it is being written";
+  EXPECT_TRUE(runner.is_running("t"));
+  go_on.release();
+  ASSERT_TRUE(live->wait({}));
+  EXPECT_FALSE(runner.is_running("t"));
+  EXPECT_NE(runner.claim("t"), nullptr) << "and may be tried again once it has ended";
+}
+
 TEST(TurnRunner, RefusesWhatIsAboveItsPlaces) {
   AnswerJobs jobs;
   TurnRunner runner(2, jobs);

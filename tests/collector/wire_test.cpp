@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "storage/occupied.h"
+
 namespace afina::collector {
 namespace {
 
@@ -97,6 +99,24 @@ TEST(IdempotencyKey, HasOneTo64PlainCharacters) {
   EXPECT_EQ(idempotency_key(request).size(), 64u);
 }
 
+TEST(Keys, OfABodyAreAThousandOnAllLevelsTogether) {
+  const auto with_keys = [](int inner) {
+    Json draft = Json::object();
+    for (int i = 0; i < inner; ++i)
+      draft[i % 2 == 0 ? "a" : "b"][std::to_string(i)] = i;
+    return with_body(dump_json(Json{{"draft", draft}}));
+  };
+  const auto status = [&](int inner, size_t most) {
+    return status_of([&] { Body(with_keys(inner), {"draft"}, most); });
+  };
+  // The draft and its two parts are three more.
+  EXPECT_EQ(status(997, kMaxBodyKeys), 200);
+  EXPECT_EQ(status(998, kMaxBodyKeys), 400);
+  EXPECT_EQ(status(3'000, kMaxBodyKeys), 400);
+  EXPECT_EQ(status(3'000, 100'000), 200) << "a file of many things at once";
+  EXPECT_EQ(status_of([&] { Body(with_body(cat("{\"x\":\"", std::string(5'000, '1'), "\"}")), {"x"}); }), 200);
+}
+
 TEST(Ids, ThatAreNoIdsAreNobodysRows) {
   EXPECT_EQ(status_of([] { require_id("1 or 1=1"); }), 404);
   EXPECT_EQ(status_of([] { require_id(new_uuid()); }), 200);
@@ -116,6 +136,8 @@ TEST(Errors, LeaveWithACodeAndWithoutTheStoresWords) {
   };
   EXPECT_EQ(run([] { throw NotFound("[x] must be."); }), "404 not_found 0");
   EXPECT_EQ(run([] { throw Conflict("[x] must be."); }), "409 key_reused 0");
+  EXPECT_EQ(run([] { throw storage::Occupied("[x] must be."); }), "409 conflict 0") << "no key was used twice";
+  EXPECT_EQ(run([] { throw storage::TurnTaken("[x] must be."); }), "409 busy 0");
   EXPECT_EQ(run([] { throw DataError("[x] must be."); }), "422 bad_request 0");
   EXPECT_EQ(run([] { throw StorageError("[secret_table] is gone."); }), "503 storage 0");
 }

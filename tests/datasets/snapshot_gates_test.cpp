@@ -192,9 +192,51 @@ TEST(SnapshotGates, OfPairsThatAreNearlyTheSameTheOldestStaysWhereThatIsAskedFor
   EXPECT_EQ(gated.counts["near_duplicates"]["dropped_pairs"], 4);
 }
 
+// Twenty people, of ten votes each: three in four for the better model. One more votes the other way round.
+std::vector<EligiblePair> tastes(const std::string& contrarian_name) {
+  std::vector<EligiblePair> out;
+  for (int i = 0; i < 210; ++i) {
+    const bool contrary = i >= 200;
+    const bool better = contrary ? i == 200 : i / 20 % 4 != 0;
+    auto pair = judged(cat("p", i), cat("pregunta ", i), contrary ? "del revés" : cat("persona", i % 20), 2);
+    pair.a.model = better ? "bueno" : "malo";
+    pair.b.model = better ? "malo" : "bueno";
+    pair.votes[0].annotator_name = contrary ? contrarian_name : "";
+    pair.votes[0].created_at += std::chrono::seconds(i);
+    out.push_back(std::move(pair));
+  }
+  return out;
+}
+
+TEST(SnapshotGates, WhoVotesAgainstEverybodyIsCountedAndLeftOutWhereThatIsAskedFor) {
+  GateOptions options = alone(TriggerPolicy::allow);
+  const auto told = gate_pairs(tastes(""), options, 1);
+  EXPECT_EQ(told.counts["outliers"], (Json{{"tested", 21}, {"flagged", 1}, {"judgements", 10}, {"left_out", 0}}));
+  EXPECT_EQ(told.pairs.size(), 210U);
+  options.outliers = OutlierPolicy::drop;
+  const auto left = gate_pairs(tastes(""), options, 1);
+  EXPECT_EQ(left.counts["outliers"]["left_out"], 10);
+  EXPECT_EQ(left.pairs.size(), 200U);
+  for (const auto& pair : left.pairs)
+    EXPECT_NE(pair.votes.at(0).annotator_id, "del revés");
+}
+
+TEST(SnapshotGates, PeopleWithAnAccountAndModelsThatNobodyElseJudgedAreNoOutliers) {
+  GateOptions options = alone(TriggerPolicy::allow);
+  options.outliers = OutlierPolicy::drop;
+  EXPECT_EQ(gate_pairs(tastes("Eva"), options, 1).counts["outliers"]["flagged"], 0) << "a reviewer can ask her";
+  auto lonely = tastes("");
+  for (auto& pair : lonely)
+    pair.a.model += pair.votes[0].annotator_id;
+  EXPECT_EQ(gate_pairs(std::move(lonely), options, 1).counts["outliers"]["flagged"], 0);
+}
+
 TEST(SnapshotGates, TheManifestSaysWhatWasAskedFor) {
-  EXPECT_EQ(to_json(GateOptions{}),
-            (Json{{"annotator_cap", "auto"}, {"near_duplicates", "together"}, {"triggers", "refuse"}}));
+  EXPECT_EQ(to_json(GateOptions{}), (Json{{"annotator_cap", "auto"},
+                                          {"max_network_share", 0.01},
+                                          {"near_duplicates", "together"},
+                                          {"outliers", "allow"},
+                                          {"triggers", "refuse"}}));
   NearDuplicates near{};
   TriggerPolicy policy{};
   EXPECT_TRUE(from_string("drop", near) && from_string("allow", policy));

@@ -24,6 +24,8 @@ EligiblePair shown_pair(const std::string& name, const std::string& prompt) {
   pair.pair.id = name;
   pair.a.id = name + "-a";
   pair.b.id = name + "-b";
+  pair.a.text = "one of " + name;
+  pair.b.text = "other of " + name;
   storage::Message message;
   message.role = "user";
   message.content = prompt;
@@ -73,6 +75,21 @@ TEST(SnapshotPlan, VotesBecomeAPairAndAnAnswerToImitate) {
   EXPECT_EQ(plan.counts["members"]["train"]["pair"], 1);
 }
 
+TEST(SnapshotPlan, OfTwoAnswersWithTheSameWordsNoneIsBetter) {
+  auto pair = shown_pair("p", "hola");
+  pair.b.text = pair.a.text;
+  vote(pair, "ana", 2);
+  vote(pair, "luis", -1);
+  const auto plan = plan_of(pair);
+  EXPECT_TRUE(plan.members.empty());
+  EXPECT_EQ(plan.counts["left_out"]["same_answer"], 1);
+  EXPECT_EQ(plan.counts["votes"], 2);
+  auto bad = shown_pair("q", "hola");
+  bad.b.text = bad.a.text;
+  vote(bad, "ana", 0, Outcome::both_bad);
+  EXPECT_EQ(of_kind(plan_of(bad), MemberKind::negative).size(), 2U) << "both may be bad all the same";
+}
+
 TEST(SnapshotPlan, TiesAreKeptAsPairsButNotImitated) {
   auto pair = shown_pair("p", "hola");
   vote(pair, "ana", 0, Outcome::both_good);
@@ -96,6 +113,20 @@ TEST(SnapshotPlan, AnswersThatEverybodyCalledBadAreTwoNegatives) {
   EXPECT_EQ(of_kind(mixed, MemberKind::answer).size(), 1U);
   vote(pair, "leo", 0, Outcome::both_bad);
   EXPECT_TRUE(of_kind(plan_of(pair), MemberKind::answer).empty()) << "more called both bad than judged";
+}
+
+TEST(SnapshotPlan, JudgementsOfTwoOrganisationsTrainOneModelOnlyWhereThatIsSaid) {
+  auto ours = shown_pair("p", "hola"), theirs = shown_pair("q", "buenas");
+  ours.workspace_id = "uno";
+  theirs.workspace_id = "otro";
+  vote(ours, "ana", 2);
+  vote(theirs, "eva", 1);
+  EXPECT_THROW(plan_snapshot({ours, theirs}, {}), DataError);
+  SnapshotSpec mixed;
+  mixed.mix_workspaces = true;
+  EXPECT_EQ(of_kind(plan_snapshot({ours, theirs}, mixed), MemberKind::pair).size(), 2U);
+  theirs.workspace_id = "uno";
+  EXPECT_EQ(of_kind(plan_snapshot({ours, theirs}, {}), MemberKind::pair).size(), 2U);
 }
 
 TEST(SnapshotPlan, NothingToJudgeGivesNoMember) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Task projects in snapshots over a real PostgreSQL: reviewers' verdicts, rankings, and what training leaves behind.
+#include <set>
+
 #include "datasets/snapshot.h"
 #include "datasets/transfer/export_data.h"
 #include "storage/loop.h"
 #include "storage/people.h"
 #include "storage/quality/eligible.h"
+#include "storage/tasks/adjudication.h"
 #include "tests/storage/tasks/task_fixture.h"
 
 namespace afina::datasets {
@@ -19,11 +22,6 @@ class SnapshotTasksDb : public storage::TaskWorld {
  protected:
   SnapshotTasksDb() : TaskWorld(8) {}
 
-  storage::Task task_of(const std::string& project_id, const Worker& who) {
-    const auto got = next(project_id, who);
-    EXPECT_TRUE(got.task) << to_string(got.reason);
-    return got.task.value_or(storage::Task());
-  }
   /// Everybody ranks the project's only item.
   Worker rank(const std::string& project_id, const std::vector<std::vector<int>>& tiers) {
     const Worker who = worker();
@@ -45,6 +43,23 @@ class SnapshotTasksDb : public storage::TaskWorld {
     a.idempotency_key = new_uuid();
     a.body_sha256 = sha256_hex(a.idempotency_key);
     return db.transaction([&](Transaction& t) { return storage::adjudicate(t, a).id; });
+  }
+  /// settled: how many were left out for a reviewer's verdict.
+  std::vector<Json> rows_of(ExportKind kind, int64_t& settled) {
+    ExportRequest request;
+    request.kind = kind;
+    request.actor = "test";
+    std::string text;
+    const auto report = export_data(db, request, [&](std::string_view bytes) {
+      text += bytes;
+      return true;
+    });
+    const auto found = report.left_out.find("settled_by_a_reviewer");
+    settled = found == report.left_out.end() ? 0 : found->second;
+    std::vector<Json> rows;
+    for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+      rows.push_back(parse_json(text.substr(at, text.find('\n', at) - at), "row"));
+    return rows;
   }
   storage::Snapshot made(const std::string& name) {
     SnapshotSpec spec;
@@ -84,22 +99,6 @@ TEST_F(SnapshotTasksDb, AReviewersVerdictFlipsThePairAndIsItsLineage) {
 }
 
 TEST_F(SnapshotTasksDb, ExportsTakeTheVerdictInThePlaceOfVotesAndRankings) {
-  const auto rows_of = [&](ExportKind kind, int64_t& settled) {
-    ExportRequest request;
-    request.kind = kind;
-    request.actor = "test";
-    std::string text;
-    const auto report = export_data(db, request, [&](std::string_view bytes) {
-      text += bytes;
-      return true;
-    });
-    const auto found = report.left_out.find("settled_by_a_reviewer");
-    settled = found == report.left_out.end() ? 0 : found->second;
-    std::vector<Json> rows;
-    for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
-      rows.push_back(parse_json(text.substr(at, text.find('\n', at) - at), "row"));
-    return rows;
-  };
   const std::string pairs_id = project(settings(ProjectKind::pairwise, 1));
   add(pairs_id, items(1));
   const Worker ana = worker();
@@ -134,6 +133,96 @@ TEST_F(SnapshotTasksDb, ExportsTakeTheVerdictInThePlaceOfVotesAndRankings) {
   EXPECT_EQ(settled, 1);
   EXPECT_EQ(rankings[0]["completions"][0][0]["content"], "Respuesta 2 a 7");
 }
+
+// An item of two answers that two people rewrote.
+/// Of items with two answers, and with one.
+class SnapshotRewritesDb : public SnapshotTasksDb, public testing::WithParamInterface<int> {
+ protected:
+  size_t beaten() const { return static_cast<size_t>(GetParam()); }
+  std::string rewrite(const Worker& who, const std::string& text) {
+    const auto task = task_of(project_, who);
+    item_ = task.item_id;
+    auto said = plain(task, who);
+    said.rewrite = text;
+    return hand_in(said).id;
+  }
+  void allow(const Worker& who, const std::vector<std::string>& purposes) {
+    db.transaction([&](Transaction& t) {
+      storage::ConsentEvent event;
+      event.visitor_id = who.visitor_id;
+      event.text_id = storage::ensure_consent_text(t, "2026-11", "es", "Consiento que…").id;
+      event.purposes = purposes;
+      storage::add_consent_event(t, event);
+    });
+  }
+  std::string choose(const std::string& submission_id) {
+    storage::NewAdjudication a;
+    a.item_id = item_;
+    a.workspace_id = storage::kPublicWorkspace;
+    a.account_id = boss.account_id;
+    a.submission_id = submission_id;
+    a.idempotency_key = new_uuid();
+    a.body_sha256 = sha256_hex(a.idempotency_key);
+    return db.transaction([&](Transaction& t) { return storage::adjudicate(t, a).id; });
+  }
+  /// What each way out holds: of a snapshot made now, of sft, and of dpo (each rewrite beats each answer).
+  void expect(const std::set<std::string>& texts, int64_t left_out, const std::string& why) {
+    made(why);
+    std::set<std::string> frozen, sft, dpo;
+    for (const auto& row : load_snapshot_sft(db, why, "train").rows)
+      frozen.insert(std::get<ChatCompletionForm>(row.form).completion[0].content);
+    EXPECT_EQ(frozen, texts) << why;
+    EXPECT_EQ(load_snapshot_pairs(db, why, "train").rows.size(), beaten() * texts.size()) << why;
+    int64_t settled = 0;
+    for (const Json& row : rows_of(ExportKind::sft, settled))
+      sft.insert(row["completion"][0]["content"]);
+    EXPECT_EQ(sft, texts) << why;
+    EXPECT_EQ(settled, left_out) << why;
+    const auto rows = rows_of(ExportKind::dpo, settled);
+    for (const Json& row : rows)
+      dpo.insert(row["chosen"][0]["content"]);
+    EXPECT_EQ(dpo, texts) << why;
+    EXPECT_EQ(rows.size(), beaten() * texts.size()) << why;
+    EXPECT_EQ(settled, left_out) << why;
+  }
+
+  std::string project_ = project(settings(ProjectKind::rewrite, 3)), item_;
+};
+
+TEST_P(SnapshotRewritesDb, OnlyTheRewriteThatAReviewerChoseIsTrainedOnAndExported) {
+  add(project_, items(1, GetParam()));
+  const Worker ana = worker(), luis = worker();
+  const std::string first = rewrite(ana, "una manera"), second = rewrite(luis, "otra manera");
+  expect({"una manera", "otra manera"}, 0, "the control: nobody decided");
+  choose(first);
+  const std::string decided = choose(second);
+  expect({"otra manera"}, 1, "decided");
+  const auto snapshot = db.read([](Transaction& t) { return storage::get_snapshot(t, "decided"); });
+  EXPECT_EQ(snapshot.counts["adjudications"], (Json{{"verdicts", 1}, {"votes_replaced", 0}, {"rewrites_replaced", 1}}));
+  for (const auto& row : db.read([&](Transaction& t) { return storage::snapshot_rows(t, snapshot.id); }))
+    EXPECT_EQ(row.member.adjudication_ids, std::vector<std::string>{decided});
+  rewrite(worker(), "una tercera");
+  expect({"otra manera"}, 2, "whoever comes later does not undo it");
+}
+
+TEST_P(SnapshotRewritesDb, WithoutTheReviewerOrTheChosenWriterTheRestStands) {
+  add(project_, items(1, GetParam()));
+  const Worker ana = worker(), luis = worker();
+  rewrite(ana, "una manera");
+  choose(rewrite(luis, "otra manera"));
+  allow(boss, {"review"});
+  expect({"una manera", "otra manera"}, 0, "the reviewer allows no training");
+  allow(boss, {"train", "review"});
+  expect({"otra manera"}, 1, "and does again");
+  allow(luis, {"review"});
+  expect({"una manera"}, 0, "the chosen writer allows no training");
+  allow(luis, {"train", "review"});
+  db.transaction([&](Transaction& t) { storage::withdraw_visitor(t, luis.visitor_id); });
+  expect({"una manera"}, 0, "the chosen writer withdrew");
+  EXPECT_THROW(load_snapshot_sft(db, "and does again", "train"), DataError) << "what stood on them is left out at once";
+}
+
+INSTANTIATE_TEST_SUITE_P(Answers, SnapshotRewritesDb, testing::Values(1, 2));
 
 TEST_F(SnapshotTasksDb, OtherPeoplesVotesOnThePairStandBesideTheVerdict) {
   const std::string id = project(settings(ProjectKind::pairwise, 1));
@@ -207,6 +296,39 @@ TEST_F(SnapshotTasksDb, WhoWithdrawsTakesTheirRankingsAlong) {
   const auto left = made("one");
   EXPECT_EQ(left.counts["rankings"]["submissions"], 1);
   EXPECT_THROW(load_snapshot_pairs(db, "both", "train"), DataError) << "rows that stand on them are left out at once";
+}
+
+TEST_F(SnapshotTasksDb, OfSeveralOrganisationsOneIsNamed) {
+  for (const ProjectKind kind : {ProjectKind::pairwise, ProjectKind::ranking}) {
+    const std::string id = project(settings(kind, 1));
+    add(id, items(1, kind == ProjectKind::ranking ? 3 : 2));
+    if (kind == ProjectKind::ranking) rank(id, {{0}, {1}, {2}});
+    const Worker ana = worker();
+    if (kind == ProjectKind::pairwise) hand_in(about_items(task_of(id, ana), ana, 2));
+  }
+  // Pairs that were judged, and rankings.
+  const auto found = [](const storage::Snapshot& snapshot) {
+    return std::pair(snapshot.counts.at("pairs").get<int>(),
+                     snapshot.counts.at("rankings").at("submissions").get<int>());
+  };
+  EXPECT_EQ(found(made("ours")), std::pair(1, 1));
+  const std::string theirs =
+      db.transaction([](Transaction& t) { return storage::ensure_workspace(t, "Radio Comunitaria").id; });
+  sql(cat("UPDATE conversation SET workspace_id = '", theirs, "' WHERE id IN (SELECT conversation_id FROM item i JOIN ",
+          "project p ON p.id = i.project_id WHERE p.kind = 'ranking')"));
+  EXPECT_THROW(made("both"), DataError) << "not by an oversight";
+  SnapshotSpec spec;
+  spec.filter.workspace_id = theirs;
+  EXPECT_EQ(found(create_snapshot(db, spec)), std::pair(0, 1));
+  spec.filter.workspace_id = storage::kPublicWorkspace;
+  spec.name = "public";
+  const auto ours = create_snapshot(db, spec);
+  EXPECT_EQ(found(ours), std::pair(1, 0));
+  EXPECT_EQ(ours.spec["workspace"], storage::kPublicWorkspace);
+  spec.filter.workspace_id.clear();
+  spec.mix_workspaces = true;
+  spec.name = "said";
+  EXPECT_EQ(found(create_snapshot(db, spec)), std::pair(1, 1));
 }
 
 TEST_F(SnapshotTasksDb, WhatIsSaidInTrainingNeverEnters) {

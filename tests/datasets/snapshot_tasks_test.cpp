@@ -30,6 +30,8 @@ EligiblePair two_answers(const std::string& a, const std::string& b, const std::
   pair.pair.id = a + b;
   pair.a.id = a;
   pair.b.id = b;
+  pair.a.text = "text of " + a;
+  pair.b.text = "text of " + b;
   storage::Message message;
   message.role = "user";
   message.content = prompt;
@@ -76,7 +78,7 @@ TEST(SnapshotTasks, AReviewersVerdictTurnsThePairRound) {
   EXPECT_EQ(member.adjudication_ids, std::vector<std::string>{"verdict"});
   EXPECT_TRUE(member.preference_ids.empty());
   EXPECT_EQ(of_kind(plan, MemberKind::answer).at(0).chosen_generation_id, "b");
-  EXPECT_EQ(plan.counts["adjudications"], (Json{{"verdicts", 1}, {"votes_replaced", 3}}));
+  EXPECT_EQ(plan.counts["adjudications"], (Json{{"verdicts", 1}, {"votes_replaced", 3}, {"rewrites_replaced", 0}}));
   EXPECT_EQ(plan.counts["votes"], 0);
 }
 

@@ -51,6 +51,32 @@ TEST(Client, AGoodServerIsAskedAndStreamed) {
   EXPECT_EQ(fault_of([&] { client.get_json("/nothing"); }), UpstreamFault::refused);
 }
 
+TEST(Client, ARefusalIsNamedByItsTypeAndCodeAndNeverByItsMessage) {
+  const struct {
+    const char* error;
+    const char* named;
+  } cases[] = {
+      {R"({"message":"RUT 12.345.678-5","type":"invalid_request_error","code":"context_length_exceeded"})",
+       " (invalid_request_error, context_length_exceeded)"},
+      {R"({"type":"RUT 12.345.678-5","code":"model_not_found"})", " (model_not_found)"},
+      {R"({"type":"sk-123","code":"KEY"})", ""},
+      {R"({"type":["x"],"code":7})", ""},
+      {R"("words")", ""},
+      {R"(null)", ""},
+  };
+  for (const auto& c : cases)
+    EXPECT_EQ(named_error(Json::parse(c.error)), c.named) << c.error;
+  EXPECT_EQ(named_error({{"type", std::string(41, 'x')}}), "");
+  ScriptedServer server({says(answer(400, R"({"error":{"message":"RUT 12.345.678-5","code":"too_long"}})"))});
+  try {
+    Client(server.options()).get_json("/");
+    FAIL();
+  } catch (const UpstreamError& error) {
+    EXPECT_NE(std::string(error.what()).find("answered 400 (too_long)"), std::string::npos) << error.what();
+    EXPECT_EQ(std::string(error.what()).find("RUT"), std::string::npos) << error.what();
+  }
+}
+
 TEST(Client, AServerThatIsDownSlowOrTalksNonsenseIsTypedSo) {
   ClientOptions nobody;
   {

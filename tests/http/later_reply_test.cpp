@@ -118,6 +118,38 @@ TEST_F(LaterReply, ThatNobodyGivesIsA500AndTheFirstOfTwoCounts) {
   EXPECT_EQ(client.hear().find("second"), std::string::npos);
 }
 
+TEST_F(LaterReply, MayBeAStreamOfEventsThatKeepsTheConnection) {
+  RawSocket client(server_.port());
+  for (int round = 0; round < 2; ++round) {
+    client.say(kAsk);
+    EventPipe pipe;
+    pipe.push("uno");
+    next_reply()([&](Response& r) { r.stream_events(pipe.reader()); });
+    const std::string begun = client.hear("data: uno\n\n");
+    EXPECT_EQ(status_of(begun), 200) << begun;
+    for (const char* header : {"Content-Type: text/event-stream\r\n", "Transfer-Encoding: chunked\r\n",
+                               "X-Request-Id: ", "X-Content-Type-Options: nosniff"})
+      EXPECT_NE(begun.find(header), std::string::npos) << header;
+    EXPECT_EQ(begun.find("Content-Length"), std::string::npos);
+    pipe.push("dos");
+    pipe.finish();
+    EXPECT_NE(client.hear("\r\n0\r\n\r\n").find("data: dos\n\n"), std::string::npos);
+  }
+}
+
+TEST_F(LaterReply, AsAStreamEndsWithTheConnectionForAnOlderClient) {
+  RawSocket client(server_.port());
+  client.say("POST /later HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+  EventPipe pipe;
+  pipe.push("uno");
+  pipe.finish();
+  next_reply()([&](Response& r) { r.stream_events(pipe.reader()); });
+  const std::string heard = client.hear();
+  EXPECT_TRUE(client.closed());
+  EXPECT_NE(heard.find("Connection: close\r\n"), std::string::npos) << heard;
+  EXPECT_TRUE(heard.ends_with("\r\n\r\ndata: uno\n\n")) << heard;
+}
+
 TEST_F(LaterReply, DoesNotHoldWhoeverGivesItWhenTheClientReadsSlowly) {
   RawSocket client(server_.port());
   client.say(kAsk);

@@ -14,8 +14,8 @@ import pyarrow.parquet
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 AFINA = ROOT / "build" / "bin" / "afina"
-KINDS = ["judgements", "dpo", "sft", "kto", "rankings", "conversations"]
-JSON_COLUMNS = {"aspects", "flags", "spans", "grades", "answers"}
+KINDS = ["judgements", "dpo", "sft", "kto", "rankings", "conversations", "submissions", "notes", "scores"]
+JSON_COLUMNS = {"aspects", "flags", "spans", "grades", "answers", "tiers", "shown_order"}
 # Pseudonyms are salted anew for each file.
 PSEUDONYMS = {"annotator", "annotators"}
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -88,6 +89,41 @@ TEST(AnnotatorCap, IsAQuarterPercentThenARootAndNeverBelowTheFloor) {
   EXPECT_EQ(annotator_cap(1'000'000), 1000) << "1/√n from 160,000 on";
   EXPECT_EQ(annotator_cap(1000, 0), 2);
   EXPECT_THROW(annotator_cap(-1), UsageError);
+}
+
+// What stays of each group, as a share of all that stays.
+double largest_share(const std::vector<int64_t>& groups, int64_t others, int64_t cap) {
+  int64_t stays = others;
+  for (const int64_t n : groups)
+    stays += std::min(n, cap);
+  return static_cast<double>(cap) / static_cast<double>(stays);
+}
+
+TEST(NetworkCap, IsAShareOfWhatStaysAndNotOfWhatCame) {
+  EXPECT_EQ(network_cap(std::vector<int64_t>{5'000}, 99'000, 0.01), 1000);
+  EXPECT_EQ(network_cap(std::vector<int64_t>{5'000'000}, 99'000, 0.01), 1000) << "a flood does not raise its own cap";
+  const std::vector<int64_t> uneven{9'000, 4'000, 500, 300, 20};
+  const int64_t cap = network_cap(uneven, 200'000, 0.01);
+  EXPECT_LE(largest_share(uneven, 200'000, cap), 0.01);
+  EXPECT_GT(largest_share(uneven, 200'000, cap + 1), 0.01) << "and no smaller than it must be";
+  EXPECT_GE(network_cap(std::vector<int64_t>(200, 500), 0, 0.01), 500) << "200 alike: nobody has too much";
+}
+
+TEST(NetworkCap, LeavesSmallSetsAlone) {
+  EXPECT_EQ(network_cap({}, 0, 0.01), 100);
+  EXPECT_EQ(network_cap(std::vector<int64_t>{80, 60}, 0, 0.01), 100) << "two schools";
+  EXPECT_EQ(network_cap(std::vector<int64_t>{800}, 200, 0.01), 100);
+  EXPECT_EQ(network_cap(std::vector<int64_t>{800}, 200, 0.01, 0), 2);
+  EXPECT_EQ(network_cap(std::vector<int64_t>{800}, 0, 0.5, 0), 0) << "alone it would always be all";
+}
+
+TEST(NetworkCap, RefusesWhatIsNoShareOrNumber) {
+  const std::vector<int64_t> one{5};
+  for (const double share : {0.0, 1.0, -0.1, 2.0, std::nan("")})
+    EXPECT_THROW(network_cap(one, 0, share), UsageError) << share;
+  EXPECT_THROW(network_cap(one, -1, 0.5), UsageError);
+  EXPECT_THROW(network_cap(one, 0, 0.5, -1), UsageError);
+  EXPECT_THROW(network_cap(std::vector<int64_t>{-5}, 0, 0.5), UsageError);
 }
 
 }  // namespace

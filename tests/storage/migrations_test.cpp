@@ -113,6 +113,47 @@ TEST(Migrations, TheProgramsOwnAreCommentedAndComplete) {
   EXPECT_NO_THROW(Database::open(test.target(), {.migrate = false, .announce = false}));
 }
 
+TEST(Migrations, RewritesOfSingleAnswersThatWereThereBeforeAreFound) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  std::vector<Migration> before;
+  for (const Migration& one : embedded_migrations()) {
+    if (one.version < 23) before.push_back(one);
+  }
+  ASSERT_EQ(migrate(connection, before), 22);
+  // Rows without what they refer to: only what is copied matters here.
+  connection.script("SET session_replication_role = replica");
+  connection.script(
+      "INSERT INTO answer_note (id, conversation_id, turn, generation_id, visitor_id, annotator_id, rewrite, "
+      "idempotency_key, body_sha256, source) SELECT gen_random_uuid(), gen_random_uuid(), 1, gen_random_uuid(), "
+      "gen_random_uuid(), gen_random_uuid(), words, 'k', repeat('0', 64), 'web' "
+      "FROM unnest(ARRAY['Una manera', '']) words");
+  connection.script(
+      "CREATE TEMP TABLE made AS SELECT gen_random_uuid() AS item, answers, phase FROM (VALUES (1, 'work'), "
+      "(2, 'work'), (1, 'training')) v (answers, phase); "
+      "INSERT INTO item_answer SELECT item, n, gen_random_uuid() FROM made, generate_series(0, answers - 1) n; "
+      "INSERT INTO submission (id, assignment_id, project_id, item_id, account_id, visitor_id, annotator_id, kind, "
+      "phase, rewrite, reason, ms_to_decide, ms_on_screen, ms_sensible, hasty, guidelines_version, shown_order, "
+      "source, "
+      "idempotency_key, body_sha256) SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), item, "
+      "gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'rewrite', phase, 'Otra manera', '', 1, 1, 1, false, "
+      "1, "
+      "'{0}', 'web', 'k', repeat('0', 64) FROM made");
+  ASSERT_EQ(migrate(connection, embedded_migrations()), embedded_migrations().back().version);
+  const Result found = connection.exec(
+      "SELECT r.text, r.sha256, n.id IS NOT NULL AS noted, coalesce(n.generation_id, a.generation_id) = "
+      "r.generation_id AS right_answer FROM rewrite r LEFT JOIN answer_note n ON n.id = r.act_id "
+      "LEFT JOIN submission s ON s.id = r.act_id LEFT JOIN item_answer a ON a.item_id = s.item_id ORDER BY r.text");
+  ASSERT_EQ(found.size(), 2U) << "nothing that was erased, of practice, or of several answers";
+  EXPECT_EQ(found[0].text("text"), "Otra manera");
+  EXPECT_EQ(found[1].text("text"), "Una manera");
+  EXPECT_TRUE(found[1].boolean("noted"));
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(found[i].boolean("right_answer"));
+    EXPECT_EQ(found[i].text("sha256"), sha256_hex(found[i].text("text")));
+  }
+}
+
 TEST(Migrations, RolesMayDoTheirWorkAndNoMore) {
   TestDatabase test;
   Person ana;

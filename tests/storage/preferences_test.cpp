@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "storage/accounts/accounts.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {
@@ -185,10 +186,26 @@ TEST_F(Preferences, OthersMayJudgeWhatTheirOwnersAllow) {
   db.transaction([&](Transaction& t) {
     const Person shy = make_person(t, {"train"});
     make_pair_for(t, shy);
-    const auto pairs = pairs_to_judge(t, luis.visitor_id, 10);
+    const auto pairs = pairs_to_judge(t, luis.visitor_id, kPublicWorkspace, 10);
     ASSERT_EQ(pairs.size(), 1U);
     EXPECT_EQ(pairs[0].id, shown.pair.id);
-    EXPECT_TRUE(pairs_to_judge(t, ana.visitor_id, 10).empty()) << "she has seen it";
+    EXPECT_TRUE(pairs_to_judge(t, ana.visitor_id, kPublicWorkspace, 10).empty()) << "she has seen it";
+    EXPECT_TRUE(pairs_to_judge(t, luis.visitor_id, new_uuid(), 10).empty()) << "another organisation's";
+  });
+}
+
+TEST_F(Preferences, OfSeveralPairsTheLeastJudgedComesFirstAmongTheNewest) {
+  db.transaction([&](Transaction& t) {
+    const Shown unjudged = make_pair_for(t, ana);
+    put_preference(t, vote_on(shown.exposure, 1));
+    auto pairs = pairs_to_judge(t, luis.visitor_id, kPublicWorkspace, 10);
+    ASSERT_EQ(pairs.size(), 2U);
+    EXPECT_EQ(pairs[0].id, unjudged.pair.id);
+    for (int64_t i = 0; i < kNewestToJudge; ++i)
+      make_pair_for(t, ana);
+    pairs = pairs_to_judge(t, luis.visitor_id, kPublicWorkspace, 1);
+    ASSERT_EQ(pairs.size(), 1U);
+    EXPECT_GT(pairs[0].id, unjudged.pair.id) << "older pairs are not counted";
   });
 }
 

@@ -3,12 +3,22 @@
 // that tells this page from others.
 import { hasWord, t } from "./i18n.js";
 
+/** Of a message "[body] items[0].answers must be …" the place, "items[0].answers"; the server's other words stay out. */
+const kPlace = /^\[(?:body|query)\] ([a-z_]{1,40}(?:\[\d{1,6}\]|\.[a-z_]{1,40}){0,8}) must |^\[(items\[\d{1,6}\](?:\.[a-z_]{1,40})*)\] /;
+const placed = ["bad_request", "bad_item", "too_long"];
+
 export class ApiError extends Error {
   constructor(code, status, answer = null) {
-    super(t(hasWord(`error.${code}`) ? `error.${code}` : "error.unknown"));
+    const words = t(hasWord(`error.${code}`) ? `error.${code}` : "error.unknown");
+    const found = placed.includes(code) ? kPlace.exec(String(answer?.error?.message ?? "")) : null;
+    const place = found?.[1] ?? found?.[2] ?? "";
+    super(place ? `${words} (${place})` : words);
     this.code = code;
     this.status = status;
     this.answer = answer;
+    this.words = words;
+    /** The field that was at fault, as the API names it; "" where none is named. */
+    this.place = place;
   }
   /** True where nobody answered for the collector: no network, or nothing behind a proxy. */
   get away() { return this.code === "offline" || [502, 503, 504].includes(this.status); }

@@ -7,11 +7,12 @@ import { flush, onSettled, startOutbox } from "./outbox.js";
 import { addView, failed, go, place, show, startRouter, viewsFor } from "./router.js";
 import { admins, engineers, loadMe, me, members, reviewers } from "./session.js";
 import { attempt } from "./ui.js";
+import { startDrafts } from "./vote_drafts.js";
 import { startWorker } from "./worker.js";
 
 const everybody = ["anyone", "visitor", "auditor", ...members];
-addView("consent", { load: () => import("./views/consent.js"), who: everybody });
-addView("chat", { load: () => import("./views/chat.js"), who: ["visitor", ...members], nav: "nav_chat", otherwise: "consent", wide: true });
+addView("consent", { load: () => import("./views/consent.js"), who: everybody, title: "consent_page" });
+addView("chat", { load: () => import("./views/chat.js"), who: ["visitor", ...members], nav: "nav_chat", title: "nav_chat", otherwise: () => (me.who === "auditor" ? "review" : "consent"), wide: true });
 addView("tasks", { load: () => import("./views/tasks.js"), who: [...members, "auditor"], nav: "nav_tasks", title: "nav_tasks", wide: true });
 addView("review", { load: () => import("./views/review.js"), who: reviewers, nav: "nav_review", title: "nav_review", wide: true });
 addView("data", { load: () => import("./views/data.js"), who: engineers, nav: "nav_data", title: "nav_data" });
@@ -77,6 +78,12 @@ onSettled((item, answer, error, alone) => {
   if (item.about.kind !== "submit" || !alone || error?.passing) return;
   if (error) notice(`${t("submit_refused")} ${error.message}`);
   else localStorage.removeItem(`afina.task.${item.about.assignment}`);
+});
+// A conversation that is open tells it itself.
+startDrafts();
+onSettled(({ about }, answer, error) => {
+  if (!error || error.passing || document.body.dataset.view === "chat") return;
+  if (["vote", "correction"].includes(about.kind)) notice(t("vote_refused", { why: error.message }));
 });
 
 startKeys();

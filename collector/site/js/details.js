@@ -3,7 +3,11 @@
 // the API takes it) and what the keys need.
 import {element, newId} from "./dom.js";
 import {names, shownLocale, t} from "./i18n.js";
+import {bytes, room} from "./room.js";
 import {button, field, select} from "./ui.js";
+
+// What the server takes.
+const kMostReasonBytes = 4000, kMostRewriteBytes = 32 * 1024;
 
 /** What an answer is called; one alone has no letter. */
 export const nameOf = ({side, alone}) => (alone ? t("answer") : t("answer_side", {side: side.toUpperCase()}));
@@ -46,12 +50,14 @@ export function aspectTable(answers, aspects, first, changed) {
 
 export const flagKinds = ["toxic", "personal_data", "hallucination"];
 
-export function flagTable(answers, changed) {
+/** notes: whether words may stand beside a mark. */
+export function flagTable(answers, changed, { notes = true } = {}) {
   const rows = [];
   const group = (answer) =>
     element("fieldset", { class: "flags" }, element("legend", {}, nameOf(answer)), flagKinds.map((kind) => {
       const note = element("input", {
         type: "text",
+        dir: "auto",
         maxlength: "300",
         hidden: true,
         placeholder: t("flag_note"),
@@ -61,7 +67,7 @@ export function flagTable(answers, changed) {
       const box = element("input", {
         type: "checkbox",
         onchange: () => {
-          note.hidden = !box.checked;
+          note.hidden = !notes || !box.checked;
           changed();
         }
       });
@@ -83,7 +89,7 @@ export function flagTable(answers, changed) {
         const given = list.find(({ side, kind }) => side === row.side && kind === row.kind);
         row.box.checked = Boolean(given);
         row.note.value = given?.note ?? "";
-        row.note.hidden = !given;
+        row.note.hidden = !notes || !given;
       }
     },
   };
@@ -93,11 +99,12 @@ export function reasonFields(changed) {
   const text = element("textarea", {
     id: newId("reason"),
     rows: "2",
-    maxlength: "2000",
+    dir: "auto",
     class: "reason",
     placeholder: t("reason_placeholder"),
     oninput: changed
   });
+  const left = room(text, kMostReasonBytes, bytes);
   const languages = [...Object.entries(names), ["other", t("other_language")]];
   const language = select(languages.map(([id, name]) => [id === "other" ? "und" : id, name]), shownLocale(),
     { class: "reason-language", "aria-label": t("reason_language"), onchange: changed });
@@ -107,10 +114,14 @@ export function reasonFields(changed) {
         { for: text.id
         },
         t("reason_label")),
-      text, element("p", { class: "row small" }, t("reason_language"), language)),
+      text, left.node, element("p", { class: "row small" }, t("reason_language"), language)),
     focus: () => text.focus(),
+    get over() { return left.over; },
     get value() { return text.value.trim(); },
-    set value(words) { text.value = words; },
+    set value(words) {
+      text.value = words;
+      left.look();
+    },
     get language() { return language.value; },
     set language(id) {
       if ([...language.options].some((option) => option.value === id)) language.value = id;
@@ -121,9 +132,11 @@ export function reasonFields(changed) {
 /** better(): the side to start from, or null. */
 export function rewriteField(answers, better, first, changed) {
   const text =
-    element("textarea", { id: newId("rewrite"), rows: first ? "8" : "4", maxlength: "8000", class: "rewrite", oninput: changed });
+    element("textarea", { id: newId("rewrite"), rows: first ? "8" : "4", dir: "auto", class: "rewrite", oninput: changed });
+  const left = room(text, kMostRewriteBytes, bytes);
   const fill = (side) => {
     text.value = answers.find((answer) => answer.side === side)?.text ?? "";
+    left.look();
     text.focus();
     changed();
   };
@@ -138,12 +151,16 @@ export function rewriteField(answers, better, first, changed) {
         t(first ? "rewrite_title_required" : "rewrite_title")),
       element("p", { class: "row" },
         answers.map((answer) => button(t("rewrite_from", { side: nameOf(answer) }), () => fill(answer.side)))),
-      text),
+      text, left.node),
     focus: () => {
       start();
       text.focus();
     },
+    get over() { return left.over; },
     get value() { return text.value.trim() ? text.value : ""; },
-    set value(words) { text.value = words; },
+    set value(words) {
+      text.value = words;
+      left.look();
+    },
   };
 }

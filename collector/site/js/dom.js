@@ -27,9 +27,10 @@ export function announce(text) {
   requestAnimationFrame(() => { status.textContent = text; });
 }
 
-/** A problem for everyone to see; empty text takes it away. */
-export function notice(text) {
+/** A problem for everyone to see, or, calm, news that is none; empty text takes it away. */
+export function notice(text, calm = false) {
   const box = byId("notice");
+  box.classList.toggle("calm", calm);
   box.textContent = text;
   box.hidden = !text;
 }

@@ -28,8 +28,10 @@ export const hasWord = (key) => key in words || key in whole;
 export const wordOf = (prefix, code) => (hasWord(`${prefix}${code}`) ? t(`${prefix}${code}`) : String(code));
 
 export const format = (number, digits = 3) => new Intl.NumberFormat(shownLocale(), { maximumFractionDigits: digits }).format(number);
-export const percent = (share) => new Intl.NumberFormat(shownLocale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
-export const when = (iso) => (iso ? new Intl.DateTimeFormat(shownLocale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(iso)) : "—");
+export const percent = (share, digits = 1) => new Intl.NumberFormat(shownLocale(), { style: "percent", maximumFractionDigits: digits }).format(share);
+/** A moment in the person's own time, in one piece: a narrow column does not tear it into lines. */
+export const when = (iso) => (iso ? new Intl.DateTimeFormat(shownLocale(), { dateStyle: "medium", timeStyle: "short" })
+  .format(new Date(iso)).replace(/\s/g, "\u00a0") : "—");
 
 export function storedLocale() {
   for (const tag of [localStorage.getItem("afina.locale"), ...(navigator.languages ?? [])]) {

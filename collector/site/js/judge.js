@@ -43,8 +43,18 @@ export class Judgement {
     return this.kind === "pairwise" && Number(this.verdict.value) < 0 ? "b" : null;
   }
 
+  /** The text that is longer than the server takes, or null. */
+  get tooLong() { return [this.reason, this.rewrite].find((part) => part.over) ?? null; }
+
+  /** Puts the focus where what is missing can be mended. */
+  focusMissing() {
+    if (this.tooLong === this.rewrite) this.more.open = true;
+    (this.tooLong ?? this.verdict)?.focus();
+  }
+
   /** What is missing, in words, or "". */
   get missing() {
+    if (this.tooLong) return t("too_long_first");
     if (this.kind === "pairwise" && this.verdict.value === null) return t("choose_first");
     if (this.kind === "ranking" && !this.verdict.touched && !this.confirmed) {
       this.confirmed = true;  // sending the order as it came takes a second press

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What this device can show without a network: who is here, the last conversation, the last task. Only answers to the
-// person who is here, under a few fixed names, without the session's secrets; gone when they leave or withdraw.
+// What this device can show without a network: who is here, the last conversations, the last task. Only answers to the
+// person who is here, under few names, without the session's secrets; gone when they leave or withdraw.
 import { get } from "./api.js";
 import { openTable } from "./idb.js";
 import { owner } from "./session.js";
 
 const table = openTable("afina.kept", "kept", "name");
+const kMost = 20;  // of what is kept one by one, as "conversation/ID"
 let turn = Promise.resolve();  // writes happen in the order they were asked for
 
 /** Nothing depends on it having worked: a full disk only costs the page without a network. */
@@ -15,8 +16,15 @@ function inTurn(write) {
 }
 
 export const keep = (name, value) => {
-  const row = { name, owner: owner(), value };
-  return inTurn(() => (row.owner ? table.put(row) : null));
+  const row = { name, owner: owner(), value, at: Date.now() };
+  return inTurn(async () => {
+    if (!row.owner) return;
+    await table.put(row);
+    const [kind, id] = name.split("/");
+    if (id === undefined) return;
+    const others = (await table.all()).filter((one) => one.name.startsWith(`${kind}/`)).sort((a, b) => b.at - a.at);
+    for (const old of others.slice(kMost)) await table.remove(old.name);
+  });
 };
 
 /** What was kept for the person who is here, or null. */

@@ -6,14 +6,11 @@ import { t } from "./i18n.js";
 
 const store = "afina.keys";
 let keys = [];
-let groups = () => [];
 
 export const keysOn = () => localStorage.getItem(store) !== "off";
 
 /** list: [{key, text, run, shown?}]; the first that matches and whose run() does not return false takes the key. */
 export function setKeys(list) { keys = list; }
-/** A function that gives the rows of the sheet, asked each time it opens. */
-export function setSheet(rows) { groups = rows; }
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.getModifierState?.("AltGraph")) return;
@@ -27,11 +24,12 @@ function onKey(event) {
 }
 
 export function openSheet() {
-  const rows = [...keys.filter((one) => one.text), ...groups(), { key: "?", text: t("key_help") }];
+  const rows = [...keys.filter((one) => one.text), { key: "?", text: t("key_help") }];
   byId("keys-list").replaceChildren(...rows.flatMap(({ key, text }) =>
     [element("dt", {}, element("kbd", {}, key)), element("dd", {}, text)]));
   byId("keys-on").checked = keysOn();
   byId("keys").showModal();
+  byId("keys-title").focus();  // not the box at its end, which a small screen would scroll to
 }
 
 export function startKeys() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A closed subset of Markdown as elements: paragraphs, headings (as bold lines), lists, fences, code, strong, em.
+// A closed subset of Markdown as elements: paragraphs, headings (as bold lines), lists, fences, code, strong, em, tables.
 // Everything else, HTML, links and pictures among it, stays the text it is: what a model writes is never trusted. Every
 // text node knows where in the text it begins, so that a selection can be told as a place in what was stored.
 import { element } from "./dom.js";
@@ -43,6 +43,35 @@ function inline(text, from, to, parent) {
   return piece(text, at, to, parent);
 }
 
+/** The cells of a line of a table as [{from, to}] of the text; pipes at the ends separate nothing. */
+function cellsOf(line) {
+  const cells = [];
+  const from = line.text.search(/\S/), end = line.text.trimEnd().length;
+  let begin = line.text[from] === "|" ? from + 1 : from;
+  for (let at = begin; at <= end; ++at) {
+    const pipe = line.text[at] === "|" && line.text[at - 1] !== "\\";
+    if (at < end && !pipe) continue;
+    if (at === end && begin === end && cells.length) break;
+    const inside = line.text.slice(begin, at), lead = inside.length - inside.trimStart().length;
+    cells.push({ from: line.from + begin + lead, to: line.from + begin + Math.max(lead, inside.trimEnd().length) });
+    begin = at + 1;
+  }
+  return cells;
+}
+
+const isRow = (line) => line !== undefined && line.text.includes("|");
+const isRule = (line) => isRow(line) && /^[\s|:-]+$/.test(line.text) && line.text.includes("-");
+/** Whether a table begins at lines[i]: as many heads as the rule below them has parts. */
+const isTable = (lines, i) => isRow(lines[i]) && isRule(lines[i + 1]) && cellsOf(lines[i]).length === cellsOf(lines[i + 1]).length;
+
+/** Every cell that was written is there, also where a line has more of them than the head. */
+function tableOf(text, head, rows) {
+  const row = (tag, line) =>
+    element("tr", {}, cellsOf(line).map(({ from, to }) => inline(text, from, to, element(tag, { dir: "auto", scope: tag === "th" ? "col" : null }))));
+  return element("div", { class: "table", tabindex: "0" },
+    element("table", {}, element("thead", {}, row("th", head)), element("tbody", {}, rows.map((line) => row("td", line)))));
+}
+
 function linesOf(text) {
   const lines = [];
   for (let from = 0; from <= text.length;) {
@@ -59,7 +88,7 @@ export function render(text, parent) {
   let paragraph = [], list = null;
   const closeParagraph = () => {
     if (!paragraph.length) return;
-    const node = element("p");
+    const node = element("p", { dir: "auto" });
     paragraph.forEach((line, index) => {
       if (index) node.append(element("br"));
       inline(text, line.from, line.to, node);
@@ -78,7 +107,16 @@ export function render(text, parent) {
       while (i < lines.length && !fence(lines[i])) ++i;
       const code = element("code");
       if (i > first) piece(text, lines[first].from, lines[i - 1].to, code);
-      blocks.push(element("pre", { tabindex: "0" }, code));
+      blocks.push(element("pre", { tabindex: "0", dir: "ltr" }, code));
+      continue;
+    }
+    if (isTable(lines, i)) {
+      closeParagraph();
+      list = null;
+      const first = i += 2;
+      while (isRow(lines[i])) ++i;
+      blocks.push(tableOf(text, line, lines.slice(first, i)));
+      --i;
       continue;
     }
     const heading = /^#{1,6}\s+/.exec(line.text);
@@ -86,12 +124,12 @@ export function render(text, parent) {
     if (heading) {
       closeParagraph();
       list = null;
-      blocks.push(inline(text, line.from + heading[0].length, line.to, element("p", { class: "head" })));
+      blocks.push(inline(text, line.from + heading[0].length, line.to, element("p", { class: "head", dir: "auto" })));
     } else if (item) {
       closeParagraph();
       const tag = item[1] ? "ul" : "ol";
       if (list?.localName !== tag) {
-        list = element(tag, tag === "ol" ? { start: item[2] } : {});
+        list = element(tag, { dir: "auto", start: tag === "ol" ? item[2] : null });
         blocks.push(list);
       }
       list.append(inline(text, line.from + item[0].length, line.to, element("li")));

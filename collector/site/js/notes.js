@@ -8,15 +8,16 @@ import {paint, selectedIn, toCodePoints, toUtf16, widen} from "./spans.js";
 import {button, select} from "./ui.js";
 
 export const noteKinds = ["good", "bad", "wrong", "personal_data", "dialect", "other"];
+const kRestMs = 150;  // a selection that is still being drawn is none yet
 const short = (text) => (text.length > 60 ? `${text.slice(0, 57)}…` : text);
 
 /** answers: [{side, text, body}]; opened() runs when a selection brings a fragment. */
 export function spanNotes(answers, changed, opened) {
   let notes = [], picked = null;
   const side = select(answers.map((answer) => [answer.side, nameOf(answer)]), answers[0].side, { "aria-label": t("note_side"), hidden: answers.length < 2 });
-  const fragment = element("input", { type: "text", id: newId("fragment"), class: "fragment", placeholder: t("note_fragment") });
+  const fragment = element("input", { type: "text", dir: "auto", id: newId("fragment"), class: "fragment", placeholder: t("note_fragment") });
   const kind = select(noteKinds.map((name) => [name, t(`note_${name}`)]), "wrong", { "aria-label": t("note_kind") });
-  const words = element("input", { type: "text", maxlength: "300", placeholder: t("note_text"), "aria-label": t("note_text") });
+  const words = element("input", { type: "text", dir: "auto", maxlength: "300", placeholder: t("note_text"), "aria-label": t("note_text") });
   const problem = element("p", { class: "problem", role: "alert", hidden: true });
   const list = element("ul", { class: "notes" });
   const answerOf = (name) => answers.find((answer) => answer.side === name);
@@ -24,19 +25,27 @@ export function spanNotes(answers, changed, opened) {
   fragment.addEventListener("input", () => {
     picked = null;
   });
+  let last = "";
   const onSelect = () => {
-    for (const { side: name, text, body } of answers) {
-      const place = selectedIn(body, text);
-      if (!place) continue;
+    const found = answers.map(({ side: name, text, body }) => ({ name, text, place: selectedIn(body, text) })).find(({ place }) => place);
+    const told = found ? `${found.name} ${found.place.from} ${found.place.to}` : "";
+    if (told === last) return;  // what stays selected does not undo what was typed since
+    last = told;
+    if (found) {
+      const { name, text, place } = found;
       picked = { side: name, ...place };
       side.value = name;
       fragment.value = text.slice(place.from, place.to);
       opened();
     }
   };
-  const release = () => setTimeout(onSelect);
-  for (const { body } of answers)
-    for (const event of ["mouseup", "touchend"]) body.addEventListener(event, release);
+  // A mouse may be let go anywhere, and a finger or the keyboard never lets go: what is selected tells itself.
+  let resting = 0;
+  const leaving = new AbortController();
+  document.addEventListener("selectionchange", () => {
+    clearTimeout(resting);
+    resting = setTimeout(onSelect, kRestMs);
+  }, { signal: leaving.signal });
 
   const placeOf = () => {
     if (picked && picked.side === side.value) return picked;
@@ -74,7 +83,7 @@ export function spanNotes(answers, changed, opened) {
     list.replaceChildren(
       ...places.map(({ note, text, from, to }) => element("li", {},
                       element("span", { class: "tag" }, `${nameOf(answerOf(note.side))} · ${t(`note_${note.kind}`)}`),
-                      element("q", {}, short(text.slice(from, to))), note.text ? element("span", {}, note.text) : null,
+                      element("q", { dir: "auto" }, short(text.slice(from, to))), note.text ? element("span", { dir: "auto" }, note.text) : null,
                       button(t("remove"), () => {
                         notes = notes.filter((other) => other !== note);
                         draw();
@@ -100,6 +109,10 @@ export function spanNotes(answers, changed, opened) {
       notes = given.filter((note) => answerOf(note.side));
       draw();
     }
-    , close: () => paint([]),
+    , close: () => {
+      leaving.abort();
+      clearTimeout(resting);
+      paint([]);
+    },
   };
 }

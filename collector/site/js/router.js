@@ -10,7 +10,7 @@ import { attempt, button } from "./ui.js";
 const views = new Map();
 let cleanup = null, turn = 0, last = "";
 
-/** who: those who may open it (others are led to `otherwise`); nav: key of its name in the bar. */
+/** who: those who may open it (others are led to what `otherwise` says); nav: key of its name in the bar. */
 export const addView = (name, view) => views.set(name, view);
 export const viewsFor = (who) => [...views].filter(([, view]) => view.nav && view.who.includes(who));
 
@@ -34,7 +34,7 @@ export async function show({ keepFocus = false } = {}) {
   const mine = ++turn;
   const [wanted, ...parts] = place();
   let name = views.has(wanted) ? wanted : "chat";
-  if (!views.get(name).who.includes(me.who)) name = views.get(name).otherwise ?? "login";
+  if (!views.get(name).who.includes(me.who)) name = views.get(name).otherwise?.() ?? "login";
   notice("");
   cleanup?.();
   cleanup = null;
@@ -60,7 +60,9 @@ export async function show({ keepFocus = false } = {}) {
   if (mine !== turn) return;
   if (!opened && !root.hasChildNodes()) {
     root.dataset.failed = "true";
-    root.append(element("div", { class: "empty" }, element("h1", { class: "title" }, t("view_failed")),
+    const why = byId("notice").textContent;
+    notice("");  // it is told here, once
+    root.append(element("div", { class: "empty" }, element("h1", { class: "title" }, t("view_failed")), element("p", { role: "alert" }, why),
       button(t("try_again"), () => show(), { class: "primary" })));
   }
   root.dataset.ready = name;

@@ -70,6 +70,26 @@ export function table(caption, heads, rows, empty = t("nothing_yet")) {
       element("tbody", {}, rows.map((row) => element("tr", {}, row.map(cell))))));
 }
 
+/** A part of a page that can be drawn anew by itself. load(again) → nodes; the focus stays inside where it was. */
+export async function living(load) {
+  const node = element("div", { tabindex: "-1" });
+  const again = async () => {
+    const nodes = await load(again);
+    const inside = node.contains(document.activeElement);
+    node.replaceChildren(...nodes);
+    if (inside) node.focus({ preventScroll: true });
+  };
+  await again();
+  return { node, again };
+}
+
+/** The values of the boxes that are ticked. boxes: [check(…), …]; none of them is a problem, told as the server would. */
+export function ticked(boxes, code) {
+  const values = boxes.map((label) => label.querySelector("input")).filter((box) => box.checked).map((box) => box.value);
+  if (!values.length) throw new ApiError(code, 400);
+  return values;
+}
+
 /** A bar with its figure as text. */
 export const progress = (label, done, all) => element("div", { class: "progress" },
   element("progress", { max: String(Math.max(all, 1)), value: String(done), "aria-label": label }),
@@ -86,14 +106,15 @@ export function secret(label, text) {
   return element("div", { class: "code-box", role: "status" }, element("p", {}, label), element("p", {}, code), copy);
 }
 
-/** Asks before something that cannot be taken back. */
-export function sure(text, doIt) {
+/** Asks before something that cannot be taken back; `otherwise` runs where the person thinks better of it. */
+export function sure(text, doIt, otherwise = () => {}) {
   const dialog = element("dialog", { "aria-label": text }, element("p", {}, text),
     element("form", { method: "dialog", class: "row" }, element("button", { value: "" }, t("cancel")),
       element("button", { value: "yes", class: "danger" }, t("yes_do_it"))));
   dialog.addEventListener("close", () => {
     dialog.remove();
     if (dialog.returnValue === "yes") attempt(doIt);
+    else otherwise();
   });
   document.body.append(dialog);
   dialog.showModal();

@@ -32,6 +32,16 @@ void MembersWorld::start_as_web(CollectorConfig config, std::vector<std::string>
   collector_->start();
 }
 
+int64_t MembersWorld::rows_but(const std::vector<std::string>& tables) {
+  return as_owner([&](storage::Transaction& t) {
+    const storage::Result query = t.exec(
+        "SELECT 'SELECT ' || string_agg(format('(SELECT count(*) FROM %I)', relname), ' + ') || ' AS n' AS q "
+        "FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> ALL ($1::text[])",
+        storage::Params().texts(tables));
+    return t.exec(query.one().text("q")).one().integer("n");
+  });
+}
+
 std::string MembersWorld::workspace(const std::string& name) {
   return as_owner([&](storage::Transaction& t) { return storage::ensure_workspace(t, name).id; });
 }

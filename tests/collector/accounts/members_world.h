@@ -23,6 +23,8 @@ class MembersWorld : public World {
     return owner_->transaction(std::forward<F>(fn), {.workspace = storage::kEveryWorkspace});
   }
   std::string workspace(const std::string& name);
+  /// How many rows there are in all tables together but these. Refused acts of accounts leave one in audit_event.
+  int64_t rows_but(const std::vector<std::string>& tables);
 
   /// A member with consent and a fresh browser session, made in the store.
   Credentials member(storage::Role role, const std::string& workspace_id = storage::kPublicWorkspace,

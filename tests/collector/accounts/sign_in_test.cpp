@@ -17,6 +17,14 @@ class SignInTest : public MembersWorld {
     EXPECT_EQ(reply.status, 201) << reply.json;
     return signed_in(reply);
   }
+  /// Until the trail, which is written after the reply, tells of a failed sign-in.
+  void wait_for_failure(const Credentials& admin) {
+    const auto told = [&] { return get(admin, "/api/audit").json["events"].dump().find("login.failed"); };
+    const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (told() == std::string::npos && std::chrono::steady_clock::now() < late)
+      std::this_thread::yield();
+    EXPECT_NE(told(), std::string::npos) << "it is written all the same";
+  }
   int64_t count(const std::string& table) {
     return as_owner(
         [&](storage::Transaction& t) { return t.exec(cat("SELECT count(*) AS n FROM ", table)).one().integer("n"); });
@@ -175,6 +183,39 @@ TEST_F(SignInTest, ANewPassphraseEndsTheOtherSessions) {
   EXPECT_EQ(login("ana", "otra frase de paso").status, 200);
 }
 
+TEST_F(SignInTest, ANewPassphraseRevokesTheTokensEverywhere) {
+  start_as_web();
+  const std::string place = workspace("Universidad");
+  const Credentials ana = joined("ana"), eva = joined("eva");
+  as_owner([&](storage::Transaction& t) {
+    storage::add_member(t, place, ana.account_id, storage::Role::engineer);
+    return 0;
+  });
+  const Credentials here = token_of(ana, {"read"}), there = token_of(ana, {"read"}, place);
+  const Credentials others = token_of(eva, {"read"});
+  for (const Credentials& token : {here, there, others})
+    ASSERT_EQ(get(token, "/api/me").status, 200);
+  ASSERT_EQ(post(ana, "/api/password", {{"old", kPassphrase}, {"new", "otra frase de paso"}}).status, 200);
+  EXPECT_EQ(get(here, "/api/me").status, 401);
+  EXPECT_EQ(get(there, "/api/me").status, 401);
+  EXPECT_EQ(get(others, "/api/me").status, 200) << "somebody else's";
+}
+
+TEST_F(SignInTest, AWrongPassphraseIsToldBeforeTheTrailIsWritten) {
+  start_as_web();
+  joined("ana");
+  {
+    // While nobody can write to the trail: whoever waited for it would tell that the name is known.
+    storage::Database& db = owner();
+    db.transaction([&](storage::Transaction& t) {
+      t.exec("LOCK TABLE audit_event IN EXCLUSIVE MODE");
+      EXPECT_EQ(login("nadie", kPassphrase).status, 401);
+      EXPECT_EQ(login("ana", "no es esta frase").status, 401);
+    });
+  }
+  wait_for_failure(member(storage::Role::admin));
+}
+
 TEST_F(SignInTest, OneEndsOnesOwnSessionsOnly) {
   start_as_web();
   const Credentials ana = joined("ana"), eva = joined("eva");
@@ -272,6 +313,7 @@ TEST_F(SignInTest, TheTrailNamesWhoDidWhatAndHoldsNoSecrets) {
   const Reply reply = join(token, "ana");
   const Credentials ana = signed_in(reply);
   login("ana", "no es esta frase");
+  wait_for_failure(admin);
   const Reply fresh = login("ana", kPassphrase);
   EXPECT_EQ(get(ana, "/api/accounts").status, 403);
   EXPECT_EQ(get(ana, cat("/api/conversations/", new_uuid())).status, 404);

@@ -43,7 +43,7 @@ TEST(ChatRequest, TakesSamplingOfTheUpstreamOnlyWhereTheClientChoseNone) {
 TEST(ChatRequest, StoresParametersButNoTextsAndNoFlood) {
   const std::string stop(20'000, 's');
   const Json params =
-      stored_params(Json{{"messages", "secret"}, {"temperature", 1}, {"stop", stop}, {"tools", {1, 2}}});
+      stored_params(Json{{"messages", "secret"}, {"temperature", 1}, {"stop", stop}, {"tools", {1, 2}}}, {});
   EXPECT_EQ(params.dump().find("secret"), std::string::npos);
   EXPECT_LT(params.dump().size(), 8000U);
   EXPECT_EQ(params["tools"], 2);

@@ -69,12 +69,12 @@ class QualityRoutes : public storage::TaskWorld {
     http::Headers headers;
     if (!token.empty()) headers.set("Authorization", "Bearer " + token);
     if (!key.empty()) headers.set("Idempotency-Key", key);
-    const auto response = client.request(method, path, "", headers);
+    const auto response = client.request(method, path, method == "POST" ? "{}" : "", headers);
     return {response.status, Json::parse(response.body, nullptr, false)};
   }
   /// A pair of one person's conversation, with their vote; a is on the left.
   storage::Shown vote(const Person& person, const std::string& a, const std::string& b, int grade,
-                      const std::string& locale = "es") {
+                      const std::string& locale = "es", storage::Source source = storage::Source::web) {
     return db.transaction([&](Transaction& t) {
       storage::Conversation c;
       c.visitor_id = person.visitor_id;
@@ -102,7 +102,9 @@ class QualityRoutes : public storage::TaskWorld {
       e.pair_id = s.pair.id;
       e.visitor_id = person.visitor_id;
       s.exposure = create_exposure(t, e);
-      put_preference(t, vote_on(s.exposure, grade));
+      auto given = vote_on(s.exposure, grade);
+      given.source = source;
+      put_preference(t, given);
       return s;
     });
   }
@@ -119,13 +121,14 @@ class QualityRoutes : public storage::TaskWorld {
     });
   }
   /// `people` people of a country prefer the model "bueno" to "malo", two of three times.
-  std::vector<Person> crowd(int people, const std::string& country = "", const std::string& locale = "es") {
+  std::vector<Person> crowd(int people, const std::string& country = "", const std::string& locale = "es",
+                            storage::Source source = storage::Source::web) {
     std::vector<Person> out;
     for (int i = 0; i < people; ++i) {
       out.push_back(person(country));
-      vote(out.back(), "bueno", "malo", 2, locale);
-      vote(out.back(), "malo", "bueno", -1, locale);
-      vote(out.back(), "bueno", "malo", -1, locale);
+      vote(out.back(), "bueno", "malo", 2, locale, source);
+      vote(out.back(), "malo", "bueno", -1, locale, source);
+      vote(out.back(), "bueno", "malo", -1, locale, source);
     }
     return out;
   }
@@ -162,7 +165,7 @@ TEST_F(QualityRoutes, LeaderboardTakesBlindVotesThatStandOnly) {
   const auto votes = [&] {
     return db.read([&](Transaction& t) {
       int64_t sum = 0;
-      for (const auto& vote : storage::rating_votes(t, {storage::kPublicWorkspace, "", "", ""}))
+      for (const auto& vote : storage::rating_votes(t, {storage::kPublicWorkspace, "", "", "", ""}))
         sum += vote.count;
       return sum;
     });
@@ -185,6 +188,22 @@ TEST_F(QualityRoutes, LeaderboardTakesBlindVotesThatStandOnly) {
   EXPECT_EQ(votes(), 15) << "withdrawn";
 }
 
+TEST_F(QualityRoutes, VotesOfProgramsThatNobodyGaveAnAccountAreNoPeoplesVotes) {
+  // Whoever asks for a visit as a program may say so six times, and that it is a demo.
+  crowd(6, "", "es", storage::Source::demo);
+  const auto programs = crowd(7, "", "es", storage::Source::api);
+  EXPECT_EQ(get("/api/leaderboard").json["annotators"], 0);
+  EXPECT_EQ(get("/api/leaderboard?source=demo").json["annotators"], 6);
+  EXPECT_EQ(get("/api/leaderboard?source=api").json["annotators"], 7);
+  EXPECT_EQ(get("/api/leaderboard?source=web").json["annotators"], 0);
+  EXPECT_EQ(get("/api/leaderboard?source=robots").status, 400);
+  for (const auto& one : programs) {
+    sql(cat("INSERT INTO account (id, annotator_id, name) SELECT '", new_uuid(), "', annotator_id, id FROM visitor ",
+            "WHERE id = '", one.visitor_id, "'"));
+  }
+  EXPECT_EQ(get("/api/leaderboard?locale=es").json["annotators"], 7) << "programs with an account";
+}
+
 TEST_F(QualityRoutes, LeaderboardsArePublishedByReviewersAndListedForEverybody) {
   const auto people = crowd(6);
   EXPECT_TRUE(get("/api/leaderboards").json["leaderboards"].empty());
@@ -205,7 +224,19 @@ TEST_F(QualityRoutes, LeaderboardsArePublishedByReviewersAndListedForEverybody) 
   EXPECT_EQ(listed["leaderboards"][1]["id"], made.json["id"]);
   EXPECT_EQ(listed["leaderboards"][1]["models"], before["models"]) << "as it stood then";
   EXPECT_EQ(listed["leaderboards"][0]["votes"], before["votes"].get<int64_t>() + 1);
-  EXPECT_EQ(listed["leaderboards"][0]["filter"], (Json{{"locale", ""}, {"country", ""}, {"aspect", ""}}));
+  EXPECT_EQ(listed["leaderboards"][0]["filter"],
+            (Json{{"locale", ""}, {"country", ""}, {"aspect", ""}, {"source", ""}}));
+  const Answer one = get(cat("/api/leaderboards/", made.json["id"].get<std::string>()));
+  ASSERT_EQ(one.status, 200) << one.json;
+  EXPECT_EQ(one.json, listed["leaderboards"][1]) << "one of them, at its own address";
+  EXPECT_EQ(get(cat("/api/leaderboards/", new_uuid())).status, 404);
+  EXPECT_EQ(get("/api/leaderboards/ayer").status, 404) << "no id at all is nobody's";
+  const std::string elsewhere =
+      db.transaction([](Transaction& t) { return storage::ensure_workspace(t, "Radio Comunitaria").id; });
+  EXPECT_EQ(
+      ask("GET", cat("/api/leaderboards/", made.json["id"].get<std::string>()), token(Role::admin, elsewhere)).status,
+      404)
+      << "another organisation's";
 }
 
 TEST_F(QualityRoutes, LeaderboardByAspectComparesRatingsOfOneAct) {
@@ -238,17 +269,38 @@ TEST_F(QualityRoutes, QueriesOutOfFormAreRefused) {
 
 TEST_F(QualityRoutes, StatisticsCountGroupsOfFivePeopleOrMore) {
   crowd(5, "CL");
+  crowd(6, "BO");
+  const Json counts = get("/api/statistics").json;
+  ASSERT_EQ(counts["countries"].size(), 2u) << counts;
+  EXPECT_EQ(counts["countries"][1]["country"], "CL");
+  EXPECT_EQ(counts["countries"][1]["people"], 5);
+  EXPECT_EQ(counts["countries"][1]["votes"], 15);
+  EXPECT_EQ(counts["suppressed"]["countries"], 0);
+  EXPECT_EQ(counts["locales"][0]["locale"], "es");
+  EXPECT_EQ(counts["locales"][0]["people"], 11);
+  EXPECT_EQ(counts["days"][0]["conversations"], 33);
+}
+
+TEST_F(QualityRoutes, ASmallGroupCannotBeHadByTakingTheOthersFromATotal) {
+  crowd(5, "CL");
+  crowd(6, "BO");
   crowd(4, "PE");
   const Json counts = get("/api/statistics").json;
+  EXPECT_EQ(counts["days"][0]["people"], 15) << "the total is told";
   ASSERT_EQ(counts["countries"].size(), 1u) << counts;
-  EXPECT_EQ(counts["countries"][0]["country"], "CL");
-  EXPECT_EQ(counts["countries"][0]["people"], 5);
-  EXPECT_EQ(counts["countries"][0]["votes"], 15);
-  EXPECT_EQ(counts["suppressed"]["countries"], 1);
-  EXPECT_EQ(counts["locales"][0]["locale"], "es");
-  EXPECT_EQ(counts["locales"][0]["people"], 9);
-  EXPECT_EQ(counts["days"][0]["conversations"], 27);
-  EXPECT_EQ(counts.dump().find("PE"), std::string::npos);
+  EXPECT_EQ(counts["countries"][0]["country"], "BO");
+  EXPECT_EQ(counts["suppressed"]["countries"], 2) << "Chile is hidden with Peru: what is left are nine people";
+  for (const char* hidden : {"PE", "CL"})
+    EXPECT_EQ(counts.dump().find(hidden), std::string::npos);
+}
+
+TEST_F(QualityRoutes, StatisticsAreOfPeopleAndNotOfFiles) {
+  crowd(6, "CL");
+  const std::string id = project(settings());
+  add(id, items(5));
+  const Json counts = get("/api/statistics").json;
+  EXPECT_EQ(counts["days"][0]["conversations"], 18);
+  EXPECT_EQ(counts["days"][0]["people"], 6) << "whoever brought the file took no part";
 }
 
 TEST_F(QualityRoutes, AgreementAndAnnotatorsOfAProject) {

@@ -66,18 +66,6 @@ class ActsPageTest : public PageWorld {
             word, "'); if (at < 0) continue; getSelection().setBaseAndExtent(node, at, node, at + '", word,
             "'.length); } body.dispatchEvent(new MouseEvent('mouseup', {bubbles: true}));"));
   }
-
-  /// Two models of one text.
-  static CollectorConfig pair_of(const Speaker& speaker) {
-    CollectorConfig config;
-    for (const char* name : {"uno", "dos"}) {
-      UpstreamConfig upstream;
-      upstream.name = upstream.model = name;
-      upstream.base_url = speaker.url();
-      config.upstreams.push_back(upstream);
-    }
-    return config;
-  }
 };
 
 TEST_F(ActsPageTest, OtherAnswersTakeThePlaceOfAPairAndOnlyTheyAreVotedOn) {
@@ -96,7 +84,6 @@ TEST_F(ActsPageTest, OtherAnswersTakeThePlaceOfAPairAndOnlyTheyAreVotedOn) {
   EXPECT_NE(after.at("exposure"), before.at("exposure"));
   EXPECT_EQ(browser().evaluate("document.querySelectorAll('.turn').length"), 1);
   vote("-3");
-  browser().wait_for("document.querySelector('#waiting').hidden");
   browser().wait_for("document.querySelector('#status').innerText.includes('Voto guardado')");
   EXPECT_EQ(votes(), 1);
   EXPECT_EQ(conversation().at("turns").at(0).at("vote").at("outcome"), -3);
@@ -105,7 +92,7 @@ TEST_F(ActsPageTest, OtherAnswersTakeThePlaceOfAPairAndOnlyTheyAreVotedOn) {
 
 TEST_F(ActsPageTest, AnAnswerThatNamesItsMakerIsToldWhileItIsWritten) {
   Speaker braggart("Soy ChatGPT, un modelo de OpenAI. ", "El pan se hace con harina.");
-  start({}, pair_of(braggart));
+  start({}, pair_of(braggart.url()));
   browser().new_page(360, 740);
   enter();
   ask("hola");
@@ -128,7 +115,7 @@ TEST_F(ActsPageTest, TenThousandCharactersAndAWordWithoutEndFitAnyWindow) {
     text += "Una frase larga que sigue y sigue. ";
   Speaker speaker("", text);
   speaker.open();
-  start({}, pair_of(speaker));
+  start({}, pair_of(speaker.url()));
   browser().new_page(360, 740);
   enter();
   ask(std::string(300, 'q'));
@@ -218,7 +205,7 @@ TEST_F(ActsPageTest, TheMostInformativePairIsAskedVotedOnAndRevealed) {
     browser().wait_for(cat("document.querySelectorAll('.turn').length === ", i,
                            " && [...document.querySelectorAll('.turn')].at(-1).querySelector('.vote')"));
     vote("3");
-    browser().wait_for("document.querySelector('#waiting').hidden");
+    sent();
     browser().run("[...document.querySelectorAll('.reveal')].at(-1).click()");
     browser().wait_for(cat("document.querySelectorAll('.revealed').length === ", i));
     const Json reveal = conversation().at("turns").at(static_cast<size_t>(i - 1)).at("reveal");

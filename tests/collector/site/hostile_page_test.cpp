@@ -99,7 +99,7 @@ TEST_F(HostilePageTest, SixtyTextsAreShownAndNothingElse) {
         cat("document.querySelectorAll('.turn').length === ", i + 1,
             " && [...document.querySelectorAll('.answers')].at(-1).getAttribute('aria-busy') === 'false'"));
   }
-  EXPECT_EQ(browser().evaluate("document.title"), "Afina");
+  EXPECT_EQ(browser().evaluate("document.title"), "Conversar · Afina");
   const std::string conversation = browser().evaluate("location.hash.split('/')[2]");
   for (size_t i = 3; i < all.size(); ++i) {
     const Json reply =
@@ -118,7 +118,7 @@ TEST_F(HostilePageTest, SixtyTextsAreShownAndNothingElse) {
   browser().wait_for("document.querySelectorAll('#conversations li').length === 61");
   EXPECT_EQ(browser().evaluate("[...document.querySelectorAll('.answer')].filter((a) => a.innerText.trim()).length"),
             60);
-  EXPECT_EQ(browser().evaluate("document.title"), "Afina");
+  EXPECT_EQ(browser().evaluate("document.title"), "Conversar · Afina");
   EXPECT_EQ(browser().evaluate("/[\\u202a-\\u202e\\u2066-\\u2069\\u200b]/"
                                ".test(document.querySelector('#turns').querySelector('.answers').textContent)"),
             false);

@@ -71,6 +71,55 @@ TEST_F(OfflinePageTest, WithoutTheWorkerAReloadShowsNothing) {
   EXPECT_EQ(browser().evaluate("document.querySelector('.voted')"), nullptr);
 }
 
+TEST_F(OfflinePageTest, ACommentWaitsCalmlyAndIsSentOnce) {
+  begin();
+  enter();
+  browser().click("#two");
+  ask("hola");
+  browser().wait_for("document.querySelector('.note-single summary')");
+  wait_for_worker();
+  pull();
+  browser().click(".note-single summary");
+  browser().wait_for("document.querySelector('.note-single textarea.reason')");
+  browser().click(".note-single textarea.reason");
+  browser().paste("Le falta la sal");
+  browser().click(".note-single button.primary");
+  browser().wait_for("document.querySelector('.note-saved')?.innerText.includes('se enviará solo')");
+  EXPECT_EQ(browser().evaluate("[...document.querySelectorAll('.refusal, #notice')].every((line) => line.hidden)"),
+            true)
+      << "what will be sent by itself is no failure";
+  check_view("offline-comment");
+  reload();
+  browser().wait_for("document.querySelector('.note-saved.calm')");
+  plug_in();
+  browser().wait_for("document.querySelector('.note-saved.done')");
+  const std::string id = browser().evaluate("location.hash.split('/')[2]");
+  EXPECT_EQ(api("GET", cat("/api/conversations/", id)).at("json").at("turns").at(0).at("note").at("reason"),
+            "Le falta la sal");
+  EXPECT_EQ(kept_rows().at(1), 0) << "nothing is left to send";
+  check_quiet();
+}
+
+TEST_F(OfflinePageTest, ConversationsThatWereOpenedHereOpenWithoutANetwork) {
+  begin();
+  enter();
+  ask("la primera");
+  browser().wait_for("document.querySelector('.vote')");
+  browser().click("#new-chat");
+  browser().wait_for("!document.querySelector('#empty').hidden");
+  ask("la segunda");
+  browser().wait_for("document.querySelector('.vote')");
+  wait_for_worker();
+  pull();
+  reload();
+  browser().wait_for("document.querySelector('.mine')?.innerText.includes('la segunda')");
+  browser().click("#conversations li:nth-child(2) button");
+  browser().wait_for("document.querySelector('.mine')?.innerText.includes('la primera')");
+  EXPECT_EQ(browser().evaluate("document.querySelector('#notice').hidden"), true);
+  EXPECT_EQ(browser().evaluate("document.querySelectorAll('#conversations li').length"), 2);
+  plug_in();
+}
+
 TEST_F(OfflinePageTest, ATaskInHandIsThereAfterAReloadAndItsAnswerWaits) {
   begin();
   join(storage::Role::engineer, "yaku");
@@ -109,7 +158,7 @@ TEST_F(OfflinePageTest, WhoLeavesLeavesNothingOnTheDevice) {
   ask("hola");
   browser().wait_for("document.querySelector('.vote')");
   wait_for_worker();
-  browser().wait_for("import('/js/kept.js').then(({kept}) => kept('conversation'))");
+  browser().wait_for("import('/js/kept.js').then(({kept}) => kept('conversation/' + location.hash.split('/')[2]))");
   EXPECT_GE(kept_rows().at(0).get<int>(), 3);
   const Json cached = browser().evaluate(
       "caches.keys().then((names) => Promise.all(names.map((name) => caches.open(name)))).then((all) => "

@@ -58,6 +58,17 @@ void PageWorld::reload() {
   browser().wait_for("!globalThis.stale");
 }
 
+CollectorConfig PageWorld::pair_of(const std::string& base_url) {
+  CollectorConfig config;
+  for (const char* name : {"uno", "dos"}) {
+    UpstreamConfig upstream;
+    upstream.name = upstream.model = name;
+    upstream.base_url = base_url;
+    config.upstreams.push_back(upstream);
+  }
+  return config;
+}
+
 void PageWorld::view(const std::string& hash, const std::string& name) {
   browser().run(cat("document.querySelector('[data-ready]')?.removeAttribute('data-ready'); if (location.hash === '",
                     hash, "') location.reload(); else location.hash = '", hash, "'"));
@@ -163,6 +174,10 @@ void PageWorld::vote(const std::string& outcome) {
   browser().wait_for("document.querySelector('.after .voted')");
 }
 
+void PageWorld::sent() {
+  browser().wait_for("import('/js/outbox.js').then((box) => box.sent()).then(() => true)");
+}
+
 std::string PageWorld::text_of(const std::string& selector) {
   const Json text = browser().evaluate(cat("document.querySelector(", Json(selector).dump(), ")?.innerText ?? null"));
   return text.is_null() ? "" : text.get<std::string>();
@@ -180,6 +195,7 @@ Json PageWorld::api(const std::string& method, const std::string& path, const Js
 }
 
 int PageWorld::votes() {
+  sent();
   int count = 0;
   for (const auto& pair :
        database_->transaction([](storage::Transaction& t) { return storage::eligible_pairs(t, {}); },

@@ -21,6 +21,8 @@ class PageWorld : public World {
   std::string address() const { return plug_ ? plug_->address() : collector_->address(); }
   /// From now on the browser comes to the started collector by a wire that can be pulled out.
   void wire() { plug_ = std::make_unique<Plug>(collector_->port()); }
+  /// Two models, "uno" and "dos", behind one address.
+  static CollectorConfig pair_of(const std::string& base_url);
   void choose_language(const std::string& locale);
   /// The same address once more, as F5 does it.
   void reload();
@@ -41,6 +43,8 @@ class PageWorld : public World {
   void ask(const std::string& text);
   /// Chooses a point of the scale and sends it.
   void vote(const std::string& outcome);
+  /// Waits until what this page had to send has arrived, or has to wait for the network.
+  void sent();
   std::string text_of(const std::string& selector);
   /// A call of the page's own session: {status, json}.
   Json api(const std::string& method, const std::string& path, const Json& body = nullptr);

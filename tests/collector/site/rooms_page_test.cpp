@@ -47,6 +47,52 @@ TEST_F(RoomsPageTest, EveryViewIsAccessibleInTheDarkOnAPhone) {
   tour("rooms-phone");
 }
 
+// WCAG 1.4.10: a desktop of 1280 pixels at 400 %.
+TEST_F(RoomsPageTest, NothingIsCutOffOnAWindowOfThreeHundredAndTwentyPixels) {
+  start({"good", "other"});
+  browser().new_page(320, 256);
+  join(storage::Role::admin, "yaku");
+  ask("¿Cómo hago pan sin horno?");
+  browser().wait_for("document.querySelector('.vote')");
+  check_width("narrow-chat");
+  for (const char* part : {"#/boards", "#/admin/audit", "#/data", "#/me"}) {
+    view(part, std::string(part).substr(2, std::string(part).find('/', 2) - 2));
+    check_width(cat("narrow-", std::string(part).substr(2, 4)));
+  }
+}
+
+TEST_F(RoomsPageTest, AnAdminIsAskedBeforeARoleChangesAndMayThinkBetterOfIt) {
+  start({"good", "other"});
+  browser().new_page(1024, 768);
+  join(storage::Role::annotator, "kuyen");
+  browser().new_page(1024, 768);
+  join(storage::Role::admin, "yaku");
+  view("#/admin/accounts", "admin");
+  const std::string box = "#admin-accounts td select";
+  const auto choose = [&] {
+    browser().run(cat("const box = document.querySelector('", box,
+                      "'); box.value = 'reviewer'; box.dispatchEvent(new Event('change', {bubbles: true}))"));
+    browser().wait_for("document.querySelector('dialog[open]')?.innerText.includes('«revisor»')");
+  };
+  const auto role = [&]() -> std::string {
+    const Json listed = api("GET", "/api/accounts").at("json");
+    for (const Json& account : listed.at("accounts"))
+      if (account.at("name") == "kuyen") return account.at("role");
+    return "";
+  };
+  choose();
+  browser().press("Escape");
+  browser().wait_for(cat("document.activeElement === document.querySelector('", box, "')"));
+  EXPECT_EQ(role(), "annotator");
+  EXPECT_EQ(browser().evaluate(cat("document.querySelector('", box, "').value")), "annotator");
+  choose();
+  browser().click("dialog[open] .danger");
+  browser().wait_for(
+      "fetch('/api/accounts').then((answer) => answer.json()).then((list) => list.accounts.find((one) => one.name === "
+      "'kuyen').role === 'reviewer')");
+  browser().wait_for(cat("document.querySelector('", box, "')?.value === 'reviewer'"));
+}
+
 TEST_F(RoomsPageTest, APersonSignsOutAndInAndSeesOnlyWhatTheirRoleMay) {
   start({"good", "other"});
   browser().new_page(1024, 768);

@@ -77,6 +77,70 @@ TEST_F(TasksPageTest, ARankingIsMovedByTheKeyboardWithTies) {
   browser().click(".vote button.primary");
   browser().wait_for("document.querySelector('#desk .empty')");
   EXPECT_EQ(text_of("#desk .empty h2"), "No quedan ítems para ti en este proyecto. ¡Gracias!");
+  EXPECT_EQ(browser().evaluate("document.activeElement.innerText"), text_of("#desk .empty h2")) << "the focus goes on";
+}
+
+TEST_F(TasksPageTest, ATaskThatAnotherWindowHandedInIsToldAsSent) {
+  join(storage::Role::engineer, "yaku");
+  const std::string project = make_project("pairwise");
+  add_items(project, 2, {"Una respuesta", "Otra respuesta"});
+  work(project);
+  // The next one is loaded ahead: the one on screen is asked for again.
+  const Json held = api("POST", cat("/api/projects/", project, "/next"), Json::object()).at("json").at("task");
+  const Json sent =
+      api("POST", cat("/api/assignments/", held.at("assignment").get<std::string>(), "/submit"), {{"outcome", 1}});
+  ASSERT_EQ(sent.at("status"), 201) << sent.dump();
+  browser().click("[data-outcome='3'] input");
+  browser().click(".vote button.primary");
+  browser().wait_for("document.querySelector('#go-on')");
+  EXPECT_EQ(text_of("#notice"), "Esta tarea ya se envió, quizá desde otra ventana.");
+  EXPECT_EQ(text_of("#lease"), "");
+  check_view("task-already-sent");
+  browser().click("#go-on");
+  browser().wait_for("!document.querySelector('#go-on') && document.querySelector('.desk .vote')");
+}
+
+TEST_F(TasksPageTest, TrainingTellsExpectedRatingsAndFlagsInWords) {
+  join(storage::Role::engineer, "yaku");
+  const auto training = [&](const std::string& kind, const Json& gold) {
+    const Json made = api("POST", "/api/projects",
+                          {{"name", cat("Práctica ", kind)},
+                           {"kind", kind},
+                           {"guidelines", "Lee."},
+                           {"overlap", 1},
+                           {"training_items", 1},
+                           {"aspects", Json::array({"helpful", "truthful"})}});
+    EXPECT_EQ(made.at("status"), 201) << made.dump();
+    const std::string id = made.at("json").at("id");
+    const Json prompt = Json::array({{{"role", "user"}, {"content", "¿Qué?"}}});
+    const Json items = Json::array({{{"prompt", prompt},
+                                     {"answers", Json::array({{{"text", "Esto"}}})},
+                                     {"gold", gold},
+                                     {"training", true},
+                                     {"feedback", "Porque sí."}}});
+    const Json added = api("POST", cat("/api/projects/", id, "/items"), {{"items", items}});
+    EXPECT_EQ(added.at("status"), 201) << added.dump();
+    return id;
+  };
+  const auto told = [&] {
+    browser().click(".vote button.primary");
+    browser().wait_for("document.querySelector('.feedback')");
+    EXPECT_EQ(text_of("#saved"), "") << "nothing is being saved";
+    EXPECT_EQ(text_of("#lease"), "") << "nothing is held any more";
+    return text_of(".feedback");
+  };
+  work(training("flagging", {{"flags", {{{"side", "a"}, {"kind", "personal_data"}}}}}));
+  const std::string flags = told();
+  EXPECT_NE(flags.find("Se esperaba: Contiene datos personales"), std::string::npos) << flags;
+  check_view("training-flags");
+  work(training("rating", {{"aspects",
+                            {{{"side", "a"}, {"aspect", "helpful"}, {"value", 4}},
+                             {{"side", "a"}, {"aspect", "truthful"}, {"value", 2}}}}}));
+  browser().run(
+      "const box = document.querySelector('.vote .aspects select'); box.value = '4'; "
+      "box.dispatchEvent(new Event('change', {bubbles: true}))");
+  const std::string ratings = told();
+  EXPECT_NE(ratings.find("Se esperaba: Útil 4, Veraz 2"), std::string::npos) << ratings;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ TEST(Soak, AMinuteOfMixedLoadLeavesMemoryAndDescriptorsAsTheyWere) {
   SoakOptions options;
   options.collector = AFINA_BIN_DIR "/afina-collector";
   options.time = std::chrono::seconds(60);
+  options.between_acts = std::chrono::milliseconds(200);  // other tests run beside it
   const SoakReport report = run_soak(options);
   for (const std::string& fault : report.faults)
     ADD_FAILURE() << fault;

@@ -4,7 +4,7 @@ set(_soak_sources ${CMAKE_SOURCE_DIR}/bench/soak.cpp ${CMAKE_SOURCE_DIR}/bench/s
 afina_test(collector_short_soak_test LABEL db
   SOURCES soak/short_soak_test.cpp ${_soak_sources}
   DEPS afina_storage afina_http)
-afina_test(collector_soak_test LABEL slow TIMEOUT 300
+afina_test(collector_soak_test LABEL db TIMEOUT 300
   SOURCES soak/soak_test.cpp ${_soak_sources}
   DEPS afina_storage afina_http)
 if(AFINA_TESTS)

@@ -2,106 +2,14 @@
 // Tasks over HTTP: an engineer makes a project, annotators work, a reviewer decides.
 #include <fstream>
 
-#include "base/hash.h"
 #include "collector/tasks/routes.h"
-#include "storage/accounts/accounts.h"
-#include "storage/accounts/tokens.h"
-#include "storage/people.h"
 #include "storage/runs.h"
-#include "storage/transaction.h"
-#include "tests/collector/world.h"
+#include "tests/collector/tasks/task_routes_world.h"
 
 namespace afina::collector {
 namespace {
 
-/// A member who calls with an API token.
-struct Member {
-  http::Headers headers;
-  std::string account_id, visitor_id;
-};
-
-class TaskRoutes : public World {
- protected:
-  void SetUp() override { start({"good"}); }
-
-  Member member(storage::Role role, const std::vector<std::string>& scopes = {"tasks", "review", "data"},
-                const std::string& workspace = storage::kPublicWorkspace) {
-    storage::NewAccount account;
-    account.name = "persona-" + account.id;
-    storage::NewVisitor visitor;
-    visitor.annotator_id = account.annotator_id;
-    visitor.session_token = storage::new_session_token();
-    visitor.receipt_code = storage::new_receipt_code();
-    const std::string secret = token(account, visitor, role, scopes, workspace);
-    Member out;
-    out.headers.set("Authorization", "Bearer " + secret);
-    out.account_id = account.id;
-    out.visitor_id = visitor.id;
-    return out;
-  }
-  std::string token(const storage::NewAccount& account, storage::NewVisitor& visitor, storage::Role role,
-                    const std::vector<std::string>& scopes, const std::string& workspace);
-
-  Reply post(const Member& who, const std::string& path, const Json& body = Json::object(),
-             const std::string& key = new_uuid()) {
-    return somebody().call("POST", path, body, key, who.headers);
-  }
-  Reply get(const Member& who, const std::string& path) {
-    return somebody().call("GET", path, nullptr, "", who.headers);
-  }
-  static Json settings(const std::string& kind = "pairwise") {
-    return {{"name", "proyecto " + new_uuid()},
-            {"kind", kind},
-            {"locale", "es"},
-            {"guidelines", "# Guía"},
-            {"overlap", 1},
-            {"lease_seconds", 600},
-            {"aspects", {"helpful", "dialect"}},
-            {"flags", true}};
-  }
-  static Json item(int number) {
-    return {{"external_id", cat("n", number)},
-            {"prompt", {{{"role", "user"}, {"content", cat("¿", number, "? ñ 🙂")}}}},
-            {"answers", {{{"text", "uno"}, {"model", "m1"}}, {{"text", "dos"}}}}};
-  }
-  std::string project(const Member& who, const Json& body = settings()) {
-    const Reply reply = post(who, "/api/projects", body);
-    EXPECT_EQ(reply.status, 201) << reply.json.dump();
-    return reply.json.value("id", "");
-  }
-  Reply add(const Member& who, const std::string& id, const Json& items, const std::string& key = new_uuid()) {
-    return post(who, cat("/api/projects/", id, "/items"), {{"items", items}}, key);
-  }
-  Json next(const Member& who, const std::string& id, bool ahead = false) {
-    const Reply reply = post(who, cat("/api/projects/", id, "/next"), ahead ? Json{{"ahead", true}} : Json::object());
-    EXPECT_EQ(reply.status, 200) << reply.json.dump();
-    return reply.json;
-  }
-  int64_t count(const std::string& what) {
-    return database_->read(
-        [&](storage::Transaction& t) { return t.exec(cat("SELECT (SELECT ", what, ") AS n")).one().integer("n"); });
-  }
-};
-
-std::string TaskRoutes::token(const storage::NewAccount& account, storage::NewVisitor& visitor, storage::Role role,
-                              const std::vector<std::string>& scopes, const std::string& workspace) {
-  return database_->transaction([&](storage::Transaction& t) {
-    storage::create_account(t, account);
-    storage::add_member(t, workspace, account.id, role);
-    visitor.consent.text_id = storage::ensure_consent_text(t, "t", "es", "Consiento").id;
-    visitor.consent.purposes = {"train", "review"};
-    storage::create_visitor(t, visitor);
-    storage::set_account_visitor(t, account.id, visitor.id);
-    storage::NewToken made;
-    made.secret = random_hex(32);
-    made.account_id = account.id;
-    made.workspace_id = workspace;
-    made.name = "prueba";
-    made.scopes = scopes;
-    storage::create_token(t, made);
-    return storage::token_text(made);
-  });
-}
+using TaskRoutes = TaskRoutesWorld;
 
 TEST_F(TaskRoutes, FromProjectToSubmissionWithADraftThatOutlivesAReload) {
   const Member engineer = member(storage::Role::engineer), ana = member(storage::Role::annotator);
@@ -196,6 +104,19 @@ TEST_F(TaskRoutes, ALateAnswerIsRefusedAndItsDraftKept) {
   EXPECT_EQ(next(ana, id), (Json{{"task", nullptr}, {"reason", "none_left"}}));
 }
 
+TEST_F(TaskRoutes, WhatWasHandedInBeforeIsToldApartFromALeaseThatEnded) {
+  const Member engineer = member(storage::Role::engineer), ana = member(storage::Role::annotator);
+  const std::string id = project(engineer);
+  add(engineer, id, Json::array({item(1)}));
+  const std::string path = cat("/api/assignments/", next(ana, id)["task"]["assignment"].get<std::string>());
+  ASSERT_EQ(post(ana, path + "/submit", {{"outcome", 2}}).status, 201);
+  const Reply twice = post(ana, path + "/submit", {{"outcome", -2}});
+  EXPECT_EQ(twice.status, 409);
+  EXPECT_EQ(twice.code(), "already_submitted");
+  EXPECT_EQ(post(ana, path + "/heartbeat").code(), "already_submitted");
+  EXPECT_EQ(count("count(*) FROM submission"), 1);
+}
+
 TEST_F(TaskRoutes, AnotherWorkspaceFindsNothing) {
   const std::string other =
       database_->transaction([](storage::Transaction& t) { return storage::ensure_workspace(t, "otra").id; });
@@ -279,6 +200,7 @@ TEST_F(TaskRoutes, BadBodiesAreRefusedAndChangeNothing) {
   Json bad = item(7);
   bad["answers"].push_back({{"text", "tres"}});
   EXPECT_EQ(add(engineer, id, {item(8), bad}).status, 422);
+  EXPECT_EQ(add(engineer, id, {item(8), bad}).code(), "bad_item");
   bad = item(7);
   bad["surprise"] = 1;
   EXPECT_EQ(add(engineer, id, {item(8), bad}).status, 400);
@@ -306,35 +228,6 @@ TEST_F(TaskRoutes, AProjectIsMadeOnceForAKeyAndItsNameIsItsOwn) {
   EXPECT_EQ(changed["guidelines_version"], 2);
   EXPECT_EQ(changed["state"], "paused");
   EXPECT_EQ(changed["overlap"], 3);
-}
-
-TEST_F(TaskRoutes, ReviewersSeePseudonymsAndDecide) {
-  const Member engineer = member(storage::Role::engineer), reviewer = member(storage::Role::reviewer);
-  Json body = settings();
-  body["overlap"] = 2;
-  const std::string id = project(engineer, body);
-  add(engineer, id, Json::array({item(1)}));
-  for (const int grade : {3, -3}) {
-    const Member who = member(storage::Role::annotator);
-    const Json task = next(who, id)["task"];
-    const int left = task["answers"][0]["text"] == "uno" ? grade : -grade;
-    EXPECT_EQ(post(who, cat("/api/assignments/", task["assignment"].get<std::string>(), "/submit"), {{"outcome", left}})
-                  .status,
-              201);
-  }
-  const Json parted = get(reviewer, cat("/api/projects/", id, "/disagreements")).json["disagreements"];
-  ASSERT_EQ(parted.size(), 1u);
-  EXPECT_EQ(parted[0]["submissions"].size(), 2u);
-  EXPECT_EQ(parted[0].dump().find("persona-"), std::string::npos) << "no names";
-  EXPECT_EQ(parted[0]["answers"][0]["text"], "uno");
-  EXPECT_EQ(parted[0]["submissions"][0]["outcome"], 3);
-  const std::string path = cat("/api/items/", parted[0]["id"].get<std::string>(), "/adjudicate");
-  EXPECT_EQ(post(reviewer, path, {{"tiers", {{"a"}, {"b"}}}}).status, 422);
-  EXPECT_EQ(post(reviewer, path, {{"outcome", 1}, {"ratings", Json::array()}}).status, 400);
-  EXPECT_EQ(post(reviewer, path, {{"outcome", "both_bad"}, {"note", "ninguna"}}, "k").status, 201);
-  EXPECT_EQ(post(reviewer, path, {{"outcome", "both_bad"}, {"note", "ninguna"}}, "k").status, 200);
-  EXPECT_EQ(get(reviewer, cat("/api/projects/", id, "/disagreements")).json["disagreements"].size(), 0u);
-  EXPECT_EQ(get(reviewer, cat("/api/projects/", id, "/items")).json["items"][0]["adjudication"]["outcome"], "both_bad");
 }
 
 TEST_F(TaskRoutes, ExampleLossesAreReadFromTheRunsFolder) {

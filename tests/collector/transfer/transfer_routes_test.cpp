@@ -23,6 +23,29 @@ class TransferRoutes : public MembersWorld {
     options.base_url = collector_->address();
     return http::Client(options).request(method, path, body, who.headers);
   }
+  /// A rating project of one item, which somebody rated for that reason. Returns the project.
+  std::string rated(const std::string& reason) {
+    const std::vector<std::string> scopes{"tasks", "data"};
+    const Credentials engineer = token_of(member(Role::engineer), scopes),
+                      ana = token_of(member(Role::annotator), scopes);
+    const Reply made = post(engineer, "/api/projects",
+                            {{"name", reason},
+                             {"kind", "rating"},
+                             {"locale", "es"},
+                             {"guidelines", "# Guía"},
+                             {"overlap", 1},
+                             {"lease_seconds", 600},
+                             {"aspects", {"helpful"}}});
+    EXPECT_EQ(made.status, 201) << made.json.dump();
+    const std::string id = made.json.value("id", "");
+    const Json item{{"prompt", {{{"role", "user"}, {"content", "¿Qué?"}}}}, {"answers", {{{"text", "Eso."}}}}};
+    EXPECT_EQ(post(engineer, cat("/api/projects/", id, "/items"), {{"items", Json::array({item})}}).status, 201);
+    const Json task = post(ana, cat("/api/projects/", id, "/next")).json["task"];
+    const Reply put = post(ana, cat("/api/assignments/", task.value("assignment", ""), "/submit"),
+                           {{"reason", reason}, {"aspects", {{{"side", "a"}, {"aspect", "helpful"}, {"value", 4}}}}});
+    EXPECT_EQ(put.status, 201) << put.json.dump();
+    return id;
+  }
 };
 
 TEST_F(TransferRoutes, a_file_comes_in_once_and_goes_out_under_pseudonyms) {
@@ -46,6 +69,9 @@ TEST_F(TransferRoutes, a_file_comes_in_once_and_goes_out_under_pseudonyms) {
   EXPECT_EQ(row["answer_a"], "Una cazuela 🍲");
   EXPECT_EQ(out.body.find("ana@"), std::string::npos);
   EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.parquet").body.substr(0, 4), "PAR1");
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl").body.find("\"margin\""), std::string::npos)
+      << "a column of nulls ends TRL's reward trainer";
+  EXPECT_NE(send(engineer, "GET", "/api/exports/dpo.jsonl?margin_scale=1").body.find("\"margin\":"), std::string::npos);
   EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl?purpose=publish").body, "")
       << "the declaration does not cover it";
 }
@@ -57,8 +83,41 @@ TEST_F(TransferRoutes, another_workspace_sees_nothing_of_it) {
   const std::string other = workspace("otra");
   const Credentials stranger = token_of(member(Role::engineer, other), {"data"}, other);
   EXPECT_TRUE(send(stranger, "GET", "/api/imports").json()["imports"].empty());
-  for (const char* kind : {"judgements", "dpo", "sft", "kto", "rankings", "conversations"})
+  for (const char* kind :
+       {"judgements", "dpo", "sft", "kto", "rankings", "conversations", "submissions", "notes", "scores"})
     EXPECT_EQ(send(stranger, "GET", cat("/api/exports/", kind, ".jsonl")).body, "") << kind;
+}
+
+TEST_F(TransferRoutes, a_kind_that_is_none_is_told_which_there_are) {
+  start_as_web();
+  const auto no = send(token_of(member(Role::engineer), {"data"}), "GET", "/api/exports/submission.jsonl");
+  EXPECT_EQ(no.status, 404);
+  EXPECT_NE(no.body.find("judgements, dpo, sft, kto, rankings, conversations, submissions, notes or scores"),
+            std::string::npos)
+      << no.body;
+}
+
+TEST_F(TransferRoutes, what_annotators_handed_in_comes_out_by_project_in_both_forms) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"data"});
+  const std::string project = rated("Muy claro, ñandú");
+  rated("de otro proyecto");
+  const auto lines = send(engineer, "GET", "/api/exports/submissions.jsonl?project=" + project);
+  ASSERT_EQ(lines.status, 200) << lines.body;
+  EXPECT_EQ(lines.headers.get("Content-Disposition"), "attachment; filename=\"afina-submissions.jsonl\"");
+  ASSERT_EQ(std::count(lines.body.begin(), lines.body.end(), '\n'), 1);
+  const Json row = parse_json(lines.body, "export");
+  EXPECT_EQ(row["reason"], "Muy claro, ñandú");
+  EXPECT_EQ(row["project_id"], project);
+  EXPECT_EQ(row["aspects"].size(), 1U);
+  const auto all = send(engineer, "GET", "/api/exports/submissions.jsonl").body;
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 2) << "the control";
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/submissions.parquet").body.substr(0, 4), "PAR1");
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/notes.parquet").body.substr(0, 4), "PAR1");
+  const std::string other = workspace("otra");
+  const Credentials stranger = token_of(member(Role::engineer, other), {"data"}, other);
+  EXPECT_EQ(send(stranger, "GET", "/api/exports/submissions.jsonl").body, "");
+  EXPECT_EQ(send(stranger, "GET", "/api/exports/submissions.jsonl?project=" + project).status, 404);
 }
 
 TEST_F(TransferRoutes, only_engineers_with_the_scope_may) {
@@ -89,6 +148,12 @@ TEST_F(TransferRoutes, what_is_missing_or_unknown_is_refused_and_changes_nothing
       {"GET", "/api/exports/secrets.jsonl", "", 404},
       {"GET", "/api/exports/dpo.csv", "", 404},
       {"GET", "/api/exports/dpo.jsonl?since=ayer", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?since=2026-13-01", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?since=2026-02-30", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?since=2026-11-21T24:01:00Z", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?purpose=train,publish", "", 400},
+      {"GET", "/api/exports/dpo.jsonl?purposes=publish", "", 400},
+      {"POST", "/api/imports?format=jsonl&license=x" + kDeclared, kFile, 400},
       {"GET", "/api/exports/dpo.jsonl?purpose=sell", "", 400},
       {"GET", "/api/exports/dpo.jsonl?margin_scale=-1", "", 400},
       {"GET", "/api/exports/dpo.jsonl?project=00000000-0000-7000-8000-000000000009", "", 404},

@@ -44,7 +44,7 @@ std::vector<BadFile> bad_files() {
       {"U+0000", F::jsonl, R"({"prompt":"a\u0000b","completion":"b"})", 1, "U+0000", 0},
       {"a thousand levels", F::jsonl, "{\"messages\":" + many(1000, "[") + many(1000, "]") + "}\n" + kGood, 1, "levels",
        1},
-      {"a line of two megabytes", F::jsonl, "{\"prompt\":\"" + many(2 << 20, "x") + "\"}\n" + kGood, 1, "1 MiB", 1},
+      {"a line of nine megabytes", F::jsonl, "{\"prompt\":\"" + many(9 << 20, "x") + "\"}\n" + kGood, 1, "8 MiB", 1},
       {"an empty prompt", F::jsonl, "{\"prompt\":\"\",\"completion\":\"b\"}\n", 1, "", 0},
       {"a number as a text", F::jsonl, "{\"prompt\":3,\"completion\":\"b\"}\n", 1, "prompt", 0},
       {"token ids", F::jsonl, R"({"prompt_ids":[1],"chosen_ids":[2],"rejected_ids":[3],"chosen":null})", 1, "", 0},
@@ -53,6 +53,10 @@ std::vector<BadFile> bad_files() {
       {"an infinite soft label", F::jsonl, pair + "\"soft_label\":1e400}", 1, "must be JSON", 0},
       {"words as grades", F::jsonl, pair + "\"grades\":[\"x\"]}", 1, "grades", 0},
       {"a grade of nine", F::jsonl, pair + "\"grades\":[9]}", 1, "grade of -3 to 3", 0},
+      {"a grade that would wrap to two", F::jsonl, pair + "\"grades\":[4294967298]}", 1, "grade of -3 to 3", 0},
+      {"an answer without words", F::lmsys,
+       R"({"winner":"tie","conversation_a":[{"role":"user","content":"q"},{"role":"assistant","content":""}],"conversation_b":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})",
+       1, "words in each answer", 0},
       {"a label of two", F::jsonl, R"({"prompt":"p","completion":"c","label":2})", 1, "label", 0},
       {"one completion to rank", F::jsonl, R"({"prompt":"p","completions":["c"]})", 1, "completions", 0},
       {"an unknown outcome", F::jsonl, judgement + "\"outcome\":\"splendid\"}", 1, "outcome", 0},
@@ -94,8 +98,8 @@ std::vector<BadFile> bad_files() {
       {"a table with three columns", F::qa, "a,b\n1,2,3\n", 2, "two columns", 1},
       {"quotes that never close", F::qa, "a,b\n\"x,y\n", 2, "close its quotes", 1},
       {"bytes of a picture", F::text, "\x89PNG\r\n\x1A\n\xFF\xD8", 1, "UTF-8", 0},
-      {"a paragraph of two megabytes", F::text, many(2 << 20, "x") + "\n\nhola\n", 1, "at most", 1},
-      {"a section of two megabytes", F::markdown, "# t\n" + many(2 << 20, "x") + "\n# u\nhola\n", 1, "at most", 1},
+      {"a paragraph of five megabytes", F::text, many(5 << 20, "x") + "\n\nhola\n", 1, "at most", 1},
+      {"a section of five megabytes", F::markdown, "# t\n" + many(5 << 20, "x") + "\n# u\nhola\n", 1, "at most", 1},
   };
 }
 

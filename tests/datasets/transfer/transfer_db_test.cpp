@@ -2,16 +2,12 @@
 // Files in and files out of a real database: what comes twice, what was withdrawn, what must survive.
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "base/file.h"
 #include "datasets/rows.h"
-#include "datasets/transfer/export_data.h"
 #include "datasets/transfer/import_file.h"
-#include "formats/parquet/parquet.h"
 #include "storage/accounts/accounts.h"
 #include "storage/audit.h"
+#include "tests/datasets/transfer/exported.h"
 #include "tests/storage/fixtures.h"
-#include "tests/support/temp_folder.h"
 
 namespace afina::datasets {
 namespace {
@@ -34,32 +30,6 @@ ImportReport bring(storage::Database& db, ImportFormat format, const std::string
   return import_file(db, {[&] { return memory_source(text); }, {}}, request);
 }
 
-struct Exported {
-  ExportReport report;
-  std::string bytes;
-  std::vector<Json> rows;
-};
-
-Exported take_out(storage::Database& db, ExportKind kind, storage::ExportFilter filter = {}) {
-  Exported out;
-  ExportRequest request;
-  request.kind = kind;
-  request.filter = std::move(filter);
-  request.actor = "test";
-  out.report = export_data(db, request, [&](std::string_view bytes) {
-    out.bytes += bytes;
-    return true;
-  });
-  size_t begin = 0;
-  while (begin < out.bytes.size()) {
-    const size_t end = out.bytes.find('\n', begin);
-    out.rows.push_back(parse_json(std::string_view(out.bytes).substr(begin, end - begin), "export"));
-    begin = end + 1;
-  }
-  EXPECT_EQ(static_cast<int64_t>(out.rows.size()), out.report.rows);
-  return out;
-}
-
 // What is said, without ids, times and pseudonyms, in an order that does not depend on them.
 std::vector<std::string> said(const std::vector<Json>& rows) {
   std::vector<std::string> out;
@@ -73,8 +43,6 @@ std::vector<std::string> said(const std::vector<Json>& rows) {
   std::sort(out.begin(), out.end());
   return out;
 }
-
-const std::string kWords = "«ñandú» 👩🏽‍🌾 a\u0301ŋ \"\\ \n\t=1+1 <b>";
 
 // Three people judge one pair, one corrects herself, one takes it back; with ratings, flags, spans and a rewrite.
 void fill(storage::Database& db) {
@@ -174,6 +142,39 @@ TEST(Transfer, afina_reads_its_own_training_files) {
   EXPECT_EQ(read_sft_rows(write(ExportKind::sft)).size(), 4U) << "chosen, rewrite, best of the ranking, demonstration";
 }
 
+TEST(Transfer, of_two_answers_with_the_same_words_none_is_better) {
+  storage::TestDatabase test;
+  bring(test.db(), ImportFormat::jsonl,
+        R"({"prompt":"p","chosen":"igual","rejected":"igual"})"
+        "\n"
+        R"({"prompt":"q","chosen":"uno","rejected":"otro"})");
+  EXPECT_EQ(take_out(test.db(), ExportKind::judgements).rows.size(), 2U) << "what was said is kept";
+  for (const ExportKind kind : {ExportKind::dpo, ExportKind::kto}) {
+    const Exported file = take_out(test.db(), kind);
+    EXPECT_EQ(file.rows.size(), kind == ExportKind::dpo ? 1U : 2U);
+    EXPECT_EQ(file.report.left_out.at("same_answer"), 1);
+  }
+  const Exported imitated = take_out(test.db(), ExportKind::sft);
+  ASSERT_EQ(imitated.rows.size(), 1U);
+  EXPECT_EQ(imitated.rows[0]["completion"][0]["content"], "uno");
+}
+
+TEST(Transfer, the_reason_of_a_ranking_comes_in_once) {
+  storage::TestDatabase test;
+  const ImportReport report =
+      bring(test.db(), ImportFormat::argilla,
+            R"([{"id":"1","fields":{"prompt":"p","response-1":"a","response-2":"b","response-3":"c"},)"
+            R"("responses":{"orden":[{"user_id":"u","status":"submitted","value":[{"value":"response-2","rank":1},)"
+            R"({"value":"response-1","rank":2},{"value":"response-3","rank":3}]}],)"
+            R"("motivo":[{"user_id":"u","status":"submitted","value":"La segunda es clara"}]}}])");
+  EXPECT_EQ(report.counts.skipped, 0) << (report.skipped.empty() ? "" : report.skipped[0].why);
+  std::vector<std::string> reasons;
+  for (const Json& row : take_out(test.db(), ExportKind::judgements).rows) {
+    if (row["reason"].is_string() && row["reason"] != "") reasons.push_back(row["reason"]);
+  }
+  EXPECT_EQ(reasons, std::vector<std::string>{"La segunda es clara"});
+}
+
 TEST(Transfer, a_file_given_twice_adds_nothing_and_a_longer_one_only_what_is_new) {
   storage::TestDatabase test;
   const std::string row = R"({"prompt":"p","chosen":"c","rejected":"r","annotator":"ana","id":"1"})"
@@ -262,8 +263,7 @@ TEST(Transfer, nobody_without_the_purpose_and_nothing_withdrawn_is_in_a_file) {
   });
   EXPECT_TRUE(take_out(test.db(), ExportKind::judgements).rows.empty()) << "the newest consent holds";
   test.db().transaction([&](Transaction& t) { storage::withdraw(t, owner.receipt); });
-  for (const ExportKind kind : {ExportKind::judgements, ExportKind::dpo, ExportKind::sft, ExportKind::kto,
-                                ExportKind::rankings, ExportKind::conversations})
+  for (const ExportKind kind : kEveryKind)
     for (const char* purpose : {"train", "review", "publish"})
       EXPECT_TRUE(take_out(test.db(), kind, {.purpose = purpose}).rows.empty());
 }
@@ -366,26 +366,11 @@ TEST(Transfer, parquet_says_what_json_lines_say) {
   if (!formats::has_parquet()) GTEST_FAIL() << "configure with AFINA_PARQUET=ON to test it";
   storage::TestDatabase test;
   fill(test.db());
-  const TempFolder folder;
   for (const ExportKind kind :
        {ExportKind::judgements, ExportKind::dpo, ExportKind::sft, ExportKind::kto, ExportKind::conversations}) {
-    std::string bytes;
-    ExportRequest request;
-    request.kind = kind;
-    request.form = ExportForm::parquet;
-    request.actor = "test";
-    export_data(test.db(), request, [&](std::string_view piece) {
-      bytes += piece;
-      return true;
-    });
-    write_file_atomic(folder.path() / "x.parquet", bytes);
-    std::vector<Json> rows;
-    formats::read_parquet(folder.path() / "x.parquet", [&](Json row) {
-      for (const char* name : {"aspects", "flags", "spans", "grades", "answers"})
-        if (row.contains(name)) row[name] = parse_json(row[name].get<std::string>(), name);
-      rows.push_back(std::move(row));
-    });
-    EXPECT_EQ(said(rows), said(take_out(test.db(), kind).rows)) << to_string(kind);
+    const Exported table = take_parquet(test.db(), kind);
+    EXPECT_FALSE(table.rows.empty()) << to_string(kind);
+    EXPECT_EQ(said(table.rows), said(take_out(test.db(), kind).rows)) << to_string(kind);
   }
 }
 

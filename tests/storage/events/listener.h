@@ -6,7 +6,8 @@
 
 namespace afina::storage {
 
-/// Asks for these types of the workspace's events; returns the webhook's id. Its address is one that nothing is sent to.
+/// Asks for these types of the workspace's events; returns the webhook's id. Its address is one that nothing is sent
+/// to.
 inline std::string listen(Transaction& t, std::vector<std::string> types = {"*"},
                           const std::string& workspace = kPublicWorkspace) {
   Webhook webhook;

@@ -83,6 +83,12 @@ TEST_F(QualityStore, ALeaderboardIsPublishedOnceForAKeyAndNeverChanged) {
   ASSERT_EQ(list(10, snapshot.id).size(), 1U);
   EXPECT_EQ(list(10, snapshot.id)[0].body, snapshot.body);
   EXPECT_EQ(list(1, "").size(), 1U);
+  const auto one = [&](const std::string& workspace, const std::string& id) {
+    return act([&](Transaction& t) { return rating_snapshot(t, workspace, id); });
+  };
+  EXPECT_EQ(one(kPublicWorkspace, first).model, "bradley_terry");
+  EXPECT_THROW(one(new_uuid(), first), NotFound) << "of another workspace";
+  EXPECT_THROW(one(kPublicWorkspace, new_uuid()), NotFound);
   EXPECT_THROW(act([](Transaction& t) { t.exec("UPDATE rating_snapshot SET votes = 0"); }), Error);
 }
 

@@ -11,20 +11,6 @@ namespace {
 class Submissions : public TaskWorld {
  protected:
   Submissions() : TaskWorld(8) {}
-  Task task_of(const std::string& project_id, const Worker& who, double luck = 1) {
-    const NextTask got = next(project_id, who, false, luck);
-    EXPECT_TRUE(got.task) << to_string(got.reason);
-    return got.task.value_or(Task());
-  }
-  NewSubmission plain(const Task& task, const Worker& who) {
-    NewSubmission s = graded(task, who, 0);
-    s.verdict = {};
-    return s;
-  }
-  std::vector<ItemView> seen(const std::string& project_id, bool disputed = false) {
-    return db.read(
-        [&](Transaction& t) { return list_items(t, get_project(t, project_id, kPublicWorkspace), disputed, 50, ""); });
-  }
 };
 
 TEST_F(Submissions, APairsSubmissionIsAVoteThatSnapshotsTrainOn) {
@@ -247,86 +233,6 @@ TEST_F(Submissions, HastyOnesAreKeptAndMarked) {
   EXPECT_EQ(sensible_ms(0), 1000);
   EXPECT_EQ(sensible_ms(400), 5000);
   EXPECT_EQ(sensible_ms(1'000'000), 20'000);
-}
-
-TEST_F(Submissions, ReviewersSeeWhoPartsUnderPseudonymsAndTheirVerdictStands) {
-  const std::string id = project(settings(ProjectKind::pairwise, 2));
-  add(id, items(2));
-  std::vector<Worker> people = {worker(), worker()};
-  std::string disputed;
-  for (size_t p = 0; p < 2; ++p) {
-    for (int i = 0; i < 2; ++i) {
-      const Task task = task_of(id, people[p]);
-      if (disputed.empty()) disputed = task.item_id;
-      hand_in(about_items(task, people[p], task.item_id == disputed && p == 1 ? -2 : 1));
-    }
-  }
-  auto parted = seen(id, true);
-  ASSERT_EQ(parted.size(), 1u);
-  EXPECT_EQ(parted[0].id, disputed);
-  ASSERT_EQ(parted[0].submissions.size(), 2u);
-  EXPECT_NE(parted[0].submissions[0].annotator, parted[0].submissions[1].annotator);
-  EXPECT_EQ(parted[0].submissions[0].annotator.substr(0, 2), "P-");
-  NewAdjudication a;
-  a.item_id = disputed;
-  a.workspace_id = kPublicWorkspace;
-  a.account_id = boss.account_id;
-  a.verdict.outcome = Outcome::both_bad;
-  a.note = "ninguna responde";
-  a.idempotency_key = "k1";
-  a.body_sha256 = sha256_hex("1");
-  const auto decide = [&](const NewAdjudication& one) {
-    return db.transaction([&](Transaction& t) { return adjudicate(t, one); });
-  };
-  EXPECT_TRUE(decide(a).created);
-  NewAdjudication again = a;
-  again.id = new_uuid();
-  EXPECT_FALSE(decide(again).created);
-  again.body_sha256 = sha256_hex("2");
-  EXPECT_THROW(decide(again), Conflict);
-  EXPECT_TRUE(seen(id, true).empty());
-  again.idempotency_key = "k2";
-  again.verdict.outcome = Outcome::graded;
-  again.verdict.grade = 1;
-  decide(again);
-  EXPECT_EQ(count("count(*) FROM adjudication"), 2) << "append-only";
-  EXPECT_EQ(count("count(*) FROM standing_adjudication WHERE grade = 1"), 1) << "the last one stands";
-  NewAdjudication stranger = again;
-  stranger.id = new_uuid();
-  stranger.idempotency_key = "k3";
-  stranger.workspace_id = db.transaction([](Transaction& t) { return ensure_workspace(t, "otra").id; });
-  EXPECT_THROW(decide(stranger), NotFound);
-  stranger.workspace_id = kPublicWorkspace;
-  stranger.verdict.tiers = {{0}, {1}};
-  EXPECT_THROW(decide(stranger), DataError);
-}
-
-TEST_F(Submissions, FlagsAndRewritesThatPartAreSeenByReviewers) {
-  const std::string flagging = project(settings(ProjectKind::flagging, 2));
-  const std::string rewriting = project(settings(ProjectKind::rewrite, 2));
-  add(flagging, items(2, 1));
-  add(rewriting, items(2, 1));
-  const std::vector<Worker> people{worker(), worker()};
-  std::string parted_flags, parted_texts;
-  for (size_t who = 0; who < people.size(); ++who) {
-    for (int i = 0; i < 2; ++i) {
-      const Task flags = task_of(flagging, people[who]);
-      if (parted_flags.empty()) parted_flags = flags.item_id;
-      NewSubmission said = plain(flags, people[who]);
-      if (who == 0 && flags.item_id == parted_flags) said.flags.push_back({0, FlagKind::toxic, ""});
-      hand_in(said);
-      const Task text = task_of(rewriting, people[who]);
-      if (parted_texts.empty()) parted_texts = text.item_id;
-      NewSubmission written = plain(text, people[who]);
-      written.rewrite = text.item_id == parted_texts && who == 1 ? "otra cosa" : "lo mismo";
-      hand_in(written);
-    }
-  }
-  ASSERT_EQ(seen(flagging, true).size(), 1u);
-  EXPECT_EQ(seen(flagging, true)[0].id, parted_flags);
-  EXPECT_EQ(seen(flagging, true)[0].spread, 1.0);
-  ASSERT_EQ(seen(rewriting, true).size(), 1u);
-  EXPECT_EQ(seen(rewriting, true)[0].id, parted_texts);
 }
 
 TEST_F(Submissions, WhoVotedOnThePairElsewhereCorrectsThatVote) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "storage/accounts/accounts.h"
+#include "storage/tasks/items.h"
 #include "storage/tasks/submissions.h"
 #include "tests/storage/fixtures.h"
 
@@ -92,6 +93,22 @@ class TaskWorld : public ::testing::Test {
   }
   PutSubmission hand_in(const NewSubmission& s) {
     return db.transaction([&](Transaction& t) { return submit(t, s); });
+  }
+  Task task_of(const std::string& project_id, const Worker& who, double luck = 1) {
+    const NextTask got = next(project_id, who, false, luck);
+    EXPECT_TRUE(got.task) << to_string(got.reason);
+    return got.task.value_or(Task());
+  }
+  NewSubmission plain(const Task& task, const Worker& who) {
+    NewSubmission s = graded(task, who, 0);
+    s.verdict = {};
+    return s;
+  }
+  std::vector<ItemView> seen(const std::string& project_id, bool disputed = false) {
+    return db.read([&](Transaction& t) {
+      return list_items(t, get_project(t, project_id, kPublicWorkspace),
+                        disputed ? WhichItems::disputed : WhichItems::all, 50, "");
+    });
   }
   int64_t count(const std::string& sql) {
     return db.read([&](Transaction& t) { return t.exec("SELECT (SELECT " + sql + ") AS n").one().integer("n"); });

@@ -73,6 +73,9 @@ TEST(TaskVerdicts, SidesTurnToPositionsAndBack) {
   ranking.tiers = {{2}, {0, 1}};
   EXPECT_EQ(as_stored(ranking, {1, 2, 0}).tiers, (std::vector<std::vector<int>>{{0}, {1, 2}}));
   EXPECT_EQ(as_shown(as_stored(ranking, {1, 2, 0}), {1, 2, 0}).tiers, ranking.tiers);
+  TaskVerdict turned;
+  turned.tiers = {{2}, {1, 0}};
+  EXPECT_EQ(as_stored(turned, {1, 2, 0}).tiers, as_stored(ranking, {1, 2, 0}).tiers) << "who is equal has no order";
   ranking.tiers = {{3}};
   EXPECT_THROW(as_stored(ranking, {1, 2, 0}), DataError);
 }

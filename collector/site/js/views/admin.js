@@ -15,6 +15,12 @@ export async function open(root, [wanted]) {
   root.append(element("section", { class: "page broad" }, element("h1", {}, t("nav_admin")),
     element("nav", { class: "tabs", "aria-label": t("nav_admin") }, Object.keys(parts).map((name) =>
       element("a", { href: `#/admin/${name}`, "aria-current": name === chosen ? "page" : null }, t(`admin_${name}`)))), body));
-  const draw = () => attempt(async () => body.replaceChildren(...await parts[chosen](draw)));
+  const draw = () => attempt(async () => {
+    const inside = body.contains(document.activeElement);
+    body.replaceChildren(...await parts[chosen](draw));
+    if (!inside) return;
+    body.tabIndex = -1;  // what had the focus is gone
+    body.focus({ preventScroll: true });
+  });
   await draw();
 }

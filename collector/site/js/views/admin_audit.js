@@ -5,10 +5,13 @@ import {element} from "../dom.js";
 import {t, when} from "../i18n.js";
 import {pages} from "../ui.js";
 
+/** Each part by its name: what stands there is of many kinds. */
+const details = (detail) => element("dl", {}, Object.entries(detail ?? {}).map(([name, value]) => element("div", {},
+  element("dt", {}, name), element("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)))));
+
 const row = (event) => element("tr", {}, element("td", { class: "number" }, String(event.number)),
   element("td", {}, when(event.at)), element("th", { scope: "row" }, event.actor), element("td", {}, event.action),
-  element("td", { class: "id" }, event.object ?? ""),
-  element("td", { class: "detail" }, event.detail && Object.keys(event.detail).length ? JSON.stringify(event.detail) : ""));
+  element("td", { class: "id" }, event.object ?? ""), element("td", {}, details(event.detail)));
 
 export async function auditList() {
   const body = element("tbody");

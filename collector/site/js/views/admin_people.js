@@ -4,7 +4,7 @@ import {get, post} from "../api.js";
 import {element} from "../dom.js";
 import {t, when} from "../i18n.js";
 import {mayWrite, me} from "../session.js";
-import {attempt, button, field, form, secret, select, sure, table} from "../ui.js";
+import {attempt, button, field, form, living, secret, select, sure, table} from "../ui.js";
 
 const roles = ["annotator", "reviewer", "engineer", "admin", "auditor"];
 
@@ -14,9 +14,15 @@ export async function accounts(again) {
     await post(`/api/accounts/${id}`, body);
     await again();
   });
+  // On a closed list the arrow keys choose at once: nothing happens before the person says so.
+  const changeRole = (one, box) => sure(t("role_sure", { name: one.name, role: t(`role_${box.value}`) }),
+    () => change(one.id, { role: box.value }), () => {
+      box.value = one.role;
+      box.focus();
+    });
   const role = (one) => (mayWrite() && one.id !== me.account?.id ?
       select(roles.map((name) => [name, t(`role_${name}`)]), one.role,
-        { "aria-label": `${t("role")}: ${one.name}`, onchange: (event) => change(one.id, { role: event.target.value }) }) :
+        { "aria-label": `${t("role")}: ${one.name}`, onchange: ({ target }) => changeRole(one, target) }) :
       t(`role_${one.role}`));
   const state = (one) => {
     const disabled = one.status === "disabled";
@@ -29,28 +35,27 @@ export async function accounts(again) {
     list.map((one) => [one.name, role(one), when(one.since), state(one)]))];
 }
 
-export async function invitations(again) {
+async function invitationTable(again) {
   const { invitations: list } = await get("/api/invitations");
   const rows = list.map((one) => {
     const over = one.revoked || Date.parse(one.expires_at) < Date.now() || one.uses >= one.max_uses;
-    return [
-      one.note || "—", t(`role_${one.role}`), `${one.uses ?? 0} / ${one.max_uses}`, when(one.expires_at),
-      over         ? t("over") :
-        mayWrite() ? button(t("revoke"), () => attempt(async () => {
-          await post(`/api/invitations/${one.id}/revoke`);
-          await again();
-        })) :
-                     t("valid")
-    ];
+    const revoke = () => attempt(async () => {
+      await post(`/api/invitations/${one.id}/revoke`);
+      await again();
+    });
+    return [one.note || "—", t(`role_${one.role}`), `${one.uses ?? 0} / ${one.max_uses}`, when(one.expires_at),
+      over ? t("over") : mayWrite() ? button(t("revoke"), revoke) : t("valid")];
   });
-  const shown = element("div", { id: "new-invitation" });
-  return [
-    ...(mayWrite() ? [invite(shown, (await get("/api/projects")).projects), shown] : []),
-    table(t("admin_invitations"), [t("note"), t("role"), t("uses"), t("until"), t("state")], rows)
-  ];
+  return [table(t("admin_invitations"), [t("note"), t("role"), t("uses"), t("until"), t("state")], rows)];
 }
 
-function invite(shown, projects) {
+export async function invitations() {
+  const list = await living(invitationTable);
+  const shown = element("div", { id: "new-invitation" });
+  return [...(mayWrite() ? [invite(shown, (await get("/api/projects")).projects, list.again), shown] : []), list.node];
+}
+
+function invite(shown, projects, again) {
   const project = select([["", t("all_projects")], ...projects.map(({ id, name }) => [id, name])]);
   const role = select(roles.map((name) => [name, t(`role_${name}`)]), "annotator");
   const note = element("input", { type: "text", maxlength: "200" });
@@ -66,6 +71,7 @@ function invite(shown, projects) {
         ...(note.value.trim() ? { note: note.value.trim() } : {})
       });
       shown.replaceChildren(secret(t("invitation_link"), new URL(made.link ?? `/join#${made.token}`, location.origin).href));
+      await again();
     },
     element("div", { class: "filters" }, field(t("role"), role), field(t("project"), project),
       field(t("note"), note, t("invite_note_help")), field(t("uses"), uses), field(t("hours"), hours)));

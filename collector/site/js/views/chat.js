@@ -2,24 +2,27 @@
 // Conversations: a list, the turns of one, and the box to write in. The server holds the state; a reload finds
 // everything again.
 import {getStream, newKey, post, postStream} from "../api.js";
-import {announce, byId, element} from "../dom.js";
+import {announce, byId, element, notice} from "../dom.js";
 import {shownLocale, t} from "../i18n.js";
 import {getOrKept, keep} from "../kept.js";
 import {setKeys} from "../keys.js";
 import {deliver, enqueue, onSettled, sent, waiting} from "../outbox.js";
 import {rename} from "../router.js";
-import {attempt, button} from "../ui.js";
+import {attempt, button, sure} from "../ui.js";
+import {dropDraft, keepDraft, written} from "../vote_drafts.js";
 
 import {composer, sidebar} from "./chat_parts.js";
 import {follow} from "./chat_stream.js";
-import {TurnView} from "./turn.js";
+import {TurnView, voteOf} from "./turn.js";
 
 export function open(root, [wanted]) { return new Chat(root).start(wanted); }
 
 class Chat {
   constructor(root) {
+    this.root = root;  // out of the page once another view was opened
     this.conversations = [];
     this.current = this.conversation = null;
+    this.opening = 0;  // of several conversations wanted one after another, the last is opened
     this.views = [];
     this.leaving = new AbortController();
     this.side = sidebar(this);
@@ -38,7 +41,7 @@ class Chat {
     const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
     if (known)
       this.open(known.id).then((opened) => opened || this.draw(), () => {});
-    else
+    else if (this.root.isConnected)
       this.fresh();
     return () => {
       this.leaving.abort();
@@ -48,6 +51,7 @@ class Chat {
   }
 
   fresh() {
+    ++this.opening;
     this.current = this.conversation = null;
     this.views = [];
     rename("chat");
@@ -56,9 +60,14 @@ class Chat {
     this.box.message.focus({ preventScroll: true });
   }
 
+  /** Opens it, where nothing else is wanted by the time it comes. */
   open(id) {
+    const mine = ++this.opening;
     return attempt(async () => {
-      const conversation = await getOrKept("conversation", `/api/conversations/${id}`);
+      const conversation = await getOrKept(`conversation/${id}`, `/api/conversations/${id}`).catch((error) => {
+        if (mine === this.opening) throw error;
+      });
+      if (mine !== this.opening || !this.root.isConnected) return;
       this.current = id;
       this.conversation = conversation;
       rename("chat", id);
@@ -75,7 +84,11 @@ class Chat {
   /** Lays what the outbox still holds over the server's state. */
   withWaiting(turn) {
     for (const item of waiting()) {
-      if (item.about.exposure !== turn.exposure || item.about.kind === "note") continue;
+      if (item.about.kind === "note") {
+        if (item.about.turn === turn.id) turn.note = { reason: item.body.reason, details: item.body, waiting: true };
+        continue;
+      }
+      if (item.about.exposure !== turn.exposure) continue;
       turn.vote = item.about.kind === "undo" ? null : {...item.body, id: item.key, waiting: true };
     }
     return turn;
@@ -86,7 +99,7 @@ class Chat {
     if (!this.current) return;
     const turns = this.views.map(({ turn }) => (turn.vote?.waiting ? {...turn, vote: null } : turn));
     keep("conversations", { path: "/api/conversations", answer: { conversations: this.conversations } });
-    keep("conversation", { path: `/api/conversations/${this.current}`, answer: {...this.conversation, turns } });
+    keep(`conversation/${this.current}`, { path: `/api/conversations/${this.current}`, answer: {...this.conversation, turns } });
   }
 
   draw() {
@@ -101,7 +114,7 @@ class Chat {
     this.empty.hidden = this.views.length > 0;
     this.empty.replaceChildren(element("h2", { class: "title" }, t("empty_title")), element("p", {}, t("empty_text")),
       element("div", { class: "starters" }, ["starter_1", "starter_2", "starter_3"].map((key) => button(t(key), () => {
-        this.box.message.value = t(key);
+        this.box.put(t(key));
         this.box.message.focus();
       }))));
     this.side.draw();
@@ -111,7 +124,10 @@ class Chat {
   drawComposer() {
     const last = this.views.at(-1)?.turn;
     const unvoted = Boolean(last?.votable && !last.vote);
+    const { activeElement: focused } = document;
     this.box.rest(last?.state === "running", unvoted);
+    // What had the focus goes out of sight, or rests: whoever was there goes on with the answers.
+    if (this.box.node.contains(focused) && (unvoted || focused.disabled)) this.focusOn(this.views.at(-1));
     this.wireKeys();
   }
 
@@ -122,10 +138,18 @@ class Chat {
       ...(view?.judgement?.keys() ?? this.views.at(-1)?.judgement?.keys() ?? []),
       { key: "u", text: t("key_undo"), run: after("u", (turn) => this.actions.undo(turn)) },
       { key: "m", text: t("key_reveal"), run: after("m", (turn) => this.actions.reveal(turn)) },
-      { key: "n", text: t("key_new"), run: () => this.fresh() },
+      { key: "n", text: t("key_new"), run: () => this.freshSurely() },
       { key: "Enter", text: t("key_send"), run: () => false },
     ]);
   }
+
+  /** A single key is soon pressed: who has written about answers is asked first. */
+  freshSurely() {
+    if (this.views.some((view) => written(view.judgement?.value))) sure(t("new_sure"), () => this.fresh());
+    else this.fresh();
+  }
+
+  focusOn(view) { view.node.focus({ preventScroll: true }); }
 
   // Sending and streaming --------------------------------------------------------------------------------------------
 
@@ -135,8 +159,11 @@ class Chat {
   async send() {
     const text = this.box.message.value.trim();
     if (!text || this.box.send.disabled) return;
+    if (this.box.room.over) return this.box.message.focus();  // the line below it says by how much
+    const mine = ++this.opening;  // it goes into what is seen
     if (!this.current) {
       const made = await post("/api/conversations", { locale: shownLocale() });
+      if (mine !== this.opening) return;
       this.current = made.id;
       this.conversation = { id: made.id };
       rename("chat", made.id);
@@ -155,7 +182,7 @@ class Chat {
         view, (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent, this.leaving.signal));
     } catch (error) {
       if (!view.turn.id && !this.leaving.signal.aborted) {  // The server has not taken the message: nothing written is lost.
-        this.views.pop();
+        this.views = this.views.filter((other) => other !== view);
         this.box.keep(text);
         this.draw();
       }
@@ -164,7 +191,8 @@ class Chat {
   }
 
   async follow(view, stream) {
-    await follow(view, stream, this.path.bind(this), this.leaving.signal);
+    const { current } = this;
+    await follow(view, stream, (turn) => `/api/conversations/${current}/turns/${turn.id}`, this.leaving.signal);
     if (this.leaving.signal.aborted) return;
     view.turn.latest = true;
     view.show(view.turn);
@@ -181,10 +209,12 @@ class Chat {
       const before = turn;
       view.show({...turn, state: "running", votable: false, exposure: null, answers: sides.map((side) => ({ side, text: "" })) });
       this.drawComposer();
+      this.focusOn(view);  // the button that was pressed is gone
       try {
         await this.follow(view,
           (onEvent) =>
             postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+        dropDraft(turn.exposure ?? turn.id);
       } catch (error) {
         if (error.status >= 400 && error.status < 500) view.show(before);
         this.drawComposer();
@@ -200,6 +230,7 @@ class Chat {
       const ms = this.readyAt ? Math.round(performance.now() - this.readyAt) : undefined;
       const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, ...(ms === undefined ? {} : { ms_to_decide: ms }) },
         { kind: "vote", exposure: turn.exposure });
+      dropDraft(turn.exposure);
       this.redraw(turn.exposure, (shown) => {
         shown.vote = {...body, id };
       });
@@ -208,15 +239,17 @@ class Chat {
     undo:
       (turn) => {
         enqueue(`/api/votes/${turn.vote.id}/undo`, {}, { kind: "undo", exposure: turn.exposure });
+        keepDraft(turn.exposure, voteOf(turn), { undone: true });
         this.redraw(turn.exposure, (shown) => {
-          shown.vote = null;
+          shown.vote = shown.details = null;
         });
-        this.focusIn(turn.exposure, ".vote input");
+        this.focusIn(turn.exposure, ".vote input:checked");
       },
     correct:
       (turn, body) => {
         const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, supersedes: turn.vote.id },
           { kind: "correction", exposure: turn.exposure });
+        dropDraft(turn.exposure);
         this.redraw(turn.exposure, (shown) => {
           shown.vote = {...body, id };
           shown.details = null;
@@ -225,13 +258,16 @@ class Chat {
       },
     note:
       async (turn, body) => {
-        await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", exposure: turn.id });
-        turn.note = { reason: body.reason, details: body };
-        const view = this.views.find((other) => other.turn.id === turn.id);
-        view?.close();
-        view?.show(turn);
-        announce(t("note_saved"));
-        view?.node.append(element("p", { class: "done note-saved" }, t("note_saved")));
+        let waits = false;
+        try {
+          await deliver(`/api/answers/${this.current}/${turn.id}/notes`, body, { kind: "note", turn: turn.id });
+        } catch (error) {
+          if (!error.passing) throw error;
+          waits = true;  // the outbox sends it
+        }
+        dropDraft(turn.id);
+        turn.note = { reason: body.reason, details: body, waiting: waits };
+        this.showNote(turn);
         this.remember();
       },
     reveal: (turn) => attempt(async () => {
@@ -247,6 +283,16 @@ class Chat {
     regenerate: (turn) => this.again(turn, "regenerate"),
   };
 
+  /** The turn once more, with what became of the comment on it. */
+  showNote(turn) {
+    const view = this.views.find((other) => other.turn.id === turn.id);
+    if (!view) return;
+    view.noteSaved = !turn.note.waiting;
+    view.close();
+    view.show(turn);
+    announce(t(view.noteSaved ? "note_saved" : "note_waiting"));
+  }
+
   redraw(exposure, change) {
     const view = this.views.find((other) => other.turn.exposure === exposure);
     if (!view) return;
@@ -256,12 +302,41 @@ class Chat {
     this.remember();
   }
 
-  focusIn(exposure, selector) {
-    this.views.find((view) => view.turn.exposure === exposure)?.node.querySelector(selector)?.focus();
+  /** Puts the focus on the first of these that is there. */
+  focusIn(exposure, ...selectors) {
+    const node = this.views.find((view) => view.turn.exposure === exposure)?.node;
+    selectors.map((selector) => node?.querySelector(selector)).find(Boolean)?.focus();
   }
 
-  settled(item, answer, error) {
+  /** A comment that had waited was sent, or refused. */
+  noteSettled({ about }, error) {
+    if (error) {
+      attempt(() => {
+        throw error;
+      });
+    }
+    const turn = this.views.map((view) => view.turn).find(({ id }) => id === about.turn);
+    if (!turn?.note?.waiting) return;
+    turn.note = error ? null : {...turn.note, waiting: false };
+    if (turn.note) this.showNote(turn);
+    this.remember();
+  }
+
+  /** A vote, a change of one or an undo was not taken: the conversation as the server has it, why, and the words. */
+  async refused({ kind, exposure }, error) {
+    await attempt(() => {
+      throw error;
+    });
+    const here = this.views.some(({ turn }) => turn.exposure === exposure);
+    if (here && this.current && !this.leaving.signal.aborted) await this.open(this.current);
+    if (this.leaving.signal.aborted) return;
+    notice(t(kind === "undo" ? "undo_refused" : "vote_refused", { why: error.message }));
+    if (here) this.focusIn(exposure, ".edit", ".words-drop", ".vote input");
+  }
+
+  settled(item, answer, error, alone) {
     const { kind, exposure } = item.about;
+    if (kind === "note" && alone && !error?.passing) return this.noteSettled(item, error);
     if (!["vote", "correction", "undo"].includes(kind)) return;
     const mark = (waits) => {
       const view = this.views.find((other) => other.turn.exposure === exposure);
@@ -273,13 +348,7 @@ class Chat {
       if (focused) this.focusIn(exposure, `.${focused.trim().split(/\s+/).join(".")}`);
     };
     if (error?.passing) return mark(true);
-    if (error) {
-      attempt(() => {
-        throw error;
-      });
-      if (this.current) this.open(this.current);
-      return;
-    }
+    if (error) return this.refused(item.about, error);
     mark(false);
     announce(kind === "undo" ? t("undone") : t("vote_saved", { vote: t(`vote_${item.body.outcome}`) }));
   }

@@ -2,9 +2,11 @@
 // The list of conversations and the box to write in.
 import {element} from "../dom.js";
 import {t} from "../i18n.js";
+import {characters, room} from "../room.js";
+import {owner} from "../session.js";
 import {attempt, button} from "../ui.js";
 
-const draft = "afina.draft";
+const kMostCharacters = 8000;  // as the server counts them
 
 export function sidebar(chat) {
   const list = element("ul", { id: "conversations" });
@@ -26,7 +28,7 @@ export function sidebar(chat) {
       list.replaceChildren(
         ...chat.conversations.map((conversation) => element("li", {},
                                     button(conversation.title || t("new_chat"), () => chat.open(conversation.id),
-                                      { "aria-current": conversation.id === chat.current ? "true" : null }))));
+                                      { "aria-current": conversation.id === chat.current ? "true" : null, dir: "auto" }))));
     },
   };
 }
@@ -34,9 +36,15 @@ export function sidebar(chat) {
 export function composer(chat) {
   const hint = element("p", { class: "muted small", id: "composer-hint", hidden: true }, t("vote_first_hint"));
   const message = element("textarea",
-    { id: "message", rows: "2", maxlength: "8000", placeholder: t("message_placeholder"), "aria-label": t("message_label") });
+    { id: "message", rows: "2", dir: "auto", placeholder: t("message_placeholder"), "aria-label": t("message_label") });
+  const left = room(message, kMostCharacters, characters);
+  const draft = `afina.draft.message.${owner()}`;  // nobody else on this device finds it in the box
+  const put = (text) => {
+    message.value = text;
+    left.look();
+  };
   const send = element("button", { type: "submit", class: "primary", id: "send" }, t("send"));
-  const node = element("form", { class: "composer", id: "composer" }, hint, message,
+  const node = element("form", { class: "composer", id: "composer" }, hint, message, left.node,
     element("div", { class: "row" },
       element("label", { class: "check" }, element("input", { type: "checkbox", id: "two", checked: true }),
         element("span", {}, t("two_answers"))),
@@ -51,18 +59,20 @@ export function composer(chat) {
     event.preventDefault();
     attempt(() => chat.send());
   });
-  message.value = localStorage.getItem(draft) ?? "";
+  put(localStorage.getItem(draft) ?? "");
   message.addEventListener("input", () => localStorage.setItem(draft, message.value));
   return {
     node,
     message,
     send,
+    room: left,
+    put,
     clear: () => {
-      message.value = "";
+      put("");
       localStorage.removeItem(draft);
     },
     keep: (text) => {
-      message.value = text;
+      put(text);
       localStorage.setItem(draft, text);
     },
     /** A small screen belongs to the two answers and the vote. */

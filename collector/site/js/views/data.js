@@ -2,11 +2,12 @@
 // For engineers: projects and their items, import of files, export.
 import {get, post, query, upload} from "../api.js";
 import {announce, element} from "../dom.js";
-import {names, t, when} from "../i18n.js";
+import {names, t, when, wordOf} from "../i18n.js";
 import {mayWrite} from "../session.js";
-import {attempt, button, check, field, form, secret, select, table} from "../ui.js";
+import {attempt, button, check, field, form, select, sure, table} from "../ui.js";
 
-import {itemsForm, projectForm} from "./project_form.js";
+import {imported} from "./import_result.js";
+import {changeForm, itemsForm, projectForm} from "./project_form.js";
 
 const formats = {
   text: "text/plain",
@@ -19,7 +20,7 @@ const formats = {
   lmsys: "application/jsonl",
   sharegpt: "application/json"
 };
-const kinds = ["judgements", "dpo", "sft", "kto", "rankings", "conversations"];
+const kinds = ["judgements", "dpo", "sft", "kto", "rankings", "conversations", "submissions", "notes", "scores"];
 
 export async function open(root) {
   const imports = element("div");
@@ -28,30 +29,37 @@ export async function open(root) {
     root.replaceChildren();
     await open(root);
   });
-  root.append(element("section", { class: "page broad" }, element("h1", {}, t("nav_data")), projectTable(projects, again),
-    mayWrite() ?
-      element("details", { class: "block", id: "project-new" }, element("summary", {}, t("project_new")), projectForm(again)) :
-      null,
-    mayWrite() && projects.length ?
-      element("details", { class: "block" }, element("summary", {}, t("items_add")), itemsForm(projects)) :
-      null,
+  const fold = (id, title, ...parts) => element("details", { class: "block", id }, element("summary", {}, t(title)), ...parts);
+  root.append(element("section", { class: "page broad" }, element("h1", {}, t("nav_data")), projectTable(projects),
+    mayWrite() ? fold("project-new", "project_new", projectForm(again)) : null,
+    mayWrite() && projects.length ? fold("project-change", "project_change", changeForm(projects)) : null,
+    mayWrite() && projects.length ? fold("items-add", "items_add", itemsForm(projects)) : null,
     element("h2", {}, t("import")), mayWrite() ? importForm(projects) : null, imports, element("h2", {}, t("export")),
     exportForm(projects)));
   await attempt(async () => imports.append(await importTable()));
 }
 
-function projectTable(projects, again) {
-  const change = (project) =>
-    select(["open", "paused", "finished"].map((state) => [state, t(`project_${state}`)]), project.state, {
-      "aria-label": `${t("state")}: ${project.name}`,
-      onchange: (event) => attempt(async () => {
-        await post(`/api/projects/${project.id}`, { state: event.target.value });
+function projectTable(projects) {
+  const states = ["open", "paused", "finished"].map((state) => [state, t(`project_${state}`)]);
+  // On a closed list the arrow keys choose at once: nothing happens before the person says so.
+  const ask = (project, box) => sure(
+    t("project_state_sure", { name: project.name, state: t(`project_${project.state}`), wanted: t(`project_${box.value}`) }),
+    async () => {
+      box.focus();
+      try {
+        project.state = (await post(`/api/projects/${project.id}`, { state: box.value })).state;
         announce(t("saved"));
-        await again();
-      }),
+      } finally {
+        box.value = project.state;
+      }
+    }, () => {
+      box.value = project.state;
+      box.focus();
     });
+  const change = (project) => select(states, project.state,
+    { "aria-label": `${t("state")}: ${project.name}`, onchange: ({ target }) => ask(project, target) });
   return table(t("projects"), [t("name"), t("kind"), t("language"), t("items"), t("items_done"), t("state")],
-    projects.map((one) => [one.name, t(`kind_${one.kind}`), one.locale || "—", one.items, one.done,
+    projects.map((one) => [one.name, t(`kind_${one.kind}`), names[one.locale] ?? (one.locale || "—"), one.items, one.done,
                    mayWrite() ? change(one) : t(`project_${one.state}`)]),
     t("tasks_none"));
 }
@@ -84,22 +92,10 @@ function importForm(projects) {
   return element("div", {}, send, result);
 }
 
-/** What an import brought, what it passed over, and the code that takes it back, shown once. */
-function imported(done) {
-  const counts = { conversations: done.conversations, answers: done.answers, judgements: done.judgements };
-  return [
-    element("p", { class: "done", role: "status" }, t(done.repeated ? "import_repeated" : "import_done", counts)),
-    done.receipt_code ? secret(t("import_receipt"), done.receipt_code) : "",
-    done.skipped?.length ?
-      table(t("import_skipped"), [t("line"), t("why")], done.skipped.map(({ line, why }) => [String(line), why])) :
-      ""
-  ];
-}
-
 async function importTable() {
   const { imports } = await get("/api/imports");
   return imports.length ? table(t("imports"), [t("name"), t("file_format"), t("when"), t("conversations"), t("judgements")],
-                            imports.map((one) => [one.name || "—", one.format, when(one.created_at ?? one.at),
+                            imports.map((one) => [one.name || "—", wordOf("format_", one.format), when(one.created_at ?? one.at),
                                           one.conversations ?? "—", one.judgements ?? "—"])) :
                           "";
 }

@@ -85,6 +85,8 @@ export class Draft {
   }
   forget() {
     this.stop();
+    this.sign.replaceChildren();
+    delete this.sign.dataset.state;
     localStorage.removeItem(this.store);
   }
 }

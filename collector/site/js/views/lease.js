@@ -60,7 +60,7 @@ export class Lease {
       if (!(error instanceof ApiError)) throw error;
       if (!error.passing) {
         this.stop();
-        this.lost();
+        this.lost(error.code);
       }
     }
   }

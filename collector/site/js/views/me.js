@@ -14,7 +14,8 @@ import {profileForm} from "./profile.js";
 import {interval} from "./review.js";
 
 export async function open(root) {
-  const page = element("section", { class: "page", id: "view-me" }, element("h1", {}, me.account?.name ?? t("nav_me")),
+  const page = element("section", { class: "page", id: "view-me" },
+    element("div", { class: "work-head" }, element("h1", {}, me.account?.name ?? t("nav_me")), leaveButton()),
     me.account ? element("p", { class: "muted" }, `${t(`role_${me.who}`)} · ${me.workspace?.name ?? ""}`) :
                  element("p", { class: "muted" }, t("me_visitor")));
   root.append(page);
@@ -84,12 +85,16 @@ async function consentBlock() {
     }, consent.node));
 }
 
-function rights() {
-  const leave = () => sure(t(me.account ? "logout_sure" : "leave_sure"), async () => {
+function leaveButton() {
+  if (is("anyone")) return null;
+  return button(t(me.account ? "logout" : "leave"), () => sure(t(me.account ? "logout_sure" : "leave_sure"), async () => {
     await post(me.account ? "/api/logout" : "/api/session/end");
     await forget();
     location.assign("/");
-  });
+  }), { id: "leave" });
+}
+
+function rights() {
   const withdraw = me.account ? button(t("withdraw_button"), () => sure(t("withdraw_sure_account"), async () => {
     const done = await post("/api/withdraw", {});
     await forget();
@@ -98,5 +103,5 @@ function rights() {
   }), { class: "danger" }) : element("a", { href: "/withdraw" }, t("withdraw_link"));
   return element("section", { class: "block", id: "rights" }, element("h2", {}, t("rights")),
     is("anyone", "auditor") ? null : element("p", {}, element("a", { href: "/api/export", download: "afina.json" }, t("export_link"))), element("p", {}, withdraw),
-    is("anyone") ? element("p", {}, element("a", { href: "#/login" }, t("login_link"))) : button(t(me.account ? "logout" : "leave"), leave, { id: "leave" }));
+    is("anyone") ? element("p", {}, element("a", { href: "#/login" }, t("login_link"))) : null);
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A new project with all its rules, and items for one: from a file, from conversations, from the trainer's queue.
-import {ApiError, post} from "../api.js";
+import {ApiError, get, post} from "../api.js";
 import {announce, element} from "../dom.js";
 import {names, t} from "../i18n.js";
 import {allAspects} from "../judge.js";
-import {check, field, form, select} from "../ui.js";
+import {attempt, check, field, form, select} from "../ui.js";
 
 const kinds = ["pairwise", "ranking", "rating", "rewrite", "flagging"];
 const number = (value, min, max, step = 1) => element("input", { type: "number", value, min, max, step, required: true });
@@ -49,18 +49,59 @@ export function projectForm(again) {
       field(t("gold_pass"), goldPass), field(t("training_items"), training), field(t("training_pass"), trainingPass)));
 }
 
-/** Lines of a JSONL file as items; a bad line is told by its number. */
+/** What may change while people work: the guidelines, as a new version, and how many people an item gets. */
+export function changeForm(projects) {
+  const project = select(projects.map(({ id, name }) => [id, name]));
+  const guidelines = element("textarea", { rows: "8", maxlength: "32000", required: true }), overlap = number(3, 1, 50);
+  let read = { guidelines: "", overlap: 0 };
+  const load = () => attempt(async () => {
+    const wanted = project.value;
+    const found = await get(`/api/projects/${wanted}`);
+    if (wanted !== project.value) return;
+    read = found;
+    guidelines.value = found.guidelines;
+    overlap.value = found.overlap;
+  });
+  project.addEventListener("change", load);
+  load();
+  return form(t("save"), async () => {
+    const body = {
+      ...(guidelines.value === read.guidelines ? {} : { guidelines: guidelines.value }),
+      ...(Number(overlap.value) === read.overlap ? {} : { overlap: Number(overlap.value) }),
+    };
+    if (Object.keys(body).length) read = await post(`/api/projects/${project.value}`, body);
+    announce(t("saved"));
+  }, element("div", { class: "filters" }, field(t("project"), project), field(t("overlap"), overlap, t("overlap_help"))),
+    field(t("guidelines"), guidelines, t("guidelines_help")));
+}
+
+/** Lines of a JSONL file: {items, lines} with the number of the line each came from; a bad line is told by its number. */
 function itemsOf(text) {
-  return text.split("\n").flatMap((line, index) => {
-    if (!line.trim()) return [];
+  const items = [], lines = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    if (!line.trim()) continue;
     try {
-      return [JSON.parse(line)];
+      items.push(JSON.parse(line));
     } catch {
-      const error = new ApiError("bad_request", 400);
+      const error = new ApiError("bad_item", 400);
       error.message = t("bad_line", { line: index + 1 });
       throw error;
     }
-  });
+    lines.push(index + 1);
+  }
+  return { items, lines };
+}
+
+/** Brings a file's items; what the server refuses is told by the file's line. */
+async function sendFile(path, text) {
+  const { items, lines } = itemsOf(text);
+  try {
+    return await post(path, { items });
+  } catch (error) {
+    const [, index, field] = /^items\[(\d+)\]\.?(.*)$/.exec(error.place ?? "") ?? [];
+    if (lines[index]) error.message = `${t("line")} ${lines[index]}${field ? ` (${field})` : ""}: ${error.words}`;
+    throw error;
+  }
 }
 
 export function itemsForm(projects) {
@@ -79,7 +120,7 @@ export function itemsForm(projects) {
   return form(t("items_send"), async () => {
     const path = `/api/projects/${project.value}/items`;
     if (source.value === "file" && !file.files.length) return file.focus();
-    const done = source.value === "file" ? await post(path, { items: itemsOf(await file.files[0].text()) }) :
+    const done = source.value === "file" ? await sendFile(path, await file.files[0].text()) :
                                            await post(`${path}/from`, { source: source.value, limit: Number(limit.value) });
     result.hidden = false;
     result.textContent = t("items_added", { added: done.added, existing: done.existing ?? 0 });

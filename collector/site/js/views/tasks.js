@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The projects one may work in, and the way to one: "#/tasks/ID" opens the work itself.
 import {element} from "../dom.js";
-import {t} from "../i18n.js";
+import {names, t} from "../i18n.js";
 import {getOrKept} from "../kept.js";
 import {go} from "../router.js";
 import {mayWrite} from "../session.js";
@@ -21,7 +21,7 @@ function card(project) {
     element("p", { class: "small" }, t("training_needed", { needed: project.training.needed })) :
     null;
   return element("li", { class: "card" }, element("h2", {}, project.name, " ", state),
-    element("p", { class: "muted small" }, t(`kind_${project.kind}`), project.locale ? ` · ${project.locale}` : ""),
+    element("p", { class: "muted small" }, t(`kind_${project.kind}`), project.locale ? ` · ${names[project.locale] ?? project.locale}` : ""),
     progress(t("items_done"), project.done, project.items),
     element("p", { class: "small" }, t("mine_done", { done: project.mine_done, pending: project.mine_pending })), training,
     mayWrite() && project.state === "open" ?

@@ -5,31 +5,51 @@ import {element} from "../dom.js";
 import {t, wordOf} from "../i18n.js";
 import {Judgement} from "../judge.js";
 import {render} from "../markdown.js";
-import {button, form} from "../ui.js";
+import {shownIn} from "../screen.js";
+import {button, form, sure} from "../ui.js";
+import {draftOf, dropDraft, keepDraft, wordsOf, written} from "../vote_drafts.js";
 
 const problem = (code) => wordOf("error.", code);
+/** Text of a person within a sentence, whichever way it runs. */
+const apart = (text) => `\u2068${text}\u2069`;
+
+/** What was voted, with its details, as the form takes it. */
+export const voteOf = ({ vote, details }) => wordsOf({...vote, ...(details ?? vote.details ?? {}) });
+
+/** Words that nothing can be done with any more but copy them; drop() throws them away. */
+const keptWords = ({ reason, rewrite }, drop) => element("div", { class: "left calm" }, element("p", {}, t("words_left_over")),
+  [reason, rewrite].filter(Boolean).map((text) => element("blockquote", { dir: "auto" }, text)),
+  button(t("words_drop"), drop, { class: "words-drop" }));
 
 export class TurnView {
   /** actions: vote(turn, body), undo(turn), correct(turn, body), note(turn, body), reveal, retry, regenerate(turn). */
   constructor(turn, actions) {
     this.actions = actions;
-    this.node = element("article", { class: "turn", "aria-label": t("turn") });
+    this.node = element("article", { class: "turn", "aria-label": t("turn"), tabindex: "-1" });
     this.show(turn);
   }
 
   /** Draws the whole turn again; a judgement that is being made stays. */
   show(turn) {
-    const written = this.judgement?.value;
+    const same = turn.exposure === this.turn?.exposure, before = same ? this.judgement?.value : null;
     this.close();
+    if (!same) this.shown = null;
     this.turn = turn;
     this.bodies = {};
     const pair = turn.answers.length === 2;
-    const answers =
+    this.answers =
       element("div", { class: pair ? "answers two" : "answers", "aria-busy": turn.state === "running" ? "true" : "false" },
         turn.answers.map((answer) => this.answerCard(answer)));
-    this.node.replaceChildren(
-      element("div", { class: "mine" }, element("span", { class: "sr" }, `${t("you")}: `), turn.text), answers, ...this.below());
-    if (written && this.judgement) this.judgement.value = written;
+    this.node.replaceChildren(element("div", { class: "mine" }, element("span", { class: "sr" }, `${t("you")}: `), element("div", { dir: "auto" }, turn.text)),
+      this.answers, ...this.below());
+    if (before && this.judgement) this.judgement.value = before;
+    if (pair && turn.votable) requestAnimationFrame(() => this.seen());
+  }
+
+  /** How the two answers stood when they were first whole and drawn: a window turned later tells nothing of that. */
+  seen() {
+    if (!this.shown?.shown) this.shown = shownIn(this.answers);
+    return this.shown;
   }
 
   close() {
@@ -83,9 +103,9 @@ export class TurnView {
     const { turn, actions } = this;
     if (turn.state === "running") return [];
     const retry = button(t("try_again"), () => actions.retry(turn));
-    if (turn.state === "interrupted") return [element("p", { class: "muted" }, t("interrupted"), " ", retry)];
+    if (turn.state === "interrupted") return [element("p", { class: "row muted" }, t("interrupted"), retry)];
     const failed = turn.answers.some((answer) => answer.error);
-    if (failed && turn.answers.length === 2) return [element("p", { class: "muted" }, t("pair_failed"), " ", retry)];
+    if (failed && turn.answers.length === 2) return [element("p", { class: "row muted" }, t("pair_failed"), retry)];
     if (failed) return [element("p", {}, retry)];
     if (turn.vote && this.editing) return [this.voteForm(turn.vote)];
     if (turn.vote) return [this.afterVote()];
@@ -100,14 +120,10 @@ export class TurnView {
   /** The blind pair's form; with an earlier vote it corrects that. */
   voteForm(earlier = null) {
     const { turn, actions } = this;
-    this.judgement = new Judgement({ kind: "pairwise", answers: this.parts() });
-    if (earlier) this.judgement.value = {...earlier, ...(turn.details ?? earlier.details ?? {}) };
+    this.judge("pairwise", turn.exposure, earlier ? voteOf(turn) : {});
     const send = form(t(earlier ? "vote_correct" : "vote_send"), async () => {
-      const problemLine = send.querySelector(".refusal");
-      problemLine.textContent = this.judgement.missing;
-      problemLine.hidden = !this.judgement.missing;
-      if (this.judgement.missing) return this.judgement.verdict.focus();
-      const body = this.judgement.value;
+      if (this.lacks(send)) return;
+      const body = {...this.judgement.value, ...this.seen() };
       this.editing = false;
       (earlier ? actions.correct : actions.vote)(turn, body);
     }, this.judgement.node);
@@ -116,11 +132,37 @@ export class TurnView {
     if (earlier)
       row.append(button(t("cancel"), () => {
         this.editing = false;
+        dropDraft(turn.exposure);
         this.show(turn);
       }));
     else
-      row.append(button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" }));
+      row.append(this.regenerate());
     return send;
+  }
+
+  /** The form, with what was written before and not sent; it is kept from now on. */
+  judge(kind, about, stands) {
+    const judgement = new Judgement({ kind, answers: this.parts(), changed: () => keepDraft(about, judgement.value) });
+    const draft = draftOf(about);
+    // Refused words were written beside another vote: what that one says stays where they say nothing.
+    judgement.value = draft ? {...(draft.refused ? stands : {}), ...draft.body } : stands;
+    this.judgement = judgement;
+  }
+
+  /** Says in the form what has to be mended before it can be sent. */
+  lacks(send) {
+    const { missing } = this.judgement, line = send.querySelector(".refusal");
+    line.textContent = missing;
+    line.hidden = !missing;
+    if (missing) this.judgement.focusMissing();
+    return Boolean(missing);
+  }
+
+  /** Other answers leave nothing of what was said about these. */
+  regenerate() {
+    const run = () => this.actions.regenerate(this.turn);
+    return button(t("regenerate"), () => (written(this.judgement?.value) ? sure(t("regenerate_sure"), run) : run()),
+      { class: "quiet regenerate" });
   }
 
   /** A single answer can be flagged, annotated and rewritten too. */
@@ -129,15 +171,22 @@ export class TurnView {
     const fold = element("details", { class: "note-single" }, element("summary", {}, t("note_single")));
     fold.addEventListener("toggle", () => {
       if (!fold.open || this.judgement) return;
-      this.judgement = new Judgement({ kind: "notes", answers: this.parts() });
-      if (turn.note) this.judgement.value = {...turn.note.details, reason: turn.note.reason };
+      this.judge("notes", turn.id, turn.note ? {...turn.note.details, reason: turn.note.reason } : {});
       this.judgement.more.open = true;
-      const send = form(t("note_single_send"), () => actions.note(turn, this.judgement.value), this.judgement.node);
+      const send = form(t("note_single_send"), async () => {
+        if (!this.lacks(send)) await actions.note(turn, this.judgement.value);
+      }, this.judgement.node);
       fold.append(send);
     });
     return element("div", {},
-      element("p", { class: "row" }, button(t("regenerate"), () => actions.regenerate(turn), { class: "quiet regenerate" })),
-      fold);
+      element("p", { class: "row" }, this.regenerate()),
+      fold, this.noteLine());
+  }
+
+  /** What became of the comment, once it was sent. */
+  noteLine() {
+    if (this.turn.note?.waiting) return element("p", { class: "calm note-saved" }, t("note_waiting"));
+    return this.noteSaved ? element("p", { class: "done note-saved" }, t("note_saved")) : null;
   }
 
   afterVote() {
@@ -145,7 +194,8 @@ export class TurnView {
     const box = element("div", { class: "after" },
       element("p", {}, element("strong", { class: "voted" }, t("voted", { vote: t(`vote_${turn.vote.outcome}`) }))));
     if (turn.vote.waiting) box.append(element("p", { class: "waiting-line" }, t("vote_waiting")));
-    if (turn.vote.reason) box.append(element("p", { class: "own-reason" }, t("your_reason", { reason: turn.vote.reason })));
+    if (turn.vote.reason) box.append(element("p", { class: "own-reason" }, t("your_reason", { reason: apart(turn.vote.reason) })));
+    box.append(...this.wordsLeft());
     if (turn.reveal) {
       box.append(element("p", { class: "revealed" }, element("strong", {}, t("revealed", turn.reveal))),
         element("p", { class: "muted" }, t("go_on")));
@@ -163,5 +213,22 @@ export class TurnView {
                  button(t("undo"), () => actions.undo(turn), { class: "undo", "aria-keyshortcuts": "u" })),
       element("p", { class: "muted small" }, t("reveal_note")));
     return box;
+  }
+
+  /** What was written and did not come into the vote that stands: refused, or not sent. */
+  wordsLeft() {
+    const { exposure, reveal } = this.turn, left = draftOf(exposure);
+    if (!left) return [];
+    const drop = () => {
+      dropDraft(exposure);
+      this.show(this.turn);
+      this.node.focus({ preventScroll: true });
+    };
+    const why = left.refused ? [element("p", { class: "problem refused" }, t("vote_refused", { why: problem(left.refused) }))] : [];
+    if (!written(left.body)) {
+      dropDraft(exposure);  // it is told once; a mark on the scale is made again with one key
+      return why;
+    }
+    return [...why, reveal ? keptWords(left.body, drop) : element("p", { class: "calm left" }, t("words_left"))];
   }
 }

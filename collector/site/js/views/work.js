@@ -10,6 +10,7 @@ import {setKeys} from "../keys.js";
 import {render} from "../markdown.js";
 import {deliver, waiting} from "../outbox.js";
 import {go} from "../router.js";
+import {shownIn} from "../screen.js";
 import {attempt, button, form, progress} from "../ui.js";
 
 import {Draft} from "./draft.js";
@@ -64,8 +65,10 @@ class Work {
     this.drawBar().catch(() => {});
     if (!task) {
       const again = reason === "away" ? button(t("try_again"), () => attempt(() => this.next()), { class: "primary" }) : null;
-      this.desk.replaceChildren(element("div", { class: "empty" }, element("h2", { tabindex: "-1" }, t(`none_${reason}`)),
+      const head = element("h2", { tabindex: "-1" }, t(`none_${reason}`));
+      this.desk.replaceChildren(element("div", { class: "empty" }, head,
         element("p", { class: "row centre" }, again, button(t("back_to_tasks"), () => go("tasks")))));
+      head.focus({ preventScroll: true });
       return;
     }
     this.show(task);
@@ -118,8 +121,9 @@ class Work {
     const head = element(
       "h2", { tabindex: "-1", class: "task-head" }, task.phase === "training" ? t("task_training") : t(`kind_${task.kind}`));
     this.desk.replaceChildren(head, promptBox(task.prompt), cards.node, send);
+    this.shown = shownIn(cards.node);
     this.draft = new Draft(task, this.judgement, saved);
-    this.lease = new Lease(task, left, () => this.lost());
+    this.lease = new Lease(task, left, (code) => this.lost(code));
     setKeys([...this.judgement.keys(), { key: "s", text: t("skip"), run: () => this.skip() }]);
     head.focus({ preventScroll: true });
     this.desk.scrollIntoView({ block: "nearest" });
@@ -127,22 +131,28 @@ class Work {
 
   async submit() {
     const { task } = this;
-    const body = {...this.judgement.value, ms_to_decide: Math.round(performance.now() - this.shownAt) };
+    const body = {...this.judgement.value, ...this.shown, ms_to_decide: Math.round(performance.now() - this.shownAt) };
     this.draft.stop();
     try {
       const answer =
         await deliver(`/api/assignments/${task.assignment}/submit`, body, { kind: "submit", assignment: task.assignment });
       this.draft.forget();
       announce(t("submitted"));
-      if (answer.feedback) return feedback(this.desk, answer.feedback, () => attempt(() => this.next()));
+      if (answer.feedback) {
+        this.lease.stop();
+        this.lease.write("");
+        setKeys([]);
+        return feedback(this.desk, answer.feedback, () => attempt(() => this.next()), task.answers.length > 1);
+      }
       await this.next();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code === "lease_lost") return this.lost();
+      if (error.code === "already_submitted") this.draft.forget();
+      if (["lease_lost", "already_submitted"].includes(error.code)) return this.lost(error.code);
       if (!error.passing) throw error;
       // It waits in the outbox; work goes on where an item is at hand.
       await this.next();
-      notice(t("submit_waiting"));
+      notice(t("submit_waiting"), true);
     }
   }
 
@@ -155,14 +165,15 @@ class Work {
     });
   }
 
-  /** Somebody else may have it now: nothing more can be written here, and what was stays where it is. */
-  lost() {
+  /** Handed in from another window, or somebody else may have it now: nothing more can be written here. */
+  lost(code) {
+    const done = code === "already_submitted";
     this.draft?.stop();
     this.lease?.stop();
     this.ahead = null;
     setKeys([]);
-    notice(t("error.lease_lost"));
-    this.desk.querySelector(".lease")?.replaceChildren(t("lease_over"));
+    notice(t(done ? "error.already_submitted" : "error.lease_lost"));
+    this.desk.querySelector(".lease")?.replaceChildren(done ? "" : t("lease_over"));
     this.desk.querySelector(".vote")?.setAttribute("inert", "");
     if (this.desk.querySelector("#go-on")) return;
     const next = button(t("next_task"), () => attempt(() => this.next()), { class: "primary", id: "go-on" });

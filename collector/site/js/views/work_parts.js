@@ -51,18 +51,25 @@ export function skipDialog(skip) {
   dialog.showModal();
 }
 
-/** An expected verdict in words. */
-function expectedText(expected) {
-  if (expected === null || expected === undefined) return "";
-  if (typeof expected !== "object") return wordOf("vote_", String(expected));
-  if (expected.outcome !== undefined) return wordOf("vote_", String(expected.outcome));
-  if (expected.tiers) return expected.tiers.map((tier) => tier.map((side) => side.toUpperCase()).join(" = ")).join(" > ");
-  return JSON.stringify(expected);
+/** A verdict in words, given or expected. many: whether there are several answers, which letters tell apart. */
+export function verdictText(body, many = true) {
+  const prefix = (side) => (many && side !== "only" ? `${side.toUpperCase()} ` : "");
+  if (body.outcome !== undefined && body.outcome !== null) return wordOf("vote_", String(body.outcome));
+  if (body.tiers) return body.tiers.map((tier) => tier.map((side) => side.toUpperCase()).join(" = ")).join(" > ");
+  if (body.aspects?.length)
+    return body.aspects
+      .map(({ side, aspect, value }) => `${prefix(side)}${wordOf("aspect_", aspect)} ${value}`)
+      .join(", ");
+  if (body.flags?.length)
+    return body.flags.map(({ side, kind }) => `${prefix(side)}${wordOf("flag_", kind)}`).join(", ");
+  if (body.flags) return t("flags_none");
+  return body.rewrite ? t("rewritten") : "—";
 }
 
-export function feedback(desk, {correct, expected, text}, next) {
+/** many: whether the task has several answers. */
+export function feedback(desk, {correct, expected, text}, next, many) {
   const go = button(t("next_task"), next, { class: "primary", id: "next-task" });
-  const words = expectedText(expected);
+  const words = expected ? verdictText(expected, many) : "";
   const body = element("div", { class: "prose" });
   render(text ?? "", body);
   desk.append(element("div", { class: correct ? "feedback right" : "feedback wrong", role: "status" },

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "http/connection_loop.h"
+#include "http/date.h"
 #include "http/engine.h"
 #include "http/error_body.h"
 #include "http/event_loop.h"
@@ -76,7 +77,7 @@ class Server::Impl {
   void guard_body(const Request& request, const Route& route, Response& response);
   void guard_events(Response& response);
   std::shared_ptr<void> take_slot(std::atomic<int>& taken, int most, const char* what);
-  void add_security_headers(const std::string& request_id, const Route* route, Response& response) const;
+  void add_common_headers(const std::string& request_id, const Route* route, Response& response) const;
 
   std::atomic<int> streams_{0}, event_streams_{0}, bodies_{0};
   std::atomic<bool> draining_{false};
@@ -194,7 +195,7 @@ void Server::Impl::finish_later(const Request& request, const Route* route, Erro
           make(answer);
           if (answer.events) guard_events(answer);
         });
-        add_security_headers(id, route, answer);
+        add_common_headers(id, route, answer);
       });
     };
     try {
@@ -208,7 +209,7 @@ void Server::Impl::finish_later(const Request& request, const Route* route, Erro
 std::string Server::Impl::refusal(const HeadFault& fault) const {
   const std::string request_id = new_uuid();
   const std::string body = dump_json(fault_json(fault.status, fault.reason, request_id, form_of(fault.path)));
-  return cat("HTTP/1.1 ", fault.status, " Refused\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+  return cat("HTTP/1.1 ", fault.status, " Refused\r\nDate: ", http_date(system_clock().now()), "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
              "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ",
              request_id, fault.status == 503 ? "\r\nRetry-After: 1" : "", "\r\n\r\n", body);
 }
@@ -243,7 +244,7 @@ void Server::Impl::dispatch(Request& request, Response& response) {
   if (response.later) {
     finish_later(request, route, form, response);
   } else {
-    add_security_headers(request.request_id, route, response);
+    add_common_headers(request.request_id, route, response);
   }
   log_line(
       LogLevel::debug, "http",
@@ -339,11 +340,12 @@ void Server::Impl::guard_stream(const Request& request, const Route& route, Resp
   response.headers.set("X-Accel-Buffering", "no");
 }
 
-void Server::Impl::add_security_headers(const std::string& request_id, const Route* route, Response& response) const {
+void Server::Impl::add_common_headers(const std::string& request_id, const Route* route, Response& response) const {
   Headers& headers = response.headers;
   if (headers.find("Content-Security-Policy") == nullptr) {
     headers.set("Content-Security-Policy", options_.content_security_policy);
   }
+  headers.set("Date", http_date(system_clock().now()));  // a MUST of RFC 9110 section 6.6.1
   headers.set("X-Content-Type-Options", "nosniff");
   headers.set("Referrer-Policy", "no-referrer");
   headers.set("Cross-Origin-Opener-Policy", "same-origin");

@@ -146,7 +146,7 @@ TEST_F(ServerProbes, AnAnswerCarriesTheSecurityHeadersAndARequestId) {
   EXPECT_EQ(status_of(answer), 200);
   for (const char* header : {"Content-Security-Policy: default-src 'none'", "X-Content-Type-Options: nosniff",
                              "Referrer-Policy: no-referrer", "Cross-Origin-Opener-Policy: same-origin",
-                             "Cache-Control: no-store", "X-Request-Id: "}) {
+                             "Cache-Control: no-store", "X-Request-Id: ", "\r\nDate: "}) {
     EXPECT_NE(answer.find(header), std::string::npos) << header;
   }
   EXPECT_TRUE(answer.ends_with("\r\n\r\n{\"pong\":true}")) << answer;

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <regex>
 #include <stdexcept>
@@ -21,6 +23,13 @@ namespace {
 constexpr std::chrono::seconds kStartDeadline{30}, kCallDeadline{60};
 /// How long one question waits inside the page: a call from outside costs more than fifty looks in there.
 constexpr int kLookMs = 1000, kLookEveryMs = 15;
+constexpr int kLatencyMs = 30;  // a step of AFINA_BROWSER_SLOW
+
+/// How many times slower the page is to be; 1 where nothing is said.
+int slow() {
+  const char* said = std::getenv("AFINA_BROWSER_SLOW");
+  return said == nullptr ? 1 : std::max(1, std::atoi(said));
+}
 
 std::string from_base64(const std::string& text) {
   static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -161,6 +170,7 @@ void WebDriver::new_page(int width_px, int height_px, bool dark) {
   const bool phone = width_px < 600;
   go("about:blank");
   set_offline(false);
+  command("Emulation.setCPUThrottlingRate", {{"rate", slow()}});
   command("Network.clearBrowserCookies", Json::object());
   command("Emulation.setDeviceMetricsOverride", {{"width", width_px},
                                                  {"height", height_px},
@@ -195,7 +205,7 @@ void WebDriver::run(const std::string& script) {
 }
 
 void WebDriver::wait_for(const std::string& expression, std::chrono::milliseconds deadline) {
-  const auto end = std::chrono::steady_clock::now() + deadline;
+  const auto end = std::chrono::steady_clock::now() + slow() * deadline;
   const std::string question =
       cat("(async () => { for (let looks = ", kLookMs / kLookEveryMs, "; looks > 0; --looks) { if (await (", expression,
           ")) return true; await new Promise((go) => setTimeout(go, ", kLookEveryMs, ")); } return false; })()");
@@ -274,8 +284,10 @@ void WebDriver::screenshot(const std::filesystem::path& file) {
 
 void WebDriver::set_offline(bool offline) {
   command("Network.enable", Json::object());
-  command("Network.emulateNetworkConditions",
-          {{"offline", offline}, {"latency", 0}, {"downloadThroughput", -1}, {"uploadThroughput", -1}});
+  command("Network.emulateNetworkConditions", {{"offline", offline},
+                                               {"latency", kLatencyMs * (slow() - 1)},
+                                               {"downloadThroughput", -1},
+                                               {"uploadThroughput", -1}});
 }
 
 void WebDriver::read_logs() {

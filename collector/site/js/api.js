@@ -46,6 +46,14 @@ function reach(now) {
   window.dispatchEvent(new CustomEvent("afina:reach", { detail: now }));
 }
 
+let ahead = 0;
+/** The time by the server's clock, within a second: a device's own may be hours away from it. */
+export const serverNow = () => Date.now() + ahead;
+function learnTime(response) {
+  const told = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(told)) ahead = told - Date.now();
+}
+
 async function send(method, path, body, { key, type = "application/json", signal } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = type;
@@ -58,6 +66,7 @@ async function send(method, path, body, { key, type = "application/json", signal
     if (!signal?.aborted) reach(false);
     throw new ApiError("offline", 0);
   }
+  learnTime(response);
   if (response.ok) reach(true);
   if (response.ok) return response;
   const answer = await response.json().catch(() => ({}));
@@ -73,14 +82,24 @@ export async function post(path, body = {}, key = newKey()) { return (await send
 /** A file as the body. */
 export async function upload(path, file, type) { return (await send("POST", path, file, { key: newKey(), type })).json(); }
 
-/** Posts and hands over each server-sent event as (name, data) until the stream ends. */
-export async function postStream(path, body, key, onEvent, signal) {
-  await readEvents(await send("POST", path, JSON.stringify(body), { key, signal }), onEvent);
+/**
+ * Posts and hands over each server-sent event as (name, data) until the stream ends. taken() runs when the server has
+ * the body. The signal ends the reading alone: what somebody has sent arrives, whether or not they stay to watch.
+ */
+export async function postStream(path, body, key, onEvent, { signal, taken = () => {} }) {
+  const response = await send("POST", path, JSON.stringify(body), { key });
+  taken();
+  await readEvents(response, onEvent, signal);
 }
-export async function getStream(path, onEvent, signal) { await readEvents(await send("GET", path, undefined, { signal }), onEvent); }
+export async function getStream(path, onEvent, signal) {
+  await readEvents(await send("GET", path, undefined, { signal }), onEvent, signal);
+}
 
-async function readEvents(response, onEvent) {
+async function readEvents(response, onEvent, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const stop = () => reader.cancel().catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
   let rest = "";
   for (;;) {
     let piece;

@@ -9,8 +9,13 @@ let keys = [];
 
 export const keysOn = () => localStorage.getItem(store) !== "off";
 
-/** list: [{key, text, run, shown?}]; the first that matches and whose run() does not return false takes the key. */
-export function setKeys(list) { keys = list; }
+/**
+ * list: [{key, text, run, shown?}]; the first that matches and whose run() does not return false takes the key. root: of
+ * the view whose keys they are; one that was left sets none.
+ */
+export function setKeys(list, root = document.body) {
+  if (root.isConnected) keys = list;
+}
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.getModifierState?.("AltGraph")) return;

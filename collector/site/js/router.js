@@ -21,8 +21,12 @@ export const go = (...parts) => {
   if (location.hash === hash) return show();
   location.hash = hash;
 };
-/** Changes the address without opening anything. */
-export const rename = (...parts) => {
+/**
+ * The view that is on the page under `root` tells its address, without anything being opened. Who has already chosen
+ * another (the address changes some moments before hashchange is heard) is not called back.
+ */
+export const rename = (root, ...parts) => {
+  if (!root.isConnected || location.hash !== last) return;
   history.replaceState(null, "", `#/${parts.map(encodeURIComponent).join("/")}`);
   last = location.hash;
 };

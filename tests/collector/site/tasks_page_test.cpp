@@ -80,6 +80,22 @@ TEST_F(TasksPageTest, ARankingIsMovedByTheKeyboardWithTies) {
   EXPECT_EQ(browser().evaluate("document.activeElement.innerText"), text_of("#desk .empty h2")) << "the focus goes on";
 }
 
+TEST_F(TasksPageTest, ADeviceWhoseClockIsWrongWorksAsLongAsAnyOther) {
+  join(storage::Role::engineer, "yaku");
+  const std::string project = make_project("pairwise");
+  add_items(project, 1, {"Una respuesta", "Otra respuesta"});
+  work(project);
+  const std::string right = text_of("#lease");
+  for (const char* hours : {"5", "-5"}) {
+    view("#/tasks", "tasks");
+    browser().run(cat("Date.realNow = Date.realNow || Date.now; const real = Date.realNow; Date.now = () => real() + ",
+                      hours, " * 3600000;"));
+    work(project);
+    EXPECT_EQ(text_of("#lease"), right) << hours;
+    EXPECT_EQ(browser().evaluate("document.querySelector('#go-on')"), nullptr) << hours;
+  }
+}
+
 TEST_F(TasksPageTest, ATaskThatAnotherWindowHandedInIsToldAsSent) {
   join(storage::Role::engineer, "yaku");
   const std::string project = make_project("pairwise");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Accounts of the workspace, and invitations: links that are shown once.
-import {get, post} from "../api.js";
+import {get, post, serverNow} from "../api.js";
 import {element} from "../dom.js";
 import {t, when} from "../i18n.js";
 import {mayWrite, me} from "../session.js";
@@ -38,7 +38,7 @@ export async function accounts(again) {
 async function invitationTable(again) {
   const { invitations: list } = await get("/api/invitations");
   const rows = list.map((one) => {
-    const over = one.revoked || Date.parse(one.expires_at) < Date.now() || one.uses >= one.max_uses;
+    const over = one.revoked || Date.parse(one.expires_at) < serverNow() || one.uses >= one.max_uses;
     const revoke = () => attempt(async () => {
       await post(`/api/invitations/${one.id}/revoke`);
       await again();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What programs use: API tokens with scopes, and webhooks.
-import {get, post} from "../api.js";
+import {get, post, serverNow} from "../api.js";
 import {announce, element} from "../dom.js";
 import {t, when, wordOf} from "../i18n.js";
 import {mayWrite} from "../session.js";
@@ -15,7 +15,7 @@ async function tokenTable(again) {
     await again();
   }));
   const state = (one) => {
-    if (one.revoked || Date.parse(one.expires_at) < Date.now()) return t("over");
+    if (one.revoked || Date.parse(one.expires_at) < serverNow()) return t("over");
     return mayWrite() ? revoke(one) : t("valid");
   };
   const words = (one) => (one.scopes ?? []).map((scope) => wordOf("scope_", scope)).join(", ");

@@ -25,7 +25,7 @@ export async function open(root, [part, id]) {
   const publish = button(t("publish"), () => sure(t("publish_sure"), async () => {
     const made = await post(`/api/leaderboards${query(wanted())}`);
     announce(t("published_done"));
-    go("boards", "published", made.id);
+    if (root.isConnected) go("boards", "published", made.id);
   }), { id: "publish" });
   const load = () => attempt(async () => {
     const answer = await get("/api/leaderboard", wanted());

@@ -32,12 +32,11 @@ class Chat {
     root.append(element("h1", { class: "sr", tabindex: "-1" }, t("nav_chat")),
       element("div", { class: "chat", id: "view-chat" }, this.side.node,
         element("div", { class: "talk" }, this.turns, this.empty, this.box.node)));
-    this.stopListening = onSettled((...what) => this.settled(...what));
-    setKeys([]);
   }
 
   async start(wanted) {
     this.conversations = (await getOrKept("conversations", "/api/conversations")).conversations;
+    const stopListening = onSettled((...what) => this.settled(...what));
     const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
     if (known)
       this.open(known.id).then((opened) => opened || this.draw(), () => {});
@@ -45,7 +44,7 @@ class Chat {
       this.fresh();
     return () => {
       this.leaving.abort();
-      this.stopListening();
+      stopListening();
       for (const view of this.views) view.close();
     };
   }
@@ -54,7 +53,7 @@ class Chat {
     ++this.opening;
     this.current = this.conversation = null;
     this.views = [];
-    rename("chat");
+    rename(this.root, "chat");
     this.draw();
     this.side.close();
     this.box.message.focus({ preventScroll: true });
@@ -70,7 +69,7 @@ class Chat {
       if (mine !== this.opening || !this.root.isConnected) return;
       this.current = id;
       this.conversation = conversation;
-      rename("chat", id);
+      rename(this.root, "chat", id);
       this.views = conversation.turns.map((turn) => new TurnView(this.withWaiting(turn), this.actions));
       this.draw();
       this.side.close();
@@ -140,7 +139,7 @@ class Chat {
       { key: "m", text: t("key_reveal"), run: after("m", (turn) => this.actions.reveal(turn)) },
       { key: "n", text: t("key_new"), run: () => this.freshSurely() },
       { key: "Enter", text: t("key_send"), run: () => false },
-    ]);
+    ], this.root);
   }
 
   /** A single key is soon pressed: who has written about answers is asked first. */
@@ -163,10 +162,10 @@ class Chat {
     const mine = ++this.opening;  // it goes into what is seen
     if (!this.current) {
       const made = await post("/api/conversations", { locale: shownLocale() });
-      if (mine !== this.opening) return;
+      if (mine !== this.opening || !this.root.isConnected) return;  // the words wait in the box
       this.current = made.id;
       this.conversation = { id: made.id };
-      rename("chat", made.id);
+      rename(this.root, "chat", made.id);
       this.conversations.unshift({ id: made.id, title: text.slice(0, 80) });
     }
     const sides = this.sides();
@@ -174,12 +173,13 @@ class Chat {
       new TurnView({ text, state: "running", latest: true, answers: sides.map((side) => ({ side, text: "" })) }, this.actions);
     this.views.push(view);
     this.draw();
-    this.box.clear();
+    this.box.put("");
     view.node.scrollIntoView({ block: "start" });
     const path = `/api/conversations/${this.current}/messages`;
     try {
-      await this.follow(
-        view, (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+      await this.follow(view,
+        (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent,
+          { signal: this.leaving.signal, taken: () => this.box.forget(text) }));
     } catch (error) {
       if (!view.turn.id && !this.leaving.signal.aborted) {  // The server has not taken the message: nothing written is lost.
         this.views = this.views.filter((other) => other !== view);
@@ -196,7 +196,7 @@ class Chat {
     if (this.leaving.signal.aborted) return;
     view.turn.latest = true;
     view.show(view.turn);
-    this.readyAt = performance.now();
+    view.readyAt = performance.now();
     announce(t(view.turn.votable ? "ready_pair" : "ready_single"));
     this.drawComposer();
     this.remember();
@@ -213,7 +213,7 @@ class Chat {
       try {
         await this.follow(view,
           (onEvent) =>
-            postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, this.leaving.signal));
+            postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, { signal: this.leaving.signal }));
         dropDraft(turn.exposure ?? turn.id);
       } catch (error) {
         if (error.status >= 400 && error.status < 500) view.show(before);
@@ -227,7 +227,8 @@ class Chat {
 
   actions = {
     vote: (turn, body) => {
-      const ms = this.readyAt ? Math.round(performance.now() - this.readyAt) : undefined;
+      const readyAt = this.views.find((view) => view.turn.exposure === turn.exposure)?.readyAt;
+      const ms = readyAt ? Math.round(performance.now() - readyAt) : undefined;
       const id = enqueue("/api/votes", { exposure: turn.exposure, ...body, ...(ms === undefined ? {} : { ms_to_decide: ms }) },
         { kind: "vote", exposure: turn.exposure });
       dropDraft(turn.exposure);

@@ -67,9 +67,9 @@ export function composer(chat) {
     send,
     room: left,
     put,
-    clear: () => {
-      put("");
-      localStorage.removeItem(draft);
+    /** These words are the server's now; what was written after them stays. */
+    forget: (text) => {
+      if (localStorage.getItem(draft)?.trim() === text) localStorage.removeItem(draft);
     },
     keep: (text) => {
       put(text);

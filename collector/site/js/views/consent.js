@@ -7,6 +7,7 @@ import {loadMe, me} from "../session.js";
 import {attempt, button, form} from "../ui.js";
 
 let ticked = new Set();  // survives a change of language
+let pending = null;  // {code, done} of a receipt that nobody has said they kept
 
 /**
  * The text with its boxes, for visits, joins and changes. node, and body() → what the API takes or null, saying what is missing.
@@ -65,6 +66,7 @@ const entered = async (root) => {
 };
 
 export async function open(root) {
+  if (receiptAgain(root)) return;
   const consent = await consentForm();
   const send = form(t("consent_accept"), async () => {
     const body = consent.body();
@@ -76,7 +78,7 @@ export async function open(root) {
     }
     const answer = await post("/api/visits", body);
     ticked = new Set();
-    receipt(root, answer.receipt_code, () => attempt(() => entered(root)));
+    receipt(root, answer.receipt_code, (shown) => attempt(() => entered(shown)));
   }, consent.node);
   send.id = "consent-form";
   root.append(
@@ -85,8 +87,9 @@ export async function open(root) {
         element("a", { href: "/withdraw" }, t("withdraw_link")), " · ", element("a", { href: "#/login" }, t("login_link")))));
 }
 
-/** Shows a receipt code, once. */
+/** Shows a receipt code until the person says that it is kept; then done(root). */
 export function receipt(root, code, done) {
+  pending = { code, done };
   const shown = element("code", { id: "receipt-code" }, code);
   const title = element("h1", { tabindex: "-1" }, t("receipt_title"));
   root.replaceChildren(element("section", { class: "page", id: "view-receipt" }, title, element("p", {}, t("receipt_text")),
@@ -99,9 +102,15 @@ export function receipt(root, code, done) {
       const link = element("a", { href: URL.createObjectURL(file), download: "afina.txt" });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-    })), element("p", { class: "muted" }, t("receipt_where")), button(t("receipt_done"), done, {
-      class: "primary",
-      id: "receipt-done"
-    })));
+    })), element("p", { class: "muted" }, t("receipt_where")), button(t("receipt_done"), () => {
+      pending = null;
+      done(root);
+    }, { class: "primary", id: "receipt-done" })));
   title.focus();
+}
+
+/** Whether there is one, which is shown again: the language was changed, or the person looked elsewhere meanwhile. */
+export function receiptAgain(root) {
+  if (pending) receipt(root, pending.code, pending.done);
+  return Boolean(pending);
 }

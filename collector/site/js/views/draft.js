@@ -83,6 +83,11 @@ export class Draft {
     this.stopped = true;
     clearTimeout(this.timer);
   }
+  /** What was to be handed in was refused: it is being written again. */
+  goOn() {
+    this.stopped = false;
+    this.touch();
+  }
   forget() {
     this.stop();
     this.sign.replaceChildren();

@@ -8,7 +8,7 @@ import {shownLocale, t} from "../i18n.js";
 import {me, takeMe} from "../session.js";
 import {attempt, field, form} from "../ui.js";
 
-import {consentForm, receipt} from "./consent.js";
+import {consentForm, receipt, receiptAgain} from "./consent.js";
 import {nameBox, passwordBox} from "./login.js";
 
 const store = "afina.join";
@@ -40,6 +40,7 @@ function accept() {
 }
 
 export async function open(root) {
+  if (receiptAgain(root)) return;
   const page = (...parts) => root.append(
     element("section", { class: "page", id: "view-join" }, element("h1", {}, t("join_title")), ...parts));
   if (!token) return page(element("p", { class: "problem" }, t("join_open_link")));

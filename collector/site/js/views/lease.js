@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How long a task stays reserved: prolonged while somebody works on it, asked about when nobody seems to.
-import { ApiError, post } from "../api.js";
+import { ApiError, post, serverNow } from "../api.js";
 import { announce } from "../dom.js";
 import { t } from "../i18n.js";
 import { button } from "../ui.js";
@@ -22,12 +22,12 @@ export class Lease {
 
   take(until) {
     this.until = Date.parse(until);
-    this.length = Math.max(this.until - Date.now(), 2 * kTickMs);
+    this.length = Math.max(this.until - serverNow(), 2 * kTickMs);
     this.asked = false;
   }
 
   tick() {
-    const left = this.until - Date.now();
+    const left = this.until - serverNow();
     if (left <= 0) {
       this.stop();
       this.lost();
@@ -36,7 +36,7 @@ export class Lease {
     // Once half of it is over, a sign of life prolongs it.
     if (this.active && left < this.length * kShare) this.beat();
     if (left > kAskBeforeMs || this.length <= kAskBeforeMs) {
-      this.write(t("lease_left", { minutes: Math.max(1, Math.ceil(left / 60_000)) }));
+      this.write(t("lease_left", { minutes: Math.max(1, Math.round(left / 60_000)) }));
     } else if (!this.asked) {
       this.asked = true;
       announce(t("still_here"));
@@ -54,11 +54,13 @@ export class Lease {
   async beat() {
     this.active = false;
     try {
-      this.take((await post(this.path, {})).lease_until);
+      const { lease_until: until } = await post(this.path, {});
+      if (this.stopped) return;
+      this.take(until);
       this.tick();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!error.passing) {
+      if (!error.passing && !this.stopped) {
         this.stop();
         this.lost(error.code);
       }
@@ -66,6 +68,7 @@ export class Lease {
   }
 
   stop() {
+    this.stopped = true;
     clearInterval(this.timer);
     for (const name of ["pointerdown", "keydown"]) document.removeEventListener(name, this.onAct);
   }

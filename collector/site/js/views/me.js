@@ -95,13 +95,15 @@ function leaveButton() {
 }
 
 function rights() {
+  const section = element("section", { class: "block", id: "rights" });
   const withdraw = me.account ? button(t("withdraw_button"), () => sure(t("withdraw_sure_account"), async () => {
     const done = await post("/api/withdraw", {});
     await forget();
-    document.getElementById("rights").replaceChildren(
+    section.replaceChildren(
       element("p", { class: "done", role: "status" }, t("withdraw_done_text", done)), withdrawnList(done));
   }), { class: "danger" }) : element("a", { href: "/withdraw" }, t("withdraw_link"));
-  return element("section", { class: "block", id: "rights" }, element("h2", {}, t("rights")),
-    is("anyone", "auditor") ? null : element("p", {}, element("a", { href: "/api/export", download: "afina.json" }, t("export_link"))), element("p", {}, withdraw),
-    is("anyone") ? element("p", {}, element("a", { href: "#/login" }, t("login_link"))) : null);
+  const own = is("anyone", "auditor") ? [] : [element("p", {}, element("a", { href: "/api/export", download: "afina.json" }, t("export_link")))];
+  const sign = is("anyone") ? [element("p", {}, element("a", { href: "#/login" }, t("login_link")))] : [];
+  section.append(element("h2", {}, t("rights")), ...own, element("p", {}, withdraw), ...sign);
+  return section;
 }

@@ -37,7 +37,7 @@ async function openProject(root, id) {
     element("h2", { id: "disagreements" }, t("disagreements")),
     items.length ? items.map((item) => disagreement(item, project)) : element("p", { class: "nothing" }, t("disagreements_none")),
     element("h2", { id: "decisions" }, t("decisions")), decided));
-  useKeys();
+  useKeys(root);
 }
 
 /** What was decided, newest item first, with the form to decide anew: of an item's verdicts the last one stands. */
@@ -52,7 +52,7 @@ async function decisions(id, project) {
 
 /** The scale's keys work where the focus is: there are many scales on this page. */
 const keysIn = new WeakMap();
-function useKeys() {
+function useKeys(root) {
   setKeys([...scale, ...others].map((outcome) => ({
     key: keyOf[outcome],
     text: t(`vote_${outcome}`),
@@ -62,7 +62,7 @@ function useKeys() {
       one?.run();
       return Boolean(one);
     },
-  })));
+  })), root);
 }
 
 /** A coefficient with its interval as text. */

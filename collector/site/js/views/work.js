@@ -55,13 +55,17 @@ class Work {
     setKeys([]);
   }
   leave() {
+    this.gone = true;
     this.draft?.save();
     this.put();
   }
 
+  /** Whoever left while something was being sent gets no item that they would not see. */
   async next() {
+    if (this.gone) return;
     this.put();
     const { task, reason } = await this.take();
+    if (this.gone) return;
     this.drawBar().catch(() => {});
     if (!task) {
       const again = reason === "away" ? button(t("try_again"), () => attempt(() => this.next()), { class: "primary" }) : null;
@@ -130,15 +134,15 @@ class Work {
   }
 
   async submit() {
-    const { task } = this;
+    const { task, draft } = this;
     const body = {...this.judgement.value, ...this.shown, ms_to_decide: Math.round(performance.now() - this.shownAt) };
-    this.draft.stop();
+    draft.stop();
     try {
       const answer =
         await deliver(`/api/assignments/${task.assignment}/submit`, body, { kind: "submit", assignment: task.assignment });
-      this.draft.forget();
+      draft.forget();
       announce(t("submitted"));
-      if (answer.feedback) {
+      if (answer.feedback && !this.gone) {
         this.lease.stop();
         this.lease.write("");
         setKeys([]);
@@ -147,9 +151,12 @@ class Work {
       await this.next();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.code === "already_submitted") this.draft.forget();
+      if (error.code === "already_submitted") draft.forget();
       if (["lease_lost", "already_submitted"].includes(error.code)) return this.lost(error.code);
-      if (!error.passing) throw error;
+      if (!error.passing) {
+        if (!this.gone) draft.goOn();
+        throw error;
+      }
       // It waits in the outbox; work goes on where an item is at hand.
       await this.next();
       notice(t("submit_waiting"), true);
@@ -158,8 +165,9 @@ class Work {
 
   skip() {
     skipDialog(async (reason) => {
-      await post(`/api/assignments/${this.task.assignment}/skip`, { reason });
-      this.draft.forget();
+      const { task, draft } = this;
+      await post(`/api/assignments/${task.assignment}/skip`, { reason });
+      draft.forget();
       announce(t("skipped"));
       await this.next();
     });
@@ -167,6 +175,7 @@ class Work {
 
   /** Handed in from another window, or somebody else may have it now: nothing more can be written here. */
   lost(code) {
+    if (this.gone) return;
     const done = code === "already_submitted";
     this.draft?.stop();
     this.lease?.stop();

@@ -173,6 +173,10 @@ void ConnectionLoop::on_readable(Connection* connection) {
     if (connection->state == Connection::State::head && connection->buffer.empty()) {
       connection->deadline = Clock::now() + limits_.head_deadline;
     }
+    // What is announced buys no time: only what came does.
+    if (connection->state == Connection::State::body && limits_.slowest_body_rate > 0) {
+      connection->deadline += std::chrono::nanoseconds(std::chrono::seconds(1)) * got / limits_.slowest_body_rate;
+    }
     connection->buffer.append(bytes.data(), static_cast<size_t>(got));
     if (!advance(connection)) return;
   }

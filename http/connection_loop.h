@@ -27,6 +27,7 @@ struct WholeRequest {
 struct LoopLimits {
   size_t max_connections, max_head_bytes;
   std::chrono::milliseconds head_deadline, body_deadline, idle_deadline;
+  size_t slowest_body_rate;  ///< bytes a second; 0: none
   BodyLimits bodies;
   size_t max_connections_per_address = 0;             ///< 0: only max_connections bounds them
   std::vector<std::string> uncounted_addresses = {};  ///< of proxies, to which neither share of an address applies

@@ -39,7 +39,8 @@ struct ServerOptions {
   /// Large bodies of requests with neither Cookie nor Authorization are refused with 401 before they are read.
   bool large_bodies_need_credentials = false;
   std::chrono::milliseconds head_deadline{5'000};    ///< from a request's first byte to the end of its head
-  std::chrono::milliseconds body_deadline{15'000};   ///< from there to the end of its body
+  std::chrono::milliseconds body_deadline{15'000};   ///< from there to the end of its body, and
+  size_t slowest_body_rate = size_t{256} << 10;      ///< a second more for each so many bytes of it that came; 0: none
   std::chrono::milliseconds idle_deadline{15'000};   ///< between requests of a kept connection, and before the first
   std::chrono::milliseconds write_deadline{10'000};  ///< without progress while a response is written
   std::chrono::milliseconds heartbeat{10'000};       ///< comment line on a silent event stream

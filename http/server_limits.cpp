@@ -32,6 +32,7 @@ LoopLimits loop_limits(const ServerOptions& options) {
           .head_deadline = options.head_deadline,
           .body_deadline = options.body_deadline,
           .idle_deadline = options.idle_deadline,
+          .slowest_body_rate = options.slowest_body_rate,
           .bodies = {.large_from = options.large_body_bytes,
                      .max_ordinary = options.max_buffered_bytes,
                      .max_large = options.max_large_bytes,

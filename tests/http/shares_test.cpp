@@ -239,5 +239,35 @@ TEST(Peers, CountsConnectionsByAddressAndForgetsThoseThatLeft) {
   EXPECT_FALSE(peers.join(one)->counted) << "no peer is nobody's share";
 }
 
+// The pauses are longer together than the deadline of a body, and each is far shorter than what a piece buys.
+TEST_F(Shares, ALargeBodyMayTakeItsTimeAsLongAsItComesSteadily) {
+  ServerOptions slow = options();
+  slow.body_deadline = 300ms;
+  slow.slowest_body_rate = size_t{16} << 10;
+  start(slow);
+  constexpr size_t kPiece = size_t{8} << 10, kPieces = 10;
+  RawSocket steady = half_read(kPieces * kPiece, 0);
+  for (size_t i = 0; i < kPieces; ++i) {
+    EXPECT_EQ(steady.hear({}, 50ms), "") << "after " << i << " pieces";
+    steady.say(std::string(kPiece, ' '));
+  }
+  EXPECT_EQ(status_of(steady.hear("\r\n\r\n")), 200);
+}
+
+TEST_F(Shares, ALargeBodyThatComesTooSlowlyIsCut) {
+  ServerOptions slow = options();
+  slow.body_deadline = 300ms;
+  slow.slowest_body_rate = size_t{1} << 20;
+  start(slow);
+  RawSocket dripping = half_read(size_t{32} << 20, 0), silent = half_read(size_t{32} << 20, 0);
+  std::string heard;
+  for (int i = 0; i < 100 && heard.empty(); ++i) {
+    dripping.say(std::string(1024, ' '));
+    heard = dripping.hear("\r\n\r\n", 50ms);
+  }
+  EXPECT_EQ(status_of(heard), 408);
+  EXPECT_EQ(status_of(silent.hear("\r\n\r\n")), 408) << "announcing much buys nothing";
+}
+
 }  // namespace
 }  // namespace afina::http

@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "datasets/snapshot.h"
-#include "storage/conversations.h"
 
 namespace afina::datasets {
 namespace {
@@ -79,28 +78,20 @@ struct Files {
   SnapshotExportReport report;
 };
 
-// Every vote on the members' pairs until the snapshot was taken. Conversations withdrawn since are not readable any
-// more.
+// Every vote on the members' pairs until the snapshot was taken, of people who allow training now: a pair may have been
+// judged by others too.
 void add_votes(storage::Transaction& t, const storage::Snapshot& snapshot,
                const std::vector<storage::SnapshotRow>& rows, Files& files) {
-  std::set<std::string> pairs, used, generations;
+  std::set<std::string> pairs, used;
   for (const storage::SnapshotRow& row : rows) {
     if (row.withdrawn || row.member.pair_id.empty()) continue;
     pairs.insert(row.member.pair_id);
     used.insert(row.member.preference_ids.begin(), row.member.preference_ids.end());
-    generations.insert(row.member.rejected_generation_id.empty() ? row.member.chosen_generation_id
-                                                                 : row.member.rejected_generation_id);
   }
-  std::set<std::string> conversations;
-  for (const std::string& id : generations) {
-    if (!id.empty()) conversations.insert(storage::get_generation(t, id).conversation_id);
-  }
-  for (const std::string& id : conversations) {
-    for (const storage::Preference& vote : storage::load_conversation(t, id).preferences) {
-      if (pairs.count(vote.pair_id) == 0 || vote.created_at > snapshot.created_at) continue;
-      files.content["votes.jsonl"] += dump_json(vote_json(vote, used.count(vote.id) > 0)) + "\n";
-      ++files.report.votes;
-    }
+  for (const storage::Preference& vote :
+       storage::training_votes(t, {pairs.begin(), pairs.end()}, snapshot.created_at)) {
+    files.content["votes.jsonl"] += dump_json(vote_json(vote, used.count(vote.id) > 0)) + "\n";
+    ++files.report.votes;
   }
 }
 

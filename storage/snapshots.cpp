@@ -187,6 +187,21 @@ std::vector<SnapshotRow> snapshot_rows(Transaction& t, const std::string& snapsh
       if (m.turn < rows[i].integer("turn")) row.prompt.push_back(m);
     }
     out.push_back(std::move(row));
+std::vector<Preference> training_votes(Transaction& t, const std::vector<std::string>& pair_ids, Time until) {
+  const Result rows =
+      t.exec(cat("SELECT ", kPreferenceColumns,
+                 " FROM preference p JOIN pair ON pair.id = p.pair_id JOIN conversation c ON c.id = "
+                 "pair.conversation_id JOIN visitor v ON v.id = p.visitor_id "
+                 "JOIN current_consent k ON k.visitor_id = v.id AND k.granted AND 'train' = ANY (k.purposes) "
+                 "WHERE p.pair_id = ANY ($1::uuid[]) AND p.created_at <= $2::timestamptz AND c.withdrawn_at IS NULL "
+                 "AND v.withdrawn_at IS NULL ORDER BY c.id, p.created_at, p.id"),
+             Params().texts(pair_ids).time(until));
+  std::vector<Preference> out;
+  for (size_t i = 0; i < rows.size(); ++i)
+    out.push_back(read_preference(rows[i]));
+  return out;
+}
+
   }
   return out;
 }

@@ -67,4 +67,8 @@ struct SnapshotRow {
 /// Members in order; split empty: all.
 std::vector<SnapshotRow> snapshot_rows(Transaction& t, const std::string& snapshot_id, const std::string& split = "");
 
+/// Every vote that was cast on the pairs until then, superseded ones too, by people who allow training now; none on
+/// withdrawn conversations. By conversation, then in the order they were cast.
+std::vector<Preference> training_votes(Transaction& t, const std::vector<std::string>& pair_ids, Time until);
+
 }  // namespace afina::storage

@@ -283,5 +283,31 @@ TEST_F(SnapshotDb, ExportsWhatTheReadersOfFilesTakeBack) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << "nothing half-written stays";
 }
 
+TEST_F(SnapshotDb, ExportsNoVoteOfAnybodyWhoDoesNotAllowTraining) {
+  const Person ana = person("ana"), luis = person("luis", {"collect"}), eva = person("eva");
+  const auto pair = chat(ana, "hola");
+  vote(ana, pair, 3);
+  vote(luis, pair, -3);
+  vote(eva, pair, 1);
+  snapshot("one");
+  const TempFolder folder;
+  const auto exported = [&](const std::string& name) {
+    export_snapshot(database(), "one", folder.path() / name);
+    std::set<std::string> people;
+    for (const Json& row : lines_of(folder.path() / name / "votes.jsonl"))
+      people.insert(row["annotator_id"]);
+    return people;
+  };
+  EXPECT_EQ(exported("first"), (std::set<std::string>{ana.annotator_id, eva.annotator_id})) << "luis never allowed it";
+  database().transaction([&](Transaction& t) {
+    storage::ConsentEvent event;
+    event.visitor_id = eva.visitor_id;
+    event.text_id = storage::ensure_consent_text(t, "test", "es", "Acepto.").id;
+    event.purposes = {"review"};
+    storage::add_consent_event(t, event);
+  });
+  EXPECT_EQ(exported("second"), std::set<std::string>{ana.annotator_id}) << "the newest consent holds";
+}
+
 }  // namespace
 }  // namespace afina::datasets

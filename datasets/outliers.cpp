@@ -50,7 +50,7 @@ Votes votes_of(const std::vector<EligiblePair>& pairs) {
       Odds& odds = out.odds[models];
       odds.all.add(first);
       odds.by_person[vote.annotator_id].add(first);
-      if (vote.annotator_name.empty())
+      if (storage::is_stranger(vote.annotator_name))
         out.of_strangers[vote.annotator_id].push_back({models, first, vote.created_at, vote.id});
     }
   }

@@ -24,7 +24,7 @@ template <typename Callback>
 void for_each_act(const std::vector<EligiblePair>& pairs, Callback callback) {
   for (const auto& pair : pairs) {
     for (const auto& vote : pair.votes)
-      callback(vote, vote.annotator_name.empty());
+      callback(vote, storage::is_stranger(vote.annotator_name));
     for (const auto& rewrite : pair.rewrites)
       callback(rewrite, !pair.known_rewriters.contains(rewrite.annotator_id));
   }

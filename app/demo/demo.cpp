@@ -196,7 +196,9 @@ void Demo::judge(const std::string& what) {
 void Demo::snapshot() {
   step("Snapshot: an immutable, hashed set of what may be trained on");
   run_program("snapshot", {program("afina"), "snapshot", "create", "--name", "demo", "--seed",
-                           std::to_string(kSplit.seed), "--eval-prompts", cat(kSplit.eval_prompts)});
+                           std::to_string(kSplit.seed), "--eval-prompts", cat(kSplit.eval_prompts),
+                           // Its judges are programs, and few: they are all there is to learn from.
+                           "--annotator-cap", "none"});
   const auto made = database_->read([](storage::Transaction& t) { return storage::get_snapshot(t, "demo"); });
   detail(cat("demo, sha256 ", made.sha256.substr(0, 16), "…: ", made.members, " members, ", made.train_members,
              " to train on"));

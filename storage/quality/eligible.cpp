@@ -9,6 +9,7 @@
 #include "storage/events/completions.h"
 #include "storage/quality/eligible_detail.h"
 #include "storage/row_readers.h"
+#include "storage/quality/ranked.h"
 #include "storage/transaction.h"
 
 namespace afina::storage {
@@ -24,16 +25,16 @@ std::vector<std::string> source_words(const std::vector<Source>& sources) {
 
 // Conversations and pairs that may be used: their owners allow training now, and they are text alone. An imported
 // ranking's votes are pairs.
-constexpr const char* kEligiblePairs =
-    "SELECT pair.*, c.locale, c.source, c.workspace_id, (SELECT max(cardinality(r.generation_ids)) FROM answer_ranking "
-    "r "
-    "WHERE r.conversation_id = pair.conversation_id AND r.turn = pair.turn AND r.generation_ids @> "
-    "ARRAY[pair.generation_a_id, pair.generation_b_id]) AS ranked "
-    "FROM pair JOIN conversation c ON c.id = pair.conversation_id "
-    "JOIN visitor v ON v.id = c.visitor_id JOIN current_consent k ON k.visitor_id = v.id "
-    "WHERE c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL AND k.granted AND 'train' = ANY (k.purposes) "
-    "AND (cardinality($1::text[]) = 0 OR c.locale = ANY ($1::text[])) "
-    "AND ($2::uuid IS NULL OR c.workspace_id = $2::uuid) ";
+std::string eligible_sql() {
+  return cat("SELECT pair.*, c.locale, c.source, c.workspace_id, ", kRankedTogether,
+             " AS ranked "
+             "FROM pair JOIN conversation c ON c.id = pair.conversation_id "
+             "JOIN visitor v ON v.id = c.visitor_id JOIN current_consent k ON k.visitor_id = v.id "
+             "WHERE c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL AND k.granted AND 'train' = ANY (k.purposes) "
+             "AND (cardinality($1::text[]) = 0 OR c.locale = ANY ($1::text[])) "
+             "AND ($2::uuid IS NULL OR c.workspace_id = $2::uuid) AND NOT",
+             goes_beyond_text("c.id"), "ORDER BY pair.id");
+}
 
 // Votes and rewrites that may be used: so do those who cast them.
 constexpr const char* kCasterAllows =
@@ -60,7 +61,7 @@ void add_votes(Transaction& t, const EligibleFilter& filter, const PairIndex& in
     const auto at = index.find(rewrite.pair_id);
     if (at == index.end()) continue;
     EligiblePair& pair = pairs[at->second];
-    if (!rewrites[i].is_null("annotator_name")) pair.known_rewriters.insert(rewrite.annotator_id);
+    if (!is_stranger(rewrites[i].text("annotator_name"))) pair.known_rewriters.insert(rewrite.annotator_id);
     pair.rewrites.push_back(std::move(rewrite));
   }
   params.boolean(filter.blind_only);
@@ -108,7 +109,7 @@ std::vector<EligiblePair> rewritten_answers(Transaction& t, const EligibleFilter
       p.workspace_id = rows[i].text("workspace_id");
       p.source = word<Source>(rows[i], "conversation_source");
     }
-    if (!rows[i].is_null("annotator_name")) out.back().known_rewriters.insert(rewrite.annotator_id);
+    if (!is_stranger(rows[i].text("annotator_name"))) out.back().known_rewriters.insert(rewrite.annotator_id);
     out.back().rewrites.push_back(std::move(rewrite));
   }
   return out;
@@ -152,6 +153,10 @@ void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
 }  // namespace
 
 std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter) {
+bool is_stranger(std::string_view annotator_name) {
+  return annotator_name.empty() || is_program_name(annotator_name);
+}
+
   std::vector<EligiblePair> pairs;
   PairIndex index;
   const Result rows = t.exec(cat(kEligiblePairs, "AND NOT", goes_beyond_text("c.id"), "ORDER BY pair.id"),

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/conversations.h"
@@ -24,6 +25,10 @@ struct EligibleFilter {
   std::optional<Time> before;        ///< votes cast before
   bool blind_only = true;            ///< leave out votes cast after the models' names were shown
 };
+
+/// Whether an annotator of that name has no account: people without a name, and programs, which may say any
+/// (is_program_name).
+bool is_stranger(std::string_view annotator_name);
 
 /// A reviewer's verdict on two answers.
 struct Adjudicated {
@@ -51,7 +56,7 @@ struct EligiblePair {
   Generation a, b;
   std::vector<Preference> votes;  ///< standing ones, oldest first; with ranked_item set one for each ranking
   std::vector<Rewrite> rewrites;
-  std::set<std::string> known_rewriters;  ///< annotators of rewrites who are no strangers: they have a name
+  std::set<std::string> known_rewriters;  ///< annotators of rewrites who are no strangers
   std::optional<Adjudicated> adjudicated;
   /// Rewrites that a reviewer chose among those of an item, which are left out: rewrite to verdict.
   std::map<std::string, ChosenRewrite> chosen_rewrites;

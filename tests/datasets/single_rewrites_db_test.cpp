@@ -7,6 +7,7 @@
 #include "storage/judgements/answer_notes.h"
 #include "storage/loop.h"
 #include "storage/people.h"
+#include "storage/quality/eligible.h"
 #include "tests/datasets/transfer/exported.h"
 #include "tests/storage/fixtures.h"
 
@@ -120,6 +121,35 @@ TEST_F(SingleRewritesDb, WhoDoesNotAllowTrainingGivesNone) {
   });
   EXPECT_TRUE(rows(ExportKind::dpo).empty());
   EXPECT_THROW(made("refused"), DataError);
+}
+
+// Of an answer by itself, and of a pair.
+TEST_F(SingleRewritesDb, WhoeverHasAnAccountIsKnownAndAProgramThatSaysANameIsNot) {
+  const auto write = [&](storage::AnnotatorKind kind, const std::string& name) {
+    db.transaction([&](Transaction& t) {
+      const bool program = kind == storage::AnnotatorKind::service;
+      const auto who = program ? storage::ensure_program(t, kind, name) : storage::ensure_annotator(t, kind, name);
+      ana = storage::make_person(t, {"train"}, who.id);
+      shown = storage::make_pair_for(t, ana);
+      storage::Rewrite rewrite;
+      rewrite.exposure_id = storage::make_pair_for(t, ana).exposure.id;
+      rewrite.visitor_id = ana.visitor_id;
+      rewrite.text = "En la oficina.";
+      rewrite.idempotency_key = new_uuid();
+      storage::put_rewrite(t, rewrite);
+    });
+    note("", "En la oficina.");
+  };
+  const auto known = [&] {
+    size_t out = 0;
+    for (const auto& pair : db.read([](Transaction& t) { return storage::eligible_pairs(t, {}); }))
+      out += pair.known_rewriters.size();
+    return out;
+  };
+  write(storage::AnnotatorKind::service, "granja");
+  EXPECT_EQ(known(), 0U);
+  write(storage::AnnotatorKind::annotator, "Eva");
+  EXPECT_EQ(known(), 2U);
 }
 
 }  // namespace

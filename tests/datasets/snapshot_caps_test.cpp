@@ -127,6 +127,21 @@ TEST(SnapshotCaps, PeopleWithAnAccountAndOfUnknownNetworksAreNotCapped) {
       << "the control";
 }
 
+// Anybody may send any name: a program that says one is a stranger like whoever says none.
+TEST(SnapshotCaps, ProgramsThatOnlySayANameAreCapped) {
+  for (const std::string name : {"api:granja", "demo:granja"}) {
+    Crowd crowd;
+    for (int i = 0; i < 300; ++i)
+      crowd.vote(cat("títere ", i % 15), 1, 2, name);
+    EXPECT_EQ(gate_pairs(crowd.pairs, with_share(kMaxNetworkShare), 1, crowd.networks).pairs.size(), 100U)
+        << "as one network";
+    Crowd one;
+    for (int i = 0; i < 300; ++i)
+      one.vote("títere", 0, 2, name);
+    EXPECT_EQ(gate_pairs(one.pairs, with_share(kMaxNetworkShare), 1).pairs.size(), 20U) << "as one person";
+  }
+}
+
 TEST(SnapshotCaps, RewritesCountWithVotes) {
   Crowd crowd;
   crowd.vote("ana", 1, 1);

@@ -225,6 +225,8 @@ TEST(SnapshotGates, PeopleWithAnAccountAndModelsThatNobodyElseJudgedAreNoOutlier
   GateOptions options = alone(TriggerPolicy::allow);
   options.outliers = OutlierPolicy::drop;
   EXPECT_EQ(gate_pairs(tastes("Eva"), options, 1).counts["outliers"]["flagged"], 0) << "a reviewer can ask her";
+  EXPECT_EQ(gate_pairs(tastes("api:eva"), options, 1).counts["outliers"]["flagged"], 1)
+      << "a name that anybody may say";
   auto lonely = tastes("");
   for (auto& pair : lonely)
     pair.a.model += pair.votes[0].annotator_id;

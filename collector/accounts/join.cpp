@@ -88,7 +88,7 @@ void accept(AccountRooms& rooms, const Actor& actor, const Request& request, Res
   }
   const Actor entered = begin_account_session(database, rooms.services.config, request, response, actor.member().id,
                                               accepted.workspace_id);
-  response.set_json(me_json(database, entered), accepted.changed ? 201 : 200);
+  response.set_json(me_json(database, rooms.services.consents, entered), accepted.changed ? 201 : 200);
 }
 
 /// The account that the same request made before, with the same passphrase; nothing where this is the first time.
@@ -119,7 +119,7 @@ void join(AccountRooms& rooms, const Request& request, Response& response) {
   const auto answer = [&](const std::string& account_id, const std::string& workspace_id, int status) {
     const Actor actor =
         begin_account_session(database, rooms.services.config, request, response, account_id, workspace_id);
-    Json json = me_json(database, actor);
+    Json json = me_json(database, rooms.services.consents, actor);
     json["receipt_code"] = joining.visitor.receipt_code;
     response.set_json(json, status);
   };

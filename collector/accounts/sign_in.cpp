@@ -7,6 +7,7 @@
 #include "collector/wire.h"
 #include "storage/accounts/sessions.h"
 #include "storage/accounts/tokens.h"
+#include "storage/consents.h"
 
 namespace afina::collector {
 namespace {
@@ -26,6 +27,13 @@ Actor actor_of(storage::Transaction& t, const storage::Member& member) {
     if (!visitor.withdrawn_at) actor.visitor = std::move(visitor);
   }
   return actor;
+}
+
+bool is_outdated(storage::Transaction& t, const std::map<std::string, ConsentDocument>& consents,
+                 const storage::Visitor& visitor) {
+  const storage::AgreedText agreed = storage::agreed_text(t, visitor.consent_event_id);
+  const auto now = consents.find(agreed.locale);
+  return now == consents.end() || now->second.sha256 != agreed.sha256;
 }
 
 /// Another request may have ended it since it was found.
@@ -125,21 +133,31 @@ Actor begin_account_session(storage::Database& database, const CollectorConfig& 
   return actor;
 }
 
-Json me_json(storage::Database& database, const Actor& actor) {
-  Json me{{"who", to_string(actor.who)}, {"account", nullptr},
-          {"workspace", nullptr},        {"role", nullptr},
-          {"project", nullptr},          {"consent", actor.visitor.has_value()},
-          {"purposes", Json::array()},   {"csrf", nullptr},
-          {"visitor", nullptr},          {"locale", ""}};
+Json me_json(storage::Database& database, const std::map<std::string, ConsentDocument>& consents, const Actor& actor) {
+  Json me{{"who", to_string(actor.who)},
+          {"account", nullptr},
+          {"workspace", nullptr},
+          {"role", nullptr},
+          {"project", nullptr},
+          {"consent", actor.visitor.has_value()},
+          {"consent_outdated", false},
+          {"purposes", Json::array()},
+          {"csrf", nullptr},
+          {"visitor", nullptr},
+          {"locale", ""}};
   if (actor.visitor) {
     me["visitor"] = actor.visitor->id;
     me["locale"] = actor.visitor->locale;
     me["purposes"] = actor.visitor->purposes;
   }
   if (!actor.project_id.empty()) me["project"] = actor.project_id;
-  const auto workspace = database.transaction(
-      [&](storage::Transaction& t) { return storage::get_workspace(t, actor.workspace_id); }, kLookUp);
-  me["workspace"] = {{"id", workspace.id}, {"name", workspace.name}};
+  database.transaction(
+      [&](storage::Transaction& t) {
+        const auto workspace = storage::get_workspace(t, actor.workspace_id);
+        me["workspace"] = {{"id", workspace.id}, {"name", workspace.name}};
+        if (actor.visitor) me["consent_outdated"] = is_outdated(t, consents, *actor.visitor);
+      },
+      kLookUp);
   if (actor.account) {
     me["account"] = {{"id", actor.account->id}, {"name", actor.account->name}};
     me["role"] = to_string(actor.who);

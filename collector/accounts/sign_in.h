@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a cookie or a token to an Actor, read anew for every request; the cookie itself; what GET /api/me says.
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 
 #include "collector/access.h"
 #include "collector/config.h"
+#include "collector/consent_texts.h"
 #include "http/message.h"
 #include "storage/database.h"
 
@@ -26,7 +28,7 @@ Actor actor_of_token(storage::Database& database, const std::string& token);
 /// (workspace "" takes the first it joined; else an id or a name).
 Actor begin_account_session(storage::Database& database, const CollectorConfig& config, const http::Request& request,
                             http::Response& response, const std::string& account_id, const std::string& workspace);
-/// As GET /api/me answers.
-Json me_json(storage::Database& database, const Actor& actor);
+/// As GET /api/me answers. consents: the texts as they are now, which tell whether this person's is an old one.
+Json me_json(storage::Database& database, const std::map<std::string, ConsentDocument>& consents, const Actor& actor);
 
 }  // namespace afina::collector

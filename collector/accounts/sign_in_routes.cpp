@@ -75,7 +75,7 @@ void login(AccountRooms& rooms, const Request& request, Response& response) {
   storage::Database& database = rooms.services.database;
   const Actor actor = begin_account_session(database, rooms.services.config, request, response, account.id, workspace);
   note_alone(rooms, actor, request, "login", actor.session_id);
-  response.set_json(me_json(database, actor));
+  response.set_json(me_json(database, rooms.services.consents, actor));
 }
 
 void logout(AccountRooms& rooms, const Actor& actor, const Request& request, Response& response) {
@@ -106,7 +106,7 @@ void change_password(AccountRooms& rooms, const Actor& actor, const Request& req
   // The session that stays gets a new reference too.
   const Actor renewed =
       begin_account_session(database, rooms.services.config, request, response, account.id, actor.workspace_id);
-  response.set_json(me_json(database, renewed));
+  response.set_json(me_json(database, rooms.services.consents, renewed));
 }
 
 void list_sessions(AccountRooms& rooms, const Actor& actor, Response& response) {
@@ -141,7 +141,7 @@ void add_sign_in_routes(RouteTable& routes, const SharedRooms& rooms) {
   RouteSpec me{.method = "GET", .pattern = "/api/me", .access = kEverybody};
   me.summary = "Who is calling: account, workspace, role, consent and the token against forged requests";
   routes.add(me, [rooms](const Actor& actor, const Request&, Response& response) {
-    response.set_json(me_json(rooms->services.database, actor));
+    response.set_json(me_json(rooms->services.database, rooms->services.consents, actor));
   });
   RouteSpec in{.method = "POST", .pattern = "/api/login", .access = kEverybody};
   in.rate_class = "door";

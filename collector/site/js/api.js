@@ -23,7 +23,7 @@ export class ApiError extends Error {
   /** True where nobody answered for the collector: no network, or nothing behind a proxy. */
   get away() { return this.code === "offline" || [502, 503, 504].includes(this.status); }
   /** True where the same request may succeed later. */
-  get passing() { return this.code === "offline" || this.status === 429 || this.status >= 500; }
+  get passing() { return ["offline", "session_over"].includes(this.code) || this.status === 429 || this.status >= 500; }
 }
 
 let csrf = "";

@@ -5,15 +5,15 @@ import { startLanguageMenu, t } from "./i18n.js";
 import { startKeys } from "./keys.js";
 import { flush, onSettled, startOutbox } from "./outbox.js";
 import { addView, failed, go, place, show, startRouter, viewsFor } from "./router.js";
-import { admins, engineers, loadMe, me, members, reviewers } from "./session.js";
+import { admins, askMe, engineers, loadMe, me, members, reviewers } from "./session.js";
 import { attempt } from "./ui.js";
 import { startDrafts } from "./vote_drafts.js";
 import { startWorker } from "./worker.js";
 
 const everybody = ["anyone", "visitor", "auditor", ...members];
 addView("consent", { load: () => import("./views/consent.js"), who: everybody, title: "consent_page" });
-addView("chat", { load: () => import("./views/chat.js"), who: ["visitor", ...members], nav: "nav_chat", title: "nav_chat", otherwise: () => (me.who === "auditor" ? "review" : "consent"), wide: true });
-addView("tasks", { load: () => import("./views/tasks.js"), who: [...members, "auditor"], nav: "nav_tasks", title: "nav_tasks", wide: true });
+addView("chat", { load: () => import("./views/chat.js"), who: ["visitor", ...members], nav: "nav_chat", title: "nav_chat", otherwise: () => (me.who === "auditor" ? "review" : "consent"), wide: true, consent: true });
+addView("tasks", { load: () => import("./views/tasks.js"), who: [...members, "auditor"], nav: "nav_tasks", title: "nav_tasks", wide: true, consent: true });
 addView("review", { load: () => import("./views/review.js"), who: reviewers, nav: "nav_review", title: "nav_review", wide: true });
 addView("data", { load: () => import("./views/data.js"), who: engineers, nav: "nav_data", title: "nav_data" });
 addView("boards", { load: () => import("./views/boards.js"), who: everybody, nav: "nav_boards", title: "nav_boards" });
@@ -54,12 +54,15 @@ window.addEventListener("afina:entered", () => {
   else show();
 });
 const askWho = () => attempt(async () => {
-  const before = me.who;
-  await loadMe();
+  await askMe();
   drawBar();
-  if (me.who !== before || failed()) await show();
+  if (failed()) await show();
 });
 window.addEventListener("afina:who", askWho);
+window.addEventListener("afina:person", () => {
+  drawBar();
+  show();
+});
 
 // Away from the server the page goes on with what it has, says so, and asks now and then.
 const kAskEveryMs = 5000;
@@ -68,7 +71,7 @@ window.addEventListener("afina:reach", ({ detail: reached }) => {
   byId("away").hidden = reached;
   byId("away").textContent = reached ? "" : t("away_line");
   clearInterval(asking);
-  if (!reached) asking = setInterval(() => loadMe().catch(() => {}), kAskEveryMs);
+  if (!reached) asking = setInterval(() => askMe().catch(() => {}), kAskEveryMs);
   else if (me.old || failed()) askWho();
 });
 window.addEventListener("online", () => { if (!byId("away").hidden) askWho(); });

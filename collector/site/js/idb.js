@@ -46,7 +46,7 @@ class Stored {
  * key get the next number.
  */
 export function openTable(database, name, key) {
-  const opened = (async () => {
+  const open = async () => {
     try {
       const request = indexedDB.open(database, 1);
       request.onupgradeneeded = () => request.result.createObjectStore(name, { keyPath: key, autoIncrement: true });
@@ -54,7 +54,17 @@ export function openTable(database, name, key) {
     } catch {
       return new Memory(key);
     }
-  })();
-  const call = (verb) => async (...values) => (await opened)[verb](...values);
+  };
+  let opened = open();
+  // Browsers cut the connection of a page that was long in the background: it is opened anew, once a call.
+  const call = (verb) => async (...values) => {
+    try {
+      return await (await opened)[verb](...values);
+    } catch (error) {
+      if (!["InvalidStateError", "UnknownError", "AbortError"].includes(error?.name)) throw error;
+      opened = open();
+      return (await opened)[verb](...values);
+    }
+  };
   return { put: call("put"), get: call("get"), remove: call("remove"), all: call("all"), clear: call("clear") };
 }

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views by the address after "#": "#/tasks/ID" opens view "tasks" with ["ID"]. A view is a module with
 // open(root, parts) → cleanup function or nothing; it is loaded when first wanted.
+import { ApiError } from "./api.js";
 import { byId, element, notice } from "./dom.js";
 import { t } from "./i18n.js";
 import { setKeys } from "./keys.js";
-import { me } from "./session.js";
+import { me, mustConsent } from "./session.js";
 import { attempt, button } from "./ui.js";
 
 const views = new Map();
 let cleanup = null, turn = 0, last = "";
 
-/** who: those who may open it (others are led to what `otherwise` says); nav: key of its name in the bar. */
+/**
+ * who: those who may open it (others are led to what `otherwise` says); nav: key of its name in the bar; consent: whether
+ * a consent to the text as it is now comes first.
+ */
 export const addView = (name, view) => views.set(name, view);
 export const viewsFor = (who) => [...views].filter(([, view]) => view.nav && view.who.includes(who));
 
@@ -39,6 +43,7 @@ export async function show({ keepFocus = false } = {}) {
   const [wanted, ...parts] = place();
   let name = views.has(wanted) ? wanted : "chat";
   if (!views.get(name).who.includes(me.who)) name = views.get(name).otherwise?.() ?? "login";
+  if (views.get(name).consent && me.who !== "auditor" && mustConsent()) name = "consent";
   notice("");
   cleanup?.();
   cleanup = null;
@@ -53,8 +58,12 @@ export async function show({ keepFocus = false } = {}) {
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  let missing = false;  // the view's own file: a browser may never ask for it again
   const opened = await attempt(async () => {
-    const module = await view.load();
+    const module = await view.load().catch(() => {
+      missing = true;
+      throw new ApiError("offline", 0);
+    });
     if (mine !== turn) return;
     root.replaceChildren();
     const done = await module.open(root, parts);
@@ -62,12 +71,12 @@ export async function show({ keepFocus = false } = {}) {
     else done?.();
   });
   if (mine !== turn) return;
-  if (!opened && !root.hasChildNodes()) {
+  if (!opened && (missing || !root.hasChildNodes())) {
     root.dataset.failed = "true";
     const why = byId("notice").textContent;
     notice("");  // it is told here, once
-    root.append(element("div", { class: "empty" }, element("h1", { class: "title" }, t("view_failed")), element("p", { role: "alert" }, why),
-      button(t("try_again"), () => show(), { class: "primary" })));
+    root.replaceChildren(element("div", { class: "empty" }, element("h1", { class: "title" }, t("view_failed")), element("p", { role: "alert" }, why),
+      button(t("try_again"), () => (missing ? location.reload() : show()), { class: "primary" })));
   }
   root.dataset.ready = name;
   if (!keepFocus && !root.contains(document.activeElement)) {

@@ -3,7 +3,7 @@
 import { get, setCsrf } from "./api.js";
 import { keepMe, keptMe } from "./kept.js";
 
-const nobody = { who: "anyone", account: null, workspace: null, role: "", consent: false, purposes: [], visitor: null };
+const nobody = { who: "anyone", account: null, workspace: null, role: "", consent: false, consent_outdated: false, purposes: [], visitor: null };
 /** `old` tells that the server could not be asked: who was here the last time, with no right to send anything. */
 export const me = { ...nobody, old: false };
 
@@ -22,6 +22,15 @@ export async function loadMe() {
   }
 }
 
+/** As loadMe; where it is somebody else by now, or nobody, or their consent changed, the page is told (afina:person). */
+export async function askMe() {
+  const mark = () => [me.who, owner(), me.consent, me.consent_outdated].join();
+  const before = mark();
+  await loadMe();
+  if (mark() !== before) window.dispatchEvent(new CustomEvent("afina:person"));
+  return me;
+}
+
 /** Takes over what a sign-in, a join or GET /api/me answered. */
 export function takeMe(answer) {
   const { csrf = "", ...person } = answer;
@@ -38,5 +47,7 @@ export const engineers = ["engineer", "admin", "auditor"];
 export const admins = ["admin", "auditor"];
 /** An auditor reads everything and changes nothing. */
 export const mayWrite = () => me.who !== "auditor";
+/** Nothing is collected before this person has agreed to the text as it is now. Away from the server nobody is asked. */
+export const mustConsent = () => !me.old && (me.consent ? me.consent_outdated : Boolean(me.account));
 /** Whose acts wait in the outbox: nobody else's session may send them. */
 export const owner = () => me.account?.id ?? me.visitor ?? "";

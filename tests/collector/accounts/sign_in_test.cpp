@@ -306,6 +306,27 @@ TEST_F(SignInTest, AnAccountWithoutConsentGivesItAndTakesItBack) {
   EXPECT_EQ(get(ana, "/api/me").json["consent"], false);
 }
 
+TEST_F(SignInTest, WhoAgreedToOtherWordsIsToldSoUntilTheyAgreeToThoseOfNow) {
+  start_as_web();
+  const Credentials ana = joined("ana");
+  EXPECT_EQ(get(ana, "/api/me").json["consent_outdated"], false);
+  const std::string visitor = get(ana, "/api/me").json["visitor"];
+  as_owner([&](storage::Transaction& t) {
+    storage::ConsentEvent event;
+    event.visitor_id = visitor;
+    event.text_id = storage::ensure_consent_text(t, "2020-1", "es", R"({"title": "otro"})").id;
+    event.purposes = {"collect"};
+    storage::add_consent_event(t, event);
+  });
+  EXPECT_EQ(get(ana, "/api/me").json["consent_outdated"], true);
+  EXPECT_EQ(get(ana, "/api/me").json["consent"], true) << "it holds for what was given under it";
+  Json choice = consent_fields();
+  choice.erase("adult");
+  ASSERT_EQ(post(ana, "/api/consent", choice).status, 200);
+  EXPECT_EQ(get(ana, "/api/me").json["consent_outdated"], false);
+  EXPECT_EQ(somebody().get("/api/me").json["consent_outdated"], false);
+}
+
 TEST_F(SignInTest, TheTrailNamesWhoDidWhatAndHoldsNoSecrets) {
   start_as_web();
   const Credentials admin = member(storage::Role::admin);

@@ -189,7 +189,7 @@ TEST_F(ActsPageTest, AnAccountTakesEverythingBackAndTheDeviceForgets) {
   EXPECT_NE(text_of("#rights .done").find("Votos retirados: 1"), std::string::npos);
   EXPECT_EQ(votes(), 0);
   EXPECT_EQ(browser().evaluate("import('/js/kept.js').then(({kept}) => kept('conversation'))"), nullptr);
-  view("#/chat", "chat");
+  view("#/chat", "consent");
   EXPECT_EQ(browser().evaluate("document.body.innerText.includes('hola')"), false);
 }
 

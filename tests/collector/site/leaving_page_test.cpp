@@ -13,33 +13,10 @@ class LeavingPageTest : public PageWorld {
     start({"good", "other"});
     browser().new_page(1280, 860);
   }
-  /// Requests whose method and path match the pattern, such as "POST .*/submit$", wait for let_go(). With `after` the
-  /// server gets them at once, and the page its answer late.
-  void hold(const std::string& pattern, bool after = false) {
-    browser().run(
-        cat("const real = globalThis.realFetch = globalThis.realFetch || fetch, held = new Promise((open) => { "
-            "globalThis.letGo = open; }); "
-            "globalThis.asked = 0; globalThis.fetch = async (path, options = {}) => { if (!/",
-            pattern, "/.test(`${options.method ?? 'GET'} ${path}`)) return real(path, options); ",
-            after ? "const answer = await real(path, options); ++asked; await held; return answer; };"
-                  : "++asked; await held; return real(path, options); };"));
-  }
-  void held() { browser().wait_for("globalThis.asked > 0"); }
-  /// Lets them go, and waits until the page has done what follows at once.
-  void let_go() {
-    browser().run("letGo(); globalThis.passed = realFetch('/api/me').then(() => true)");
-    browser().wait_for("globalThis.passed.then(() => new Promise((done) => setTimeout(() => done(true), 50)))");
-  }
   /// As a click on a link of the bar, at whatever moment.
   void leave_for(const std::string& name) {
     browser().click(cat("#nav a[data-view=", name, "]"));
     browser().wait_for(cat("document.querySelector('[data-ready=", name, "]')"));
-  }
-  /// A pair is on the screen, of a new visitor.
-  void pair() {
-    enter();
-    ask("hola");
-    browser().wait_for("document.querySelector('.vote')");
   }
   /// What the expression over a table's rows gives.
   Json stored(const std::string& expression, const std::string& table) {

@@ -168,6 +168,47 @@ void PageWorld::ask(const std::string& text) {
   browser().click("#send");
 }
 
+void PageWorld::pair() {
+  enter();
+  ask("hola");
+  browser().wait_for("document.querySelector('.vote')");
+}
+
+void PageWorld::hold(const std::string& pattern, bool after) {
+  browser().run(
+      cat("const real = globalThis.realFetch = globalThis.realFetch || fetch, held = new Promise((open) => { "
+          "globalThis.letGo = open; }); "
+          "globalThis.asked = 0; globalThis.fetch = async (path, options = {}) => { if (!/",
+          pattern, "/.test(`${options.method || 'GET'} ${path}`)) return real(path, options); ",
+          after ? "const answer = await real(path, options); ++asked; await held; return answer; };"
+                : "++asked; await held; return real(path, options); };"));
+}
+
+void PageWorld::held() {
+  browser().wait_for("globalThis.asked > 0");
+}
+
+void PageWorld::let_go() {
+  browser().run("letGo(); globalThis.passed = realFetch('/api/me').then(() => true)");
+  browser().wait_for("globalThis.passed.then(() => new Promise((done) => setTimeout(() => done(true), 50)))");
+}
+
+void PageWorld::lose_reply(const std::string& pattern) {
+  browser().run(
+      cat("const real = fetch; globalThis.fetch = async (path, options = {}) => { const answer = await "
+          "real(path, options); if (!/",
+          pattern,
+          "/.test(`${options.method || 'GET'} ${path}`)) return answer; globalThis.fetch = real; throw new "
+          "TypeError('lost'); };"));
+}
+
+void PageWorld::answer_with(const std::string& pattern, int status, const std::string& code) {
+  browser().run(cat("const real = fetch; globalThis.fetch = async (path, options = {}) => { if (!/", pattern,
+                    "/.test(`${options.method || 'GET'} ${path}`)) return real(path, options); globalThis.fetch = "
+                    "real; return new Response(JSON.stringify({error: {code: '",
+                    code, "'}}), {status: ", status, "}); };"));
+}
+
 void PageWorld::vote(const std::string& outcome) {
   browser().click(cat("[data-outcome='", outcome, "'] input"));
   browser().click(".vote button.primary");

@@ -41,6 +41,8 @@ class PageWorld : public World {
   /// Signs in with kPassphrase.
   void sign_in(const std::string& name);
   void ask(const std::string& text);
+  /// A new visitor's question with its two answers, ready to be voted on.
+  void pair();
   /// Chooses a point of the scale and sends it.
   void vote(const std::string& outcome);
   /// Waits until what this page had to send has arrived, or has to wait for the network.
@@ -53,6 +55,17 @@ class PageWorld : public World {
 
   /// Gives consent at an address of the page's own calls, with what else it wants. Returns the receipt code.
   std::string consent(const std::string& path, Json more);
+  /// Requests whose method and path match the pattern, such as "POST .*submit$", wait for let_go(). With `after` the
+  /// server gets them at once, and the page its answer late.
+  void hold(const std::string& pattern, bool after = false);
+  /// Waits until one of them waits.
+  void held();
+  /// Lets them go, and waits until the page has done what follows at once.
+  void let_go();
+  /// The next request of that pattern: the server gets it, and the page never hears of it.
+  void lose_reply(const std::string& pattern);
+  /// The next request of that pattern is answered so, and the server does not get it.
+  void answer_with(const std::string& pattern, int status, const std::string& code);
   void shot(const std::string& name);
   /// axe-core and width; a screenshot under that name.
   void check_view(const std::string& name);

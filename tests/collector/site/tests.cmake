@@ -7,7 +7,7 @@ afina_test(collector_browser_test LABEL browser TIMEOUT 400
   DEPS afina_collector)
 afina_test(collector_rooms_browser_test LABEL browser TIMEOUT 400
   SOURCES site/boards_page_test.cpp site/crowd_page_test.cpp site/join_page_test.cpp site/leaving_page_test.cpp
-    site/rooms_page_test.cpp ${_page_support}
+    site/lost_reply_page_test.cpp site/rooms_page_test.cpp site/session_page_test.cpp ${_page_support}
   DEPS afina_collector)
 afina_test(collector_work_browser_test LABEL browser TIMEOUT 400
   SOURCES site/desk_page_test.cpp site/offline_page_test.cpp site/shown_page_test.cpp site/tasks_page_test.cpp ${_page_support}

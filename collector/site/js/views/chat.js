@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Conversations: a list, the turns of one, and the box to write in. The server holds the state; a reload finds
 // everything again.
-import {getStream, newKey, post, postStream} from "../api.js";
+import {get, getStream, newKey, post, postStream} from "../api.js";
 import {announce, byId, element, notice} from "../dom.js";
 import {shownLocale, t} from "../i18n.js";
 import {getOrKept, keep} from "../kept.js";
@@ -35,11 +35,15 @@ class Chat {
   }
 
   async start(wanted) {
-    this.conversations = (await getOrKept("conversations", "/api/conversations")).conversations;
+    const list = await getOrKept("conversations", "/api/conversations");
+    this.conversations = list.conversations;
+    this.next = list.next ?? "";
     const stopListening = onSettled((...what) => this.settled(...what));
-    const known = this.conversations.find(({ id }) => id === wanted) ?? (wanted ? null : this.conversations[0]);
-    if (known)
-      this.open(known.id).then((opened) => opened || this.draw(), () => {});
+    addEventListener("afina:reach", ({ detail: reached }) => reached && this.reached(), { signal: this.leaving.signal });
+    const first = wanted || this.conversations[0]?.id;
+    // One that is nobody's, or somebody else's, is a new one; older ones than the list's are there all the same.
+    if (first)
+      this.open(first, () => this.fresh()).then((opened) => opened || this.draw(), () => {});
     else if (this.root.isConnected)
       this.fresh();
     return () => {
@@ -59,14 +63,30 @@ class Chat {
     this.box.message.focus({ preventScroll: true });
   }
 
+  /** The next page of the list. */
+  async older() {
+    const list = await get("/api/conversations", { before: this.next });
+    this.conversations.push(...list.conversations);
+    this.next = list.next;
+    this.side.draw();
+  }
+
+  /** The network is back: what was left half written, or refused for want of it, is as the server has it. */
+  reached() {
+    const half = this.views.at(-1)?.turn.state === "running" && !this.following;
+    if (this.current && (half || this.unsure)) this.open(this.current);
+  }
+
   /** Opens it, where nothing else is wanted by the time it comes. */
-  open(id) {
+  open(id, otherwise = null) {
     const mine = ++this.opening;
     return attempt(async () => {
       const conversation = await getOrKept(`conversation/${id}`, `/api/conversations/${id}`).catch((error) => {
-        if (mine === this.opening) throw error;
+        if (mine === this.opening && (![400, 404].includes(error.status) || !otherwise)) throw error;
       });
       if (mine !== this.opening || !this.root.isConnected) return;
+      if (!conversation) return otherwise();
+      this.unsure = false;
       this.current = id;
       this.conversation = conversation;
       rename(this.root, "chat", id);
@@ -76,7 +96,7 @@ class Chat {
       const last = this.views.at(-1);
       if (last) requestAnimationFrame(() => last.node.scrollIntoView({ block: "start" }));
       if (last?.turn.state === "running")
-        await this.follow(last, (onEvent) => getStream(`${this.path(last.turn)}/stream`, onEvent, this.leaving.signal));
+        await this.follow(last, (onEvent) => getStream(`${this.path(last.turn)}/stream`, onEvent, this.leaving.signal), true);
     });
   }
 
@@ -175,24 +195,36 @@ class Chat {
     this.draw();
     this.box.put("");
     view.node.scrollIntoView({ block: "start" });
-    const path = `/api/conversations/${this.current}/messages`;
+    const path = `/api/conversations/${this.current}/messages`, key = this.box.keyOf(this.current, text, sides.length);
+    let taken = false;
+    const onTaken = () => {
+      taken = true;
+      this.box.forget(text);
+    };
     try {
       await this.follow(view,
-        (onEvent) => postStream(path, { text, answers: sides.length }, newKey(), onEvent,
-          { signal: this.leaving.signal, taken: () => this.box.forget(text) }));
+        (onEvent) => postStream(path, { text, answers: sides.length }, key, onEvent, { signal: this.leaving.signal, taken: onTaken }));
     } catch (error) {
-      if (!view.turn.id && !this.leaving.signal.aborted) {  // The server has not taken the message: nothing written is lost.
+      if (!view.turn.id && !this.leaving.signal.aborted) {
         this.views = this.views.filter((other) => other !== view);
-        this.box.keep(text);
+        if (!taken) this.box.keep(text);  // nothing written is lost
+        this.unsure = taken;
         this.draw();
+        // It is there, or another window was faster: the conversation as the server has it.
+        if (taken || error.status === 409) await this.open(this.current);
       }
       throw error;
     }
   }
 
-  async follow(view, stream) {
+  async follow(view, stream, begun = false) {
     const { current } = this;
-    await follow(view, stream, (turn) => `/api/conversations/${current}/turns/${turn.id}`, this.leaving.signal);
+    this.following = view;
+    try {
+      await follow(view, stream, (turn) => `/api/conversations/${current}/turns/${turn.id}`, this.leaving.signal, begun);
+    } finally {
+      if (this.following === view) this.following = null;
+    }
     if (this.leaving.signal.aborted) return;
     view.turn.latest = true;
     view.show(view.turn);
@@ -206,17 +238,23 @@ class Chat {
     return attempt(async () => {
       const view = this.views.find((other) => other.turn.id === turn.id);
       const sides = turn.answers.length ? turn.answers.map(({ side }) => side) : this.sides();
-      const before = turn;
+      const before = turn, key = newKey();
+      let begun = false;
       view.show({...turn, state: "running", votable: false, exposure: null, answers: sides.map((side) => ({ side, text: "" })) });
       this.drawComposer();
       this.focusOn(view);  // the button that was pressed is gone
       try {
         await this.follow(view,
-          (onEvent) =>
-            postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, newKey(), onEvent, { signal: this.leaving.signal }));
+          (onEvent) => postStream(`${this.path(turn)}/${verb}`, { answers: sides.length }, key, (...event) => {
+            begun = true;
+            onEvent(...event);
+          }, { signal: this.leaving.signal }));
         dropDraft(turn.exposure ?? turn.id);
       } catch (error) {
-        if (error.status >= 400 && error.status < 500) view.show(before);
+        if (!begun) {  // the answers that stand are shown again; whether the request arrived, the server knows
+          view.show(before);
+          this.unsure = error.passing;
+        }
         this.drawComposer();
         throw error;
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of conversations and the box to write in.
+import {newKey} from "../api.js";
 import {element} from "../dom.js";
 import {t} from "../i18n.js";
 import {characters, room} from "../room.js";
@@ -20,15 +21,17 @@ export function sidebar(chat) {
     node.classList.toggle("open", open);
     toggle.setAttribute("aria-expanded", String(open));
   };
+  const entry = (conversation) => element("li", {}, button(conversation.title || t("new_chat"), () => chat.open(conversation.id),
+    { "aria-current": conversation.id === chat.current ? "true" : null, dir: "auto" }));
+  const more = button(t("more"), () => attempt(() => chat.older()), { class: "wide", id: "older-chats", hidden: true });
+  node.append(more);
   return {
     node,
     close: () => setOpen(false),
     draw: () => {
       none.hidden = chat.conversations.length > 0;
-      list.replaceChildren(
-        ...chat.conversations.map((conversation) => element("li", {},
-                                    button(conversation.title || t("new_chat"), () => chat.open(conversation.id),
-                                      { "aria-current": conversation.id === chat.current ? "true" : null, dir: "auto" }))));
+      more.hidden = !chat.next;
+      list.replaceChildren(...chat.conversations.map(entry));
     },
   };
 }
@@ -39,6 +42,7 @@ export function composer(chat) {
     { id: "message", rows: "2", dir: "auto", placeholder: t("message_placeholder"), "aria-label": t("message_label") });
   const left = room(message, kMostCharacters, characters);
   const draft = `afina.draft.message.${owner()}`;  // nobody else on this device finds it in the box
+  const keyStore = `afina.draft.key.${owner()}`;
   const put = (text) => {
     message.value = text;
     left.look();
@@ -69,11 +73,21 @@ export function composer(chat) {
     put,
     /** These words are the server's now; what was written after them stays. */
     forget: (text) => {
+      localStorage.removeItem(keyStore);
       if (localStorage.getItem(draft)?.trim() === text) localStorage.removeItem(draft);
     },
+    /** They were not taken: before what was written after them. */
     keep: (text) => {
-      put(text);
-      localStorage.setItem(draft, text);
+      put([text, message.value].filter(Boolean).join("\n\n"));
+      localStorage.setItem(draft, message.value);
+    },
+    /** The key of this message: the same as long as it was not taken, so that it is never stored and answered twice. */
+    keyOf: (conversation, text, answers) => {
+      const what = JSON.stringify([conversation, text, answers]);
+      const before = JSON.parse(localStorage.getItem(keyStore) ?? "null");
+      const key = before?.what === what ? before.key : newKey();
+      localStorage.setItem(keyStore, JSON.stringify({ what, key }));
+      return key;
     },
     /** A small screen belongs to the two answers and the vote. */
     rest: (running, unvoted) => {

@@ -6,13 +6,17 @@ import { t } from "../i18n.js";
 
 const kTries = 20, kPauseMs = 1500;
 
-/** stream(onEvent) opens the first one; path(turn) leads to the turn. Ends when the answer is whole or the view is left. */
-export async function follow(view, stream, path, signal) {
+/**
+ * stream(onEvent) opens the first one; path(turn) leads to the turn. Ends when the answer is whole or the view is left.
+ * begun: whether the server is known to write already; what it did not take is thrown, and nothing is followed.
+ */
+export async function follow(view, stream, path, signal, begun) {
   announce(t("writing"));
   for (let tries = 0; ; ++tries) {
     try {
       let ended = false;
       await stream((name, data) => {
+        begun = true;
         if (name === "start" || name === "done") view.show(data);
         if (name === "done") ended = true;
         if (name === "delta") view.append(data.side, data.text);
@@ -24,7 +28,7 @@ export async function follow(view, stream, path, signal) {
     } catch (error) {
       if (signal.aborted) return;
       const again = error instanceof ApiError && error.passing && error.status !== 429;
-      if (!again || !view.turn.id || tries > kTries) throw error;
+      if (!again || !begun || tries > kTries) throw error;
       await new Promise((resume) => setTimeout(resume, kPauseMs));
       const address = `${path(view.turn)}/stream`;
       stream = (onEvent) => getStream(address, onEvent, signal);

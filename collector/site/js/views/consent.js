@@ -67,22 +67,25 @@ const entered = async (root) => {
 
 export async function open(root) {
   if (receiptAgain(root)) return;
-  const consent = await consentForm();
+  // Who agreed before says so again, to the words as they are now, and stays who they are.
+  const again = me.consent;
+  const consent = await consentForm(again ? { adult: false, chosen: me.purposes } : {});
   const send = form(t("consent_accept"), async () => {
     const body = consent.body();
     if (!body) return;
-    // An account that came without consent gives it for itself; everybody else becomes a visitor.
-    if (me.account) {
-      await post("/api/consent", Object.fromEntries(Object.entries(body).filter(([name]) => name !== "adult")));
+    if (again) {
+      await post("/api/consent", body);
       return entered(root);
     }
+    // An account without a consent gives one for itself; everybody else becomes a visitor.
     const answer = await post("/api/visits", body);
     ticked = new Set();
     receipt(root, answer.receipt_code, (shown) => attempt(() => entered(shown)));
   }, consent.node);
   send.id = "consent-form";
+  const changed = me.consent_outdated ? element("p", { class: "calm", id: "consent-outdated" }, t("consent_outdated_text")) : null;
   root.append(
-    element("section", { class: "page", id: "view-consent" }, element("h1", { id: "consent-title" }, consent.title), send,
+    element("section", { class: "page", id: "view-consent" }, element("h1", { id: "consent-title" }, consent.title), changed, send,
       element("p", { class: "muted small" }, t("consent_version", { version: consent.version }), " · ",
         element("a", { href: "/withdraw" }, t("withdraw_link")), " · ", element("a", { href: "#/login" }, t("login_link")))));
 }

@@ -7,6 +7,10 @@ import {button} from "../ui.js";
 
 const kPauseMs = 800;
 
+/** The same text for the same values; the server keeps no order of names. */
+const canonical = (value) => JSON.stringify(value, (name, part) =>
+  (part?.constructor === Object ? Object.fromEntries(Object.entries(part).sort()) : part));
+
 export class Draft {
   /** sign: where the state is shown. */
   constructor(task, judgement, sign) {
@@ -20,6 +24,9 @@ export class Draft {
     if (kept && kept.rev >= this.rev) {
       judgement.value = kept.body;
       this.touch();
+    } else if (kept && canonical(kept.body) !== canonical(task.draft?.body)) {
+      judgement.value = kept.body;
+      this.stale(task);
     } else if (task.draft) {
       judgement.value = task.draft.body;
       this.say("draft_restored");
@@ -32,11 +39,18 @@ export class Draft {
   }
 
   touch() {
-    localStorage.setItem(this.store, JSON.stringify({ rev: this.rev, body: this.judgement.value }));
+    this.keep();
+    if (this.choosing) return;  // between this and another window's: nothing is sent before
     this.dirty = true;
     this.say("draft_saving");
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.save(), kPauseMs);
+  }
+
+  /** On this device, as a continuation of the newest revision that it knows of, or of none that was chosen yet. */
+  keep(body = this.judgement.value) {
+    this.body = body;
+    localStorage.setItem(this.store, JSON.stringify({ rev: this.choosing ? -1 : this.rev, body }));
   }
 
   async save() {
@@ -46,7 +60,11 @@ export class Draft {
     this.dirty = false;
     try {
       this.rev = (await post(this.path, { rev: this.rev, body: this.judgement.value })).rev;
-      if (!this.dirty) {
+      if (this.forgotten) return;
+      if (this.dirty) {
+        // Written while this was on its way, and perhaps left since: what is here goes on from what is there.
+        this.keep(this.body);
+      } else {
         localStorage.removeItem(this.store);
         this.say("draft_saved");
       }
@@ -71,7 +89,9 @@ export class Draft {
     const stored = answer?.draft ?? {};
     this.say("draft_stale");
     this.rev = stored.rev ?? this.rev;
+    this.choosing = true;
     const use = (theirs) => () => {
+      this.choosing = false;
       if (theirs && stored.body) this.judgement.value = stored.body;
       this.touch();
     };
@@ -90,6 +110,7 @@ export class Draft {
   }
   forget() {
     this.stop();
+    this.forgotten = true;
     this.sign.replaceChildren();
     delete this.sign.dataset.state;
     localStorage.removeItem(this.store);

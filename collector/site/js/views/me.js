@@ -4,7 +4,7 @@ import {get, post} from "../api.js";
 import {announce, element} from "../dom.js";
 import {format, percent, t, when} from "../i18n.js";
 import {forget} from "../outbox.js";
-import {is, me, members} from "../session.js";
+import {is, loadMe, me, members, takeMe} from "../session.js";
 import {attempt, button, field, form, sure, table} from "../ui.js";
 import {withdrawnList} from "../withdrawn.js";
 
@@ -66,7 +66,7 @@ async function sessions() {
 function passwordForm() {
   const old = passwordBox(false), fresh = passwordBox(true);
   return element("details", { class: "block" }, element("summary", {}, t("password_change")), form(t("save"), async (node) => {
-    await post("/api/password", { old: old.value, new: fresh.value });
+    takeMe(await post("/api/password", { old: old.value, new: fresh.value }));  // the session is a new one
     node.reset();
     announce(t("password_changed"));
     node.after(element("p", { class: "done" }, t("password_changed")));
@@ -99,6 +99,7 @@ function rights() {
   const withdraw = me.account ? button(t("withdraw_button"), () => sure(t("withdraw_sure_account"), async () => {
     const done = await post("/api/withdraw", {});
     await forget();
+    await loadMe().catch(() => {});  // signed in still, and without a consent
     section.replaceChildren(
       element("p", { class: "done", role: "status" }, t("withdraw_done_text", done)), withdrawnList(done));
   }), { class: "danger" }) : element("a", { href: "/withdraw" }, t("withdraw_link"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One task after another: guidelines, the item, its form, draft, lease, skip, feedback. What was written is on the
 // server within a second, and on this device before that.
-import {ApiError, get, post} from "../api.js";
+import {ApiError, get, post, serverNow} from "../api.js";
 import {announce, element, notice} from "../dom.js";
 import {t} from "../i18n.js";
 import {Judgement} from "../judge.js";
@@ -16,6 +16,8 @@ import {attempt, button, form, progress} from "../ui.js";
 import {Draft} from "./draft.js";
 import {Lease} from "./lease.js";
 import {answerCards, feedback, promptBox, skipDialog} from "./work_parts.js";
+
+const kLeastLeaseMs = 5 * 60_000;  // of a task that was loaded ahead
 
 export async function open(root, id) {
   const work = new Work(root, await getOrKept("project", `/api/projects/${id}`), id);
@@ -84,7 +86,9 @@ class Work {
 
   /** The item at hand, the server's next one, or, away from it, the one this device was working on. */
   async take() {
-    const ready = this.ahead, { id } = this.project;
+    const { id } = this.project;
+    // What was reserved long ago is asked for again, which prolongs it.
+    const ready = Date.parse(this.ahead?.lease_until) > serverNow() + kLeastLeaseMs ? this.ahead : null;
     this.ahead = null;
     try {
       const answer = ready ? { task: ready } : await post(`/api/projects/${id}/next`, {});

@@ -187,6 +187,10 @@ std::vector<SnapshotRow> snapshot_rows(Transaction& t, const std::string& snapsh
       if (m.turn < rows[i].integer("turn")) row.prompt.push_back(m);
     }
     out.push_back(std::move(row));
+  }
+  return out;
+}
+
 std::vector<Preference> training_votes(Transaction& t, const std::vector<std::string>& pair_ids, Time until) {
   const Result rows =
       t.exec(cat("SELECT ", kPreferenceColumns,
@@ -199,10 +203,6 @@ std::vector<Preference> training_votes(Transaction& t, const std::vector<std::st
   std::vector<Preference> out;
   for (size_t i = 0; i < rows.size(); ++i)
     out.push_back(read_preference(rows[i]));
-  return out;
-}
-
-  }
   return out;
 }
 

@@ -7,9 +7,10 @@
 
 #include "base/error.h"
 #include "storage/events/completions.h"
+#include "storage/people.h"
 #include "storage/quality/eligible_detail.h"
-#include "storage/row_readers.h"
 #include "storage/quality/ranked.h"
+#include "storage/row_readers.h"
 #include "storage/transaction.h"
 
 namespace afina::storage {
@@ -152,15 +153,14 @@ void add_texts(Transaction& t, std::vector<EligiblePair>& pairs) {
 
 }  // namespace
 
-std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter) {
 bool is_stranger(std::string_view annotator_name) {
   return annotator_name.empty() || is_program_name(annotator_name);
 }
 
+std::vector<EligiblePair> eligible_pairs(Transaction& t, const EligibleFilter& filter) {
   std::vector<EligiblePair> pairs;
   PairIndex index;
-  const Result rows = t.exec(cat(kEligiblePairs, "AND NOT", goes_beyond_text("c.id"), "ORDER BY pair.id"),
-                             Params().texts(filter.locales).text_or_null(filter.workspace_id));
+  const Result rows = t.exec(eligible_sql(), Params().texts(filter.locales).text_or_null(filter.workspace_id));
   for (size_t i = 0; i < rows.size(); ++i) {
     EligiblePair p;
     p.pair = read_pair(rows[i]);

@@ -54,6 +54,11 @@ PairJudgement judge_pair(std::span<const Vote> votes) {
   return judgement;
 }
 
+double ranked_pair_weight(int64_t ranked) {
+  const auto k = static_cast<double>(ranked);
+  return ranked < 3 ? 1.0 : 2.0 / (k * (k - 1));
+}
+
 std::optional<TrainingLabel> training_label(double soft_label, const LabelOptions& options) {
   if (!(soft_label >= 0.5 && soft_label <= 1.0)) {
     throw DataError(cat("[datasets.labels] must have a soft label from 0.5 to 1, but got ", soft_label, "."));

@@ -57,6 +57,10 @@ struct TrainingLabel {
 /// result.
 std::optional<TrainingLabel> training_label(double soft_label, const LabelOptions& options);
 
+/// Of a pair that a ranking of so many answers made (less than 3: none did): they weigh one together, if all of them
+/// are there.
+double ranked_pair_weight(int64_t ranked);
+
 /// A rewrite counts as one vote of 3 against each answer.
 inline constexpr int kRewriteGrade = 3;
 

@@ -42,11 +42,6 @@ Vote vote_of(const storage::Adjudicated& verdict) {
   return {outcome_of(verdict.outcome), verdict.grade, replaced, verdict.id, verdict.annotator_id};
 }
 
-// The pairs of one ranking weigh one together, if all of them are there.
-double weight_of_pair(const EligiblePair& pair) {
-  return pair.ranked < 3 ? 1.0 : 2.0 / (static_cast<double>(pair.ranked) * (pair.ranked - 1));
-}
-
 // Acts behind a member, each where it belongs.
 void set_acts(SnapshotMember& member, const EligiblePair& pair, const std::vector<std::string>& ids) {
   for (const std::string& id : ids) {
@@ -203,7 +198,7 @@ class Planner {
     member.rejected_generation_id = judgement.swapped ? pair.a.id : pair.b.id;
     member.soft_label = judgement.soft_label;
     member.tie = judgement.tie;
-    member.weight = weight_of_pair(pair);
+    member.weight = ranked_pair_weight(pair.ranked);
     ties_ += judgement.soft_label == 0.5 ? 1 : 0;
     if (judgement.soft_label <= 0.5 || judgement.both_bad_ids.size() > judgement.preference_ids.size()) return;
     if (pair.ranked > 2) {

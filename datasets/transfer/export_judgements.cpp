@@ -11,7 +11,7 @@ using storage::ExportVote;
 
 class Judgements {
  public:
-  Judgements(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter, false) {}
+  Judgements(storage::Transaction& t, ExportState& state) : state_(state), pairs_(t, state.request.filter, nullptr) {}
 
   void run() {
     while (pairs_.next()) {

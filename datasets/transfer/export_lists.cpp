@@ -49,7 +49,8 @@ void write_ranking(ExportState& state, const storage::ExportRanking& row) {
     completions.push_back({{"assistant", list.text()}});
   }
   if (completions.size() < 2) return;
-  // A list says which is better, not which are equal; the pairs of a ranking with ties are in kind dpo.
+  // A list says which is better, not which are equal: a file's ranking with ties is in kind dpo as pairs, a task's in
+  // kind submissions.
   if (ranks.size() < completions.size()) {
     ++state.report.left_out["with_ties"];
     return;

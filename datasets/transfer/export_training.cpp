@@ -32,7 +32,7 @@ class JudgedPairs {
   JudgedPairs(storage::Transaction& t, ExportState& state)
       : state_(state),
         settled_(storage::settled_items(t, state.request.filter)),
-        pairs_(t, state.request.filter, true) {}
+        pairs_(t, state.request.filter, &settled_) {}
 
   bool next() {
     do {
@@ -71,8 +71,7 @@ class JudgedPairs {
   bool same_answer() const { return pair().a_text == pair().b_text; }
   bool compared() const { return !judgement.preference_ids.empty() && !same_answer(); }
   bool all_bad() const { return !compared() && !judgement.both_bad_ids.empty(); }
-  /// The pairs of one turn weigh one together: 2/(K(K−1)) each for a ranking of K.
-  double weight() const { return 1.0 / static_cast<double>(std::max<int64_t>(1, pair().siblings)); }
+  double weight() const { return ranked_pair_weight(pair().ranked); }
 
   std::vector<MessageView> prompt;
   std::vector<Vote> votes;
@@ -81,11 +80,7 @@ class JudgedPairs {
 
  private:
   void add(const storage::ExportVote& vote) {
-    if (vote.superseded || vote.outcome == "retracted") return;
-    if (state_.request.blind_only && !vote.blind) {
-      ++state_.report.left_out["not_blind"];
-      return;
-    }
+    if (!may_count(vote)) return;
     Vote said = counted(vote.outcome, static_cast<int>(vote.grade.value_or(0)), 1.0, vote.id, vote.annotator_id);
     const auto same = [&](const Vote& v) { return v.annotator_id == vote.annotator_id; };
     if (const auto older = std::find_if(votes.begin(), votes.end(), same); older != votes.end()) {
@@ -93,6 +88,13 @@ class JudgedPairs {
       ++state_.report.left_out["older_vote_of_the_same_annotator"];
     }
     votes.push_back(std::move(said));
+  }
+
+  bool may_count(const storage::ExportVote& vote) {
+    if (vote.superseded || vote.outcome == "retracted") return false;
+    if (!state_.request.blind_only || vote.blind) return true;
+    ++state_.report.left_out["not_blind"];
+    return false;
   }
 
   static Vote counted(std::string_view outcome, int grade, double reliability, std::string_view id,
@@ -106,7 +108,7 @@ class JudgedPairs {
 
   /// 1 for a vote that would have counted.
   double note_settled(const storage::ExportVote& vote) {
-    if (vote.superseded || vote.outcome == "retracted") return 0;
+    if (!may_count(vote)) return 0;
     ++state_.report.left_out["settled_by_a_reviewer"];
     return 1;
   }
@@ -285,6 +287,22 @@ void write_sft(ExportState& state, const std::vector<MessageView>& prompt, std::
   state.end_row();
 }
 
+// Of a ranking the best, where one is. A file's ranking of two is a pair, which said it already.
+void write_best(ExportState& state, const storage::ExportRanking& ranking, std::vector<MessageView>& prompt) {
+  storage::PackedText answers(ranking.answers);
+  if (!answers.next()) return;
+  const std::string_view rank = answers.tag(), best = answers.text();
+  if (answers.next()) {
+    if (answers.tag() == rank) {
+      ++state.report.left_out["tied_for_first"];
+      return;
+    }
+    if (ranking.of_file && !answers.next()) return;
+  }
+  unpack_messages(ranking.prompt, prompt);
+  write_sft(state, prompt, best, ranking.locale, "ranked_first", "");
+}
+
 void write_kto(ExportState& state, const std::vector<MessageView>& prompt, std::string_view text, double good,
                double weight, std::string_view locale, std::string_view model, std::string_view pair_id) {
   if (good == 0.5) {
@@ -318,7 +336,7 @@ void export_sft(storage::Transaction& t, ExportState& state) {
       const PairJudgement& j = pairs.judgement;
       const bool liked = pairs.compared() && j.soft_label > 0.5 && j.both_bad_ids.size() <= j.preference_ids.size();
       // Of a ranking only the best is to be imitated, not whatever beats the worst.
-      if (liked && pairs.pair().siblings > 1)
+      if (liked && pairs.pair().ranked > 2)
         ++state.report.left_out["one_of_several_pairs"];
       else if (liked)
         write_sft(state, pairs.prompt, pairs.chosen(), pairs.pair().locale, "chosen", pairs.pair().id);
@@ -330,11 +348,7 @@ void export_sft(storage::Transaction& t, ExportState& state) {
     });
   }
   std::vector<MessageView> prompt;
-  each_ranking(t, state, [&](const storage::ExportRanking& ranking) {
-    unpack_messages(ranking.prompt, prompt);
-    storage::PackedText best(ranking.answers);
-    if (best.next()) write_sft(state, prompt, best.text(), ranking.locale, "ranked_first", "");
-  });
+  each_ranking(t, state, [&](const storage::ExportRanking& ranking) { write_best(state, ranking, prompt); });
   storage::DemonstrationStream demonstrations(t, state.request.filter);
   while (demonstrations.next()) {
     unpack_messages(demonstrations.row().prompt, prompt);

@@ -5,26 +5,38 @@
 #include <utility>
 
 #include "storage/events/completions.h"
+#include "storage/quality/ranked.h"
 #include "storage/transaction.h"
 #include "storage/transfer/export_sql.h"
+#include "storage/transfer/settled.h"
 
 namespace afina::storage {
 namespace {
 
-std::string pairs_sql(bool look_beyond_text) {
+// Condition on pair: something was said of it since $5. Raw judgements are about votes alone.
+std::string said_since(bool for_training) {
+  std::string out = "EXISTS (SELECT FROM preference p WHERE p.pair_id = pair.id AND p.created_at >= $5::timestamptz)";
+  if (for_training) {
+    out +=
+        " OR EXISTS (SELECT FROM rewrite r WHERE r.pair_id = pair.id AND r.created_at >= $5::timestamptz) OR EXISTS "
+        "(SELECT FROM item i JOIN adjudication x ON x.item_id = i.id WHERE i.pair_id = pair.id AND x.created_at >= "
+        "$5::timestamptz)";
+  }
+  return out;
+}
+
+std::string pairs_sql(bool for_training) {
   return cat(
       "SELECT pair.id, pair.conversation_id, c.locale, c.source, a.id, a.model, a.adapter_id, a.text, b.id, b.model, "
       "b.adapter_id, b.text, ",
-      packed_prompt("pair.conversation_id", "pair.turn"),
-      ", pair.turn, (SELECT count(*) FROM pair s WHERE s.conversation_id = pair.conversation_id AND s.turn = "
-      "pair.turn),",
-      look_beyond_text ? goes_beyond_text("pair.conversation_id") : " false ",
+      packed_prompt("pair.conversation_id", "pair.turn"), ", pair.turn, ",
+      for_training ? cat(kRankedTogether, ",", goes_beyond_text("pair.conversation_id")) : "0, false ",
       "FROM pair JOIN conversation c ON c.id = pair.conversation_id", consented("c.visitor_id", "owner"),
       "JOIN generation a ON a.id = pair.generation_a_id JOIN generation b ON b.id = pair.generation_b_id WHERE",
       kOpenConversation,
       "AND ($4::uuid IS NULL OR pair.id IN (SELECT i.pair_id FROM item i WHERE i.project_id = $4::uuid)) "
-      "AND ($5::timestamptz IS NULL OR EXISTS (SELECT FROM preference p WHERE p.pair_id = pair.id AND "
-      "p.created_at >= $5::timestamptz)) ORDER BY pair.id");
+      "AND ($5::timestamptz IS NULL OR ",
+      said_since(for_training), ") ORDER BY pair.id");
 }
 
 // A vote that was cast in a task has its details under the submission that made it.
@@ -51,15 +63,18 @@ std::string judges() {
       allows("k"), " OFFSET 0) judge ON judge.id = p.visitor_id ");
 }
 
-std::string votes_sql() {
+// Whatever took the place of a vote on a whole pair is among the rows; of one project's votes it may be said elsewhere.
+std::string votes_sql(const ExportFilter& filter) {
+  const char* superseded =
+      filter.project_id.empty() ? "false" : "EXISTS (SELECT FROM preference later WHERE later.supersedes_id = p.id)";
   return cat(
       "SELECT p.pair_id, p.id, p.exposure_id, p.annotator_id, p.outcome, p.grade, p.confidence, p.reason, "
       "p.ms_to_decide, p.supersedes_id, p.source, p.created_at, judge.words, l.language, aspect_rating.packed, "
       "answer_flag.packed, span_note.packed, p.blind, e.a_on_left, e.leak_a, e.leak_b, p.shown_layout, "
-      "p.shown_width_px, p.shown_height_px "
-      "FROM preference p JOIN exposure e ON e.id = p.exposure_id",
-      judges(), "LEFT JOIN (SELECT coalesce(preference_id, act_id) AS vote_id, language FROM reason_language d",
-      kTaskVotes, ") l ON l.vote_id = p.id", details(),
+      "p.shown_width_px, p.shown_height_px, ",
+      superseded, " FROM preference p JOIN exposure e ON e.id = p.exposure_id", judges(),
+      "LEFT JOIN (SELECT coalesce(preference_id, act_id) AS vote_id, language FROM reason_language d", kTaskVotes,
+      ") l ON l.vote_id = p.id", details(),
       // Workspace and locale are the pair's: votes of other pairs are passed over in the merge.
       " WHERE ($2::uuid IS NULL OR true) AND ($3::text IS NULL OR true) AND ($4::uuid IS NULL OR EXISTS (SELECT FROM "
       "submission s WHERE s.preference_id = p.id AND s.project_id = $4::uuid)) "
@@ -87,9 +102,10 @@ CursorOptions options(const ExportFilter& filter, int64_t rows_per_fetch) {
 
 }  // namespace
 
-PairStream::PairStream(Transaction& t, const ExportFilter& filter, bool look_beyond_text)
-    : pairs_(prepared(t), "export_pairs", pairs_sql(look_beyond_text), export_params(filter), options(filter, 128)),
-      vote_rows_(t, "export_votes", votes_sql(), export_params(filter), options(filter, 512)),
+PairStream::PairStream(Transaction& t, const ExportFilter& filter, const Settled* settled)
+    : settled_(settled),
+      pairs_(prepared(t), "export_pairs", pairs_sql(settled != nullptr), export_params(filter), options(filter, 128)),
+      vote_rows_(t, "export_votes", votes_sql(filter), export_params(filter), options(filter, 512)),
       rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter), options(filter, 128)),
       more_votes_(vote_rows_.next()),
       more_rewrites_(rewrite_rows_.next()) {}
@@ -100,6 +116,7 @@ bool PairStream::next() {
     read_votes();
     read_rewrites();
     if (vote_count_ > 0 || !rewrites_.empty()) return true;
+    if (settled_ != nullptr && settled_->pairs.contains(pair_ids_[0])) return true;
   }
   return false;
 }
@@ -115,7 +132,7 @@ void PairStream::read_pair() {
            .b_text = row.text(11),
            .prompt = row.text(12),
            .turn = row.whole(13),
-           .siblings = row.whole(14),
+           .ranked = row.whole(14),
            .beyond_text = row.truth(15)};
   const std::pair<size_t, std::string_view*> ids[] = {{0, &pair_.id},   {1, &pair_.conversation_id},
                                                       {4, &pair_.a_id}, {6, &pair_.a_adapter_id},
@@ -165,7 +182,7 @@ void PairStream::read_vote(ExportVote& vote) const {
   vote.layout.assign(row.text(21));
   vote.width_px = row.maybe_whole(22);
   vote.height_px = row.maybe_whole(23);
-  vote.superseded = false;
+  vote.superseded = row.truth(24);
 }
 
 void PairStream::read_rewrites() {

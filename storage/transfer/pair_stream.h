@@ -13,6 +13,8 @@
 
 namespace afina::storage {
 
+struct Settled;
+
 /// One judgement, in the database's own words. Lists are PackedText.
 struct ExportVote {
   std::string id, exposure_id, annotator_id, outcome, reason, supersedes_id, source;
@@ -40,17 +42,17 @@ struct ExportPair {
   std::string_view a_id, a_model, a_adapter_id, a_text, b_id, b_model, b_adapter_id, b_text;
   std::string_view prompt;  ///< PackedText; tag s, u or a for the role
   int64_t turn = 0;
-  int64_t siblings = 1;  ///< pairs of the same turn: K(K−1)/2 where a ranking made them
-  bool beyond_text =
-      false;  ///< its conversation has pictures or tools, of which the prompt holds a word (completions.h)
+  /// For training; else 0 and false.
+  int64_t ranked = 0;        ///< how many answers a file's ranking ordered at once, these two among them; 0: none did
+  bool beyond_text = false;  ///< its conversation has pictures or tools, of which the prompt holds a word
 };
 
 class PairStream {
  public:
-  /// Inside a REPEATABLE READ transaction, which must outlive it: then all three see one moment. look_beyond_text:
-  /// whether ExportPair::beyond_text is asked for, which costs a look at every conversation; else it is false.
-  PairStream(Transaction& t, const ExportFilter& filter, bool look_beyond_text);
-  /// The next pair that has a judgement or a rewrite. False at the end.
+  /// Inside a REPEATABLE READ transaction, which must outlive it: then all three see one moment. settled: for training,
+  /// and must outlive it too; null: for raw judgements, which ask less of each pair.
+  PairStream(Transaction& t, const ExportFilter& filter, const Settled* settled);
+  /// The next pair that has a judgement or a rewrite, or is settled. False at the end.
   bool next();
   const ExportPair& pair() const { return pair_; }
   /// Oldest first; superseded and retracted ones too.
@@ -64,6 +66,7 @@ class PairStream {
   void read_vote(ExportVote& vote) const;
   void read_rewrites();
 
+  const Settled* settled_;
   Cursor pairs_, vote_rows_, rewrite_rows_;
   bool more_votes_, more_rewrites_;
   ExportPair pair_;

@@ -33,7 +33,8 @@ std::string conversations_sql() {
 std::string rankings_sql() {
   const std::string answer = packed_entry("r.rank", "g.text");
   return cat(
-      "SELECT k.id, c.id, c.locale, k.annotator_id, ", packed_prompt("c.id", "k.turn"), ", k.answers FROM (",
+      "SELECT k.id, c.id, c.locale, k.annotator_id, ", packed_prompt("c.id", "k.turn"),
+      ", k.answers, k.project_id IS NULL FROM (",
       "SELECT f.id, f.conversation_id, f.turn, f.visitor_id, f.annotator_id, f.created_at, NULL::uuid AS project_id, "
       "(SELECT string_agg(",
       answer,
@@ -74,10 +75,10 @@ std::string single_rewrites_sql() {
 
 std::string demonstrations_sql() {
   return cat("SELECT c.id, c.locale, ", packed_prompt("c.id", "reply.turn"),
-             ", reply.content FROM message reply JOIN conversation c ON c.id = reply.conversation_id",
-             consented("c.visitor_id", "owner"),
-             "WHERE c.source = 'import' AND reply.role = 'assistant' AND reply.turn > 0 AND", kOpenConversation,
-             kInProject, kSince, "ORDER BY c.id, reply.turn");
+             ", reply.content FROM message reply JOIN conversation c ON c.id = reply.conversation_id "
+             "JOIN import_conversation ic ON ic.conversation_id = c.id",
+             consented("c.visitor_id", "owner"), "WHERE reply.role = 'assistant' AND reply.turn > 0 AND",
+             kOpenConversation, kInProject, kSince, "ORDER BY c.id, reply.turn");
 }
 
 }  // namespace
@@ -100,7 +101,7 @@ RankingStream::RankingStream(Transaction& t, const ExportFilter& filter)
 bool RankingStream::next() {
   if (!rows_.next()) return false;
   const auto cell = [&](size_t column) { return rows_.text(column); };
-  row_ = {cell(0), cell(1), cell(2), cell(3), cell(4), cell(5)};
+  row_ = {cell(0), cell(1), cell(2), cell(3), cell(4), cell(5), rows_.truth(6)};
   return true;
 }
 

@@ -31,6 +31,7 @@ class ConversationStream {
 struct ExportRanking {
   std::string_view id, conversation_id, locale, annotator_id, prompt;
   std::string_view answers;  ///< best first; tag its rank, equal ones equally good
+  bool of_file = false;      ///< then each two of its answers are a judged pair too
 };
 class RankingStream {
  public:
@@ -77,7 +78,7 @@ class SingleRewriteStream {
   ExportSingleRewrite row_;
 };
 
-/// What imported chats say in reply: demonstrations to imitate.
+/// What the chats of files say in reply: demonstrations to imitate. Not what stands in the prompts of a task's items.
 struct ExportDemonstration {
   std::string_view conversation_id, locale, prompt, text;
 };

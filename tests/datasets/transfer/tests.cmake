@@ -6,4 +6,4 @@ afina_test(datasets_transfer_db_test LABEL db DEPS afina_datasets
           transfer/transfer_db_test.cpp)
 afina_test(datasets_raw_export_test LABEL db DEPS afina_datasets
   SOURCES transfer/erased_export_db_test.cpp transfer/notes_export_db_test.cpp transfer/raw_export_db_test.cpp transfer/shown_export_db_test.cpp
-          transfer/task_vote_export_db_test.cpp)
+          transfer/task_vote_export_db_test.cpp transfer/training_export_db_test.cpp)

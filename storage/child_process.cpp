@@ -77,6 +77,14 @@ void Descriptor::reset(int value) {
   value_ = value;
 }
 
+std::vector<std::string> environment_with(const std::string& name, const std::string& value) {
+  std::vector<std::string> out{cat(name, "=", value)};
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with(name + "=")) out.emplace_back(*entry);
+  }
+  return out;
+}
+
 pid_t start_child(const ChildOptions& options) {
   AFINA_CHECK(!options.command.empty(), "a command has a program");
   int ends[2];

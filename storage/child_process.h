@@ -47,6 +47,8 @@ struct ChildOptions {
   bool detached = false;     ///< a session of its own and no parent of ours: nothing to wait for
 };
 
+/// This program's environment with that variable instead of its own, for ChildOptions::environment.
+std::vector<std::string> environment_with(const std::string& name, const std::string& value);
 /// Starts it. Returns its process id, or 0 for a detached one. Throws StorageError where it cannot be started.
 pid_t start_child(const ChildOptions& options);
 /// Waits for its end. Returns its exit status as waitpid gives it.

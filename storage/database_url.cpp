@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/database_url.h"
 
+#include <libpq-fe.h>
+
 #include <array>
+#include <memory>
 #include <utility>
 
-#include "base/cat.h"
+#include "base/error.h"
 
 namespace afina::storage {
 namespace {
@@ -69,6 +72,30 @@ std::string without_secrets(const std::string& url) {
   const size_t at = rest.rfind('@');
   if (at != std::string::npos) rest = rest.substr(at + 1);
   return rest.empty() || rest[0] == '/' ? cat("the local socket", rest) : rest;
+}
+
+SplitUrl split_password(const std::string& url) {
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(PQconninfoParse(url.c_str(), nullptr),
+                                                                             &PQconninfoFree);
+  // libpq's own words would repeat what may be a password.
+  if (!options)
+    throw UsageError("[storage] an address of PostgreSQL must be a URI or key=value words, but is neither.");
+  SplitUrl split;
+  for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+    if (option->val == nullptr) continue;
+    const std::string_view key = option->keyword;
+    if (key == "password") {
+      split.password = option->val;
+      continue;
+    }
+    split.url += cat(split.url.empty() ? "" : " ", key, "='");
+    for (const char c : std::string_view(option->val)) {
+      if (c == '\\' || c == '\'') split.url += '\\';
+      split.url += c;
+    }
+    split.url += '\'';
+  }
+  return split;
 }
 
 std::string socket_url(const std::filesystem::path& folder, int port, const std::string& user,

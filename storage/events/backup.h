@@ -21,13 +21,17 @@ std::vector<TableContent> table_contents(const std::string& url);
 Json to_json(const std::vector<TableContent>& tables);
 
 /// Writes `file` (pg_dump's custom format) and `file`.manifest.json, both for their owner only, whole or not at all.
-/// Throws Conflict where either exists, UsageError where the folder lets anybody replace them or the file system does
-/// not keep them private, StorageError where pg_dump fails.
+/// Changes nothing in the database, whatever its schema's version. Throws Conflict where either file exists, NotFound
+/// where there are no tables of Afina's, UsageError where the folder lets anybody replace the files or the file system
+/// does not keep them private, StorageError where pg_dump fails.
 std::vector<TableContent> backup_database(const std::string& url, const std::filesystem::path& file);
 
-/// Into a database of this program's schema in which nothing was written yet. Returns what is there afterwards. Throws
-/// NotFound without a file or manifest, Conflict where the database is not empty, DataError where the file is not the
-/// manifest's, StorageError where pg_restore fails (then nothing was changed) or a table differs from the manifest.
+/// Into a database without tables, or one of Afina's in which nothing was written yet: its tables and all else in
+/// schema public that no extension owns are dropped first, so that a backup of any version can be read. Returns what is
+/// there afterwards, with the schema of the backup: Database::open brings it up to date. Throws NotFound without a file
+/// or manifest, Conflict where the database is not empty or not Afina's, DataError where the file is not the manifest's
+/// (then nothing was changed), StorageError where pg_restore fails (then the database is empty) or a table differs from
+/// the manifest.
 std::vector<TableContent> restore_database(const std::string& url, const std::filesystem::path& file);
 
 }  // namespace afina::storage

@@ -224,6 +224,32 @@ TEST(Addresses, KeepTheirSecrets) {
             std::string::npos);
 }
 
+TEST(Addresses, AreSplitFromTheirPassword) {
+  struct Case {
+    const char *url, *without, *password;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"postgresql://ana:s3cret@db.example:5433/afina?sslmode=require",
+            "user='ana' dbname='afina' host='db.example' port='5433' sslmode='require'", "s3cret"},
+           {"postgres://ana:p%40s%27s%2Fw%5C@db/afina", "user='ana' dbname='afina' host='db'", "p@s's/w\\"},
+           {"postgresql://ana@/afina?host=%2Frun%2Fpostgresql&password=s3%20cret",
+            "user='ana' dbname='afina' host='/run/postgresql'", "s3 cret"},
+           {"host=db dbname='a b\\'c' user=ana password='s 3'", "user='ana' dbname='a b\\'c' host='db'", "s 3"},
+           {"postgresql://ana@db/afina", "user='ana' dbname='afina' host='db'", ""},
+           {"dbname=afina", "dbname='afina'", ""},
+           {"", "", ""}}) {
+    const SplitUrl split = split_password(c.url);
+    EXPECT_EQ(split.url, c.without) << c.url;
+    EXPECT_EQ(split.password, c.password) << c.url;
+  }
+  try {
+    split_password("host=db password='s3cret");
+    FAIL() << "cannot be read";
+  } catch (const UsageError& error) {
+    EXPECT_EQ(std::string(error.what()).find("s3cret"), std::string::npos);
+  }
+}
+
 TEST(Times, ComeBackToTheMicrosecond) {
   for (const char* text :
        {"2026-11-21T12:00:00.123456Z", "1999-12-31T23:59:59.999999Z", "2026-01-01T00:00:00.000000Z"}) {

@@ -61,11 +61,13 @@ std::string workspace_sql(const std::string& workspace) {
   return cat("; SET LOCAL app.workspace = '", workspace, "'");
 }
 
-// Whether this login may act as that role.
+// Whether this login may act as that role. From version 16 on a member may be one that cannot.
 bool may_take(PgConnection& connection, const std::string& role) {
   return connection
-             .exec("SELECT count(*) AS n FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')",
-                   Params().text(role))
+             .exec(
+                 "SELECT count(*) AS n FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, CASE WHEN "
+                 "current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END)",
+                 Params().text(role))
              .one()
              .integer("n") == 1;
 }
@@ -179,7 +181,14 @@ std::unique_ptr<Database> Database::open_once(const DatabaseTarget& target, cons
   pool.max_connections = options.max_connections;
   pool.wait = options.pool_wait;
   DatabaseOptions session = options;
-  if (!options.role.empty() && !options.role_required && !may_take(first, options.role)) {
+  if (!options.role.empty() && !may_take(first, options.role)) {
+    if (options.role_required) {
+      const std::string who = first.exec("SELECT quote_ident(current_user) AS who").one().text("who");
+      throw UsageError(cat("[storage] the login ", who, " must be allowed to act as ", options.role,
+                           ", but is not: row-level security would not hold."),
+                       cat("as a superuser of PostgreSQL, before the first start: CREATE ROLE ", options.role,
+                           " NOLOGIN; GRANT ", options.role, " TO ", who));
+    }
     log_warning("storage", "this login may not act as ", options.role,
                 ": its own rights hold, and row-level security may not. Hint: GRANT ", options.role, " TO …");
     session.role.clear();

@@ -75,7 +75,8 @@ int run(const Flags& flags) {
   const afina::collector::CollectorConfig config = read_config(flags);
   afina::storage::DatabaseOptions options;
   options.role = afina::storage::kWebRole;
-  options.role_required = false;
+  // A site that strangers reach must have the second fence; a server of one's own may not let the login switch roles.
+  options.role_required = !config.public_hosts.empty();
   // Requests name their workspace; what runs beside them (batched votes, answers being written, webhooks) serves all.
   options.workspace = afina::storage::kEveryWorkspace;
   options.patience = std::chrono::seconds(flags.wait_for_database_s);

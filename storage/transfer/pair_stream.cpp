@@ -64,7 +64,8 @@ std::string judges() {
 }
 
 // Whatever took the place of a vote on a whole pair is among the rows; of one project's votes it may be said elsewhere.
-std::string votes_sql(const ExportFilter& filter) {
+// older: $6 names exposures whose votes are asked for whenever they were cast.
+std::string votes_sql(const ExportFilter& filter, bool older) {
   const char* superseded =
       filter.project_id.empty() ? "false" : "EXISTS (SELECT FROM preference later WHERE later.supersedes_id = p.id)";
   return cat(
@@ -78,7 +79,8 @@ std::string votes_sql(const ExportFilter& filter) {
       // Workspace and locale are the pair's: votes of other pairs are passed over in the merge.
       " WHERE ($2::uuid IS NULL OR true) AND ($3::text IS NULL OR true) AND ($4::uuid IS NULL OR EXISTS (SELECT FROM "
       "submission s WHERE s.preference_id = p.id AND s.project_id = $4::uuid)) "
-      "AND ($5::timestamptz IS NULL OR p.created_at >= $5::timestamptz) ORDER BY p.pair_id, p.created_at, p.id");
+      "AND ($5::timestamptz IS NULL OR p.created_at >= $5::timestamptz",
+      older ? " OR p.exposure_id = ANY ($6::uuid[])" : "", ") ORDER BY p.pair_id, p.created_at, p.id");
 }
 
 std::string rewrites_sql() {
@@ -100,12 +102,25 @@ CursorOptions options(const ExportFilter& filter, int64_t rows_per_fetch) {
   return {.rows_per_fetch = rows_per_fetch, .ahead = filter.fetch_ahead, .binary = true};
 }
 
+// A verdict weighs as much as the votes it took the place of, also those from before ExportFilter::since.
+Cursor open_votes(Transaction& t, const ExportFilter& filter, const Settled* settled) {
+  const bool older = settled != nullptr && filter.since;
+  Params params = export_params(filter);
+  if (older) {
+    std::vector<std::string> exposures;
+    for (const auto& [id, pair] : settled->pairs)
+      exposures.insert(exposures.end(), pair.exposures.begin(), pair.exposures.end());
+    params.texts(exposures);
+  }
+  return {t, "export_votes", votes_sql(filter, older), params, options(filter, 512)};
+}
+
 }  // namespace
 
 PairStream::PairStream(Transaction& t, const ExportFilter& filter, const Settled* settled)
     : settled_(settled),
       pairs_(prepared(t), "export_pairs", pairs_sql(settled != nullptr), export_params(filter), options(filter, 128)),
-      vote_rows_(t, "export_votes", votes_sql(filter), export_params(filter), options(filter, 512)),
+      vote_rows_(open_votes(t, filter, settled)),
       rewrite_rows_(t, "export_rewrites", rewrites_sql(), export_params(filter), options(filter, 128)),
       more_votes_(vote_rows_.next()),
       more_rewrites_(rewrite_rows_.next()) {}

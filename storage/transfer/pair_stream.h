@@ -55,7 +55,7 @@ class PairStream {
   /// The next pair that has a judgement or a rewrite, or is settled. False at the end.
   bool next();
   const ExportPair& pair() const { return pair_; }
-  /// Oldest first; superseded and retracted ones too.
+  /// Oldest first; superseded and retracted ones too, and those that a verdict took the place of.
   std::span<const ExportVote> votes() const { return {votes_.data(), vote_count_}; }
   /// Standing ones.
   const std::vector<ExportRewrite>& rewrites() const { return rewrites_; }

@@ -150,17 +150,22 @@ TEST_F(TrainingExport, AVerdictStandsWithoutTheVotesThatItTookThePlaceOf) {
 }
 
 TEST_F(TrainingExport, ANewVerdictOnOlderVotesIsInTheNextFile) {
-  const std::string id = project(settings(ProjectKind::pairwise, 1));
+  const std::string id = project(settings(ProjectKind::pairwise, 2));
   add(id, items(1));
-  const Worker ana = worker();
-  const auto task = task_of(id, ana);
-  hand_in(about_items(task, ana, 2));
-  adjudicate(task.item_id, -3);
+  std::string item;
+  for (int i = 0; i < 2; ++i) {
+    const Worker who = worker();
+    const auto task = task_of(id, who);
+    item = task.item_id;
+    hand_in(about_items(task, who, 2));
+  }
+  adjudicate(item, -3);
   const storage::ExportFilter next{.since = made_at("adjudication")};
   const auto dpo = rows(ExportKind::dpo, next);
   ASSERT_EQ(dpo.size(), 1U);
   EXPECT_EQ(dpo[0]["chosen"][0]["content"], "Respuesta 1 a 0");
-  EXPECT_TRUE(rows(ExportKind::judgements, next).empty()) << "her vote is older";
+  EXPECT_EQ(dpo[0]["soft_label"], frozen().soft_label) << "it speaks for both";
+  EXPECT_TRUE(rows(ExportKind::judgements, next).empty()) << "their votes are older";
   EXPECT_TRUE(rows(ExportKind::dpo, {.since = made_at("adjudication") + std::chrono::seconds(1)}).empty());
 }
 

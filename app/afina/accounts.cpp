@@ -30,6 +30,10 @@ int create_admin(const Context& context, const Options& options) {
   const auto database = open(context);
   const storage::AdminInvitation made = storage::invite_admin(*database, options.name, options.workspace);
   const std::string link = cat(options.url, "/join#", made.token);
+  std::fprintf(stderr, "In %s.\n", database->describe().c_str());
+  if (options.url.empty()) {
+    std::fprintf(stderr, "Put the page's address before this path, or name it: --url https://afina.example\n");
+  }
   if (options.json) {
     std::printf("%s\n", dump_json(Json{{"workspace", made.workspace_id},
                                        {"name", options.name},

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// `afina db keep|status|migrate|url|backup|restore|retention`: the database itself.
+// `afina db keep|status|migrate|url|backup|restore|retention|withdrawals|withdraw`: the database itself.
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 #include "app/afina/verbs.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/home.h"
 #include "base/json.h"
+#include "collector/events/retention_job.h"
 #include "storage/cluster_paths.h"
 #include "storage/database.h"
+#include "storage/database_url.h"
 #include "storage/events/backup.h"
 #include "storage/events/retention.h"
+#include "storage/events/withdrawals.h"
 #include "storage/keeper.h"
 #include "storage/keeper_link.h"
 #include "storage/migrations.h"
 #include "storage/pg_connection.h"
+#include "storage/transfer/export_filter.h"
 
 namespace afina::app {
 namespace {
@@ -23,12 +29,13 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::optional<std::string> home;
-  std::string file;
+  std::string file, config_file, since, from;
+  std::vector<std::string> visitors;
   int64_t linger_ms = -1;
   int ready_fd = -1;
   bool json = false;
   bool apply = false;
-  storage::RetentionRules rules;
+  std::optional<int> days_withdrawn, days_events, days_sessions;
 };
 
 fs::path home_of(const Options& options) {
@@ -105,30 +112,115 @@ void print_tables(const std::vector<storage::TableContent>& tables) {
   }
 }
 
+/// The address without looking at the schema, which opening would bring up to date; a private cluster runs meanwhile.
+class Address {
+ public:
+  explicit Address(const storage::DatabaseTarget& target) : url_(target.url) {
+    if (target.kind == storage::DatabaseTarget::Kind::none) {
+      throw UsageError("[db] this must have a database, but --database is none.");
+    }
+    if (target.kind != storage::DatabaseTarget::Kind::home) return;
+    keeper_ = std::make_unique<storage::KeeperLink>(
+        storage::KeeperLinkOptions{.home = fs::absolute(target.home).lexically_normal()});
+    url_ = keeper_->ensure().url;
+  }
+  std::string url() const { return storage::with_connection_defaults(url_); }
+
+ private:
+  std::string url_;
+  std::unique_ptr<storage::KeeperLink> keeper_;
+};
+
 int backup(const Context& context, const Options& options) {
-  const auto database = storage::Database::open(target_of(context, options));
+  const Address address(target_of(context, options));
   const fs::path file = fs::absolute(options.file);
-  print_tables(storage::backup_database(database->url(), file));
+  print_tables(storage::backup_database(address.url(), file));
   std::printf("%s and %s.manifest.json are written; restore them into an empty database with: afina db restore %s\n",
               file.c_str(), file.c_str(), file.c_str());
   return 0;
 }
 
 int restore(const Context& context, const Options& options) {
-  const auto database = storage::Database::open(target_of(context, options));
-  print_tables(storage::restore_database(database->url(), fs::absolute(options.file)));
+  const storage::DatabaseTarget target = target_of(context, options);
+  const Address address(target);
+  print_tables(storage::restore_database(address.url(), fs::absolute(options.file)));
   std::printf("restored: every table is as it was when the backup was made\n");
+  storage::PgConnection connection(address.url());
+  const int before = storage::applied_migrations(connection).back().version;
+  const int after = storage::Database::open(target)->schema_version();
+  if (before == after) {
+    std::printf("schema version %d, which is this program's\n", after);
+  } else {
+    std::printf("schema brought from version %d to %d\n", before, after);
+  }
   return 0;
 }
 
+storage::RetentionRules rules_of(const Options& options) {
+  storage::RetentionRules rules;
+  if (!options.config_file.empty()) {
+    collector::CollectorConfig config;
+    collector::read_config_file(config, options.config_file);
+    rules = collector::retention_rules(config);
+  }
+  rules.days_withdrawn = options.days_withdrawn.value_or(rules.days_withdrawn);
+  rules.days_events = options.days_events.value_or(rules.days_events);
+  rules.days_sessions = options.days_sessions.value_or(rules.days_sessions);
+  return rules;
+}
+
 int retention(const Context& context, const Options& options) {
+  const storage::RetentionRules rules = rules_of(options);
   const auto database = storage::Database::open(target_of(context, options));
-  const Json report = storage::to_json(storage::run_retention(*database, options.rules, options.apply));
+  const Json report = storage::to_json(storage::run_retention(*database, rules, options.apply));
   if (options.json) {
     std::printf("%s\n", dump_json(report).c_str());
   } else {
     std::printf("%s: %s\n", options.apply ? "gone for good" : "would go with --apply", dump_json(report).c_str());
+    std::printf("days: withdrawn %d, events %d, sessions %d\n", rules.days_withdrawn, rules.days_events,
+                rules.days_sessions);
   }
+  return 0;
+}
+
+int withdrawals(const Context& context, const Options& options) {
+  std::optional<storage::Time> since;
+  if (!options.since.empty()) since = storage::since_from_text(options.since);
+  const Address address(target_of(context, options));
+  for (const storage::KnownWithdrawal& one : storage::withdrawals_since(address.url(), since))
+    std::printf("%s %s\n", one.visitor_id.c_str(), iso8601_utc(one.at).c_str());
+  return 0;
+}
+
+/// The first word of every line that is not empty, as `afina db withdrawals` writes them.
+std::vector<std::string> visitors_of(const Options& options) {
+  std::vector<std::string> ids = options.visitors;
+  if (options.from.empty()) return ids;
+  std::ifstream file(options.from);
+  if (!file) throw NotFound(cat("[db withdraw] ", options.from, " must be readable, but is not."));
+  for (std::string line; std::getline(file, line);) {
+    const std::string id = line.substr(0, line.find_first_of(" \t\r"));
+    if (!id.empty()) ids.push_back(id);
+  }
+  return ids;
+}
+
+int withdraw(const Context& context, const Options& options) {
+  const std::vector<std::string> ids = visitors_of(options);
+  if (options.visitors.empty() && options.from.empty()) {
+    throw UsageError("[db withdraw] must be told who, by ids or --from FILE, but is not.");
+  }
+  const auto database = storage::Database::open(target_of(context, options));
+  size_t done = 0, already = 0, unknown = 0;
+  for (const std::string& id : ids) {
+    const storage::Rewithdrawal what = storage::withdraw_again(*database, id);
+    if (what == storage::Rewithdrawal::done) ++done;
+    if (what == storage::Rewithdrawal::already) ++already;
+    if (what != storage::Rewithdrawal::unknown) continue;
+    ++unknown;
+    std::fprintf(stderr, "%s is nobody here\n", id.c_str());
+  }
+  std::printf("withdrawn: %zu, had withdrawn before: %zu, not in this database: %zu\n", done, already, unknown);
   return 0;
 }
 
@@ -161,10 +253,18 @@ void add_db(CLI::App& app, Context& context) {
   CLI::App* keep_short = add("retention", "Tell what is kept for longer than it should be, and erase it", retention);
   keep_short->add_flag("--apply", options->apply, "erase for good; without it only counts are told");
   keep_short->add_flag("--json", options->json, "for machines");
-  keep_short->add_option("--days-withdrawn", options->rules.days_withdrawn,
+  keep_short->add_option("--config", options->config_file,
+                         "the collector's file: its three retention_days_* hold (default: 30, 30, 180)");
+  keep_short->add_option("--days-withdrawn", options->days_withdrawn,
                          "texts of people who withdrew longer ago; -1: never");
-  keep_short->add_option("--days-events", options->rules.days_events, "events of webhooks; -1: for ever");
-  keep_short->add_option("--days-sessions", options->rules.days_sessions, "ended sessions; -1: for ever");
+  keep_short->add_option("--days-events", options->days_events, "events of webhooks; -1: for ever");
+  keep_short->add_option("--days-sessions", options->days_sessions, "ended sessions; -1: for ever");
+  add("withdrawals", "Who took everything back: an id and a time a line, to keep beside backups", withdrawals)
+      ->add_option("--since", options->since, "only from then on, such as 2026-11-21 or 2026-11-21T12:00:00Z");
+  CLI::App* again =
+      add("withdraw", "Take everything of these people back, as their receipt code does; repeatable", withdraw);
+  again->add_option("visitor", options->visitors, "ids of visitors");
+  again->add_option("--from", options->from, "file of such ids, as `afina db withdrawals` writes it");
 }
 
 }  // namespace afina::app

@@ -182,11 +182,19 @@ Json operation_of(const RouteSpec& spec, const Json& part) {
   return operation;
 }
 
+Json cookie(const std::string& name) {
+  return {
+      {"type", "apiKey"},
+      {"in", "cookie"},
+      {"name", name},
+      {"description", cat("Where the site has a public name (public_hosts), the cookie is called __Host-", name, ".")}};
+}
+
 Json security_schemes() {
   return {
-      {"visitor_cookie", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "afina"}}},
+      {"visitor_cookie", cookie("afina")},
       {"visitor_token", {{"type", "http"}, {"scheme", "bearer"}, {"description", "session_token of POST /api/visits"}}},
-      {"account_cookie", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "afina-account"}}},
+      {"account_cookie", cookie("afina-account")},
       {"csrf",
        {{"type", "apiKey"},
         {"in", "header"},

@@ -97,6 +97,8 @@ Json delivery_json(const storage::Delivery& delivery) {
 http::AddressPolicy policy_of(const CollectorConfig& config) {
   http::AddressPolicy policy;
   policy.allow_loopback = policy.allow_private = config.webhook_allow_private;
+  // Within one's own network there may be no certificates; outside of it a delivery tells who does what.
+  policy.https_only = !config.webhook_allow_private;
   return policy;
 }
 
@@ -105,7 +107,7 @@ void check_url(const std::string& url, const CollectorConfig& config) {
   try {
     http::guard_target(url, policy_of(config));
   } catch (const Error& error) {
-    throw refusal(400, "url_refused", cat("[body] url must lead to a public http(s) address: ", error.what()));
+    throw refusal(400, "url_refused", cat("[body] url must lead to a public https address: ", error.what()));
   }
 }
 

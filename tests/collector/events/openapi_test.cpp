@@ -37,6 +37,8 @@ TEST_F(OpenApi, IsServedToEverybodyWithSecurityOfEachRoute) {
   EXPECT_EQ(document["paths"]["/v1/models"]["get"]["security"], Json::parse(R"([{"api_token":["proxy"]}])"));
   EXPECT_TRUE(document["paths"]["/api/openapi.json"]["get"]["security"].dump().find("{}") != std::string::npos);
   EXPECT_EQ(document["paths"]["/api/votes"]["post"]["parameters"][0]["name"], "Idempotency-Key");
+  const Json& account = document["components"]["securitySchemes"]["account_cookie"];
+  EXPECT_NE(account["description"].dump().find("__Host-afina-account"), std::string::npos) << "behind TLS";
   std::set<std::string> ids;
   for (const Json& path : document["paths"]) {
     for (const Json& operation : path)

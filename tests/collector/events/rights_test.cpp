@@ -59,9 +59,9 @@ TEST_F(Rights, WebhooksAreForAdminsAndLeadToPublicAddressesOnly) {
   const Program auditor = program(storage::Role::auditor, {"admin"});
   EXPECT_EQ(auditor.get("/api/webhooks").status, 200);
   EXPECT_EQ(auditor.post("/api/webhooks", good).status, 403);
-  for (const std::string url :
-       {"http://127.0.0.1/x", "http://10.0.0.1/", "http://169.254.169.254/latest", "ftp://x.org/",
-        "https://user@93.184.215.14/", "http://[::1]/", "javascript:alert(1)", "http://0x7f.1/"}) {
+  for (const std::string url : {"https://127.0.0.1/x", "https://10.0.0.1/", "https://169.254.169.254/latest",
+                                "ftp://x.org/", "https://user@93.184.215.14/", "https://[::1]/", "javascript:alert(1)",
+                                "https://0x7f.1/", "http://93.184.215.14/hook"}) {
     EXPECT_EQ(admin.post("/api/webhooks", {{"url", url}, {"types", {"*"}}}).status, 400) << url;
   }
   EXPECT_EQ(admin.post("/api/webhooks", {{"url", "https://93.184.215.14/"}, {"types", Json::array()}}).status, 400);

@@ -133,8 +133,7 @@ Descendants descendants_of_visitor(Transaction& t, const std::string& visitor_id
       "JOIN conversation c ON c.id = g.conversation_id WHERE c.visitor_id = $1::uuid "
       "UNION SELECT b.snapshot_id FROM snapshot_member_submission b JOIN submission s ON s.id = b.submission_id "
       "WHERE s.visitor_id = $1::uuid UNION SELECT b.snapshot_id FROM snapshot_member_adjudication b JOIN adjudication "
-      "a "
-      "ON a.id = b.adjudication_id JOIN account ON account.id = a.account_id WHERE account.visitor_id = $1::uuid "
+      "a ON a.id = b.adjudication_id WHERE a.visitor_id = $1::uuid "
       "UNION SELECT mp.snapshot_id FROM snapshot_member_preference mp JOIN preference p ON p.id = mp.preference_id "
       "WHERE p.visitor_id = $1::uuid UNION SELECT m.snapshot_id FROM snapshot_member m JOIN rewrite r "
       "ON r.id = m.chosen_rewrite_id WHERE r.visitor_id = $1::uuid ORDER BY 1",

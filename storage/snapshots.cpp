@@ -69,13 +69,10 @@ std::string acts_of(const std::string& act) {
              " b WHERE b.snapshot_id = m.snapshot_id AND b.position = m.position ORDER BY 1) AS ", act, "_ids");
 }
 
-constexpr const char* kByVote = "JOIN visitor v ON v.id = act.visitor_id";
-constexpr const char* kByReviewer =
-    "JOIN account ON account.id = act.account_id JOIN visitor v ON v.id = account.visitor_id";
-
-std::string withdrawn(const std::string& act, const char* people) {
-  return cat("EXISTS (SELECT FROM snapshot_member_", act, " b JOIN ", act, " act ON act.id = b.", act, "_id ", people,
-             " WHERE b.snapshot_id = m.snapshot_id AND b.position = m.position AND v.withdrawn_at IS NOT NULL)");
+std::string withdrawn(const std::string& act) {
+  return cat("EXISTS (SELECT FROM snapshot_member_", act, " b JOIN ", act, " act ON act.id = b.", act,
+             "_id JOIN visitor v ON v.id = act.visitor_id WHERE b.snapshot_id = m.snapshot_id AND b.position = "
+             "m.position AND v.withdrawn_at IS NOT NULL)");
 }
 
 SnapshotMember read_member(const Row& row) {
@@ -157,9 +154,8 @@ std::vector<SnapshotRow> snapshot_rows(Transaction& t, const std::string& snapsh
       cat("SELECT m.*, place.conversation_id, place.turn, c.locale, g.text AS chosen_text, w.text AS rewrite_text, "
           "r.text AS rejected_text, ",
           acts_of("preference"), ", ", acts_of("submission"), ", ", acts_of("adjudication"),
-          ", c.withdrawn_at IS NOT NULL OR writer.withdrawn_at IS NOT NULL OR ", withdrawn("preference", kByVote),
-          " OR ", withdrawn("submission", kByVote), " OR ", withdrawn("adjudication", kByReviewer),
-          " AS withdrawn FROM snapshot_member m", kPlace,
+          ", c.withdrawn_at IS NOT NULL OR writer.withdrawn_at IS NOT NULL OR ", withdrawn("preference"), " OR ",
+          withdrawn("submission"), " OR ", withdrawn("adjudication"), " AS withdrawn FROM snapshot_member m", kPlace,
           "JOIN conversation c ON c.id = place.conversation_id LEFT JOIN generation g ON g.id = "
           "m.chosen_generation_id LEFT JOIN generation r ON r.id = m.rejected_generation_id "
           "LEFT JOIN visitor writer ON writer.id = w.visitor_id "

@@ -13,6 +13,8 @@ using http::Response;
 void adjudicate(Services& services, const Actor& actor, const Request& request, Response& response) {
   const std::string key = idempotency_key(request), item_id = require_id(request.param("id"));
   const Body body(request, {"outcome", "tiers", "ratings", "flags", "submission", "note"});
+  // Who never gave a consent may decide; whose consent ended may not.
+  if (!actor.member().visitor_id.empty()) actor.person();
   storage::NewAdjudication a = read_adjudication(body);
   a.idempotency_key = key;
   a.item_id = item_id;

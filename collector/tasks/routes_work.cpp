@@ -17,6 +17,7 @@ constexpr size_t kDraftBodyBytes = 48 * 1024;
 constexpr size_t kSubmissionBodyBytes = 512 * 1024;  // a rewrite, a hundred span notes, all escaped
 
 storage::WhoseAssignment whose(const Actor& actor, const Request& request) {
+  actor.person();  // who withdrew acts on nothing any more
   return {require_id(request.param("id")), actor.workspace_id, actor.member().id};
 }
 

@@ -69,8 +69,9 @@ void parse(const ImportFile& file, const ImportRequest& request, const ImportSin
 // Items of a project, stored in batches that may be given again.
 class ProjectItems {
  public:
-  ProjectItems(storage::Database& database, const ImportRequest& request, ImportReport& report)
-      : database_(database), request_(request), report_(report) {}
+  ProjectItems(storage::Database& database, const ImportRequest& request, const storage::Import& import,
+               ImportReport& report)
+      : database_(database), request_(request), owner_id_(import.visitor_id), report_(report) {}
 
   /// Nothing, or why the record is no item.
   std::string add(const ImportRecord& record) {
@@ -96,6 +97,7 @@ class ProjectItems {
     request.account_id = request_.account_id;
     request.body_sha256 = sha256_hex(cat(request_.about.sha256, ":", batch_));
     request.idempotency_key = cat("import-", request.body_sha256.substr(0, 32));
+    request.owner_id = owner_id_;  // what was declared holds, and the receipt takes the items back
     ++batch_;
     storage::TransactionOptions options;
     options.workspace = request_.about.workspace_id;
@@ -109,6 +111,7 @@ class ProjectItems {
  private:
   storage::Database& database_;
   const ImportRequest& request_;
+  const std::string owner_id_;
   ImportReport& report_;
   std::vector<storage::NewItem> items_;
   int batch_ = 0;
@@ -152,7 +155,7 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
     report.counts.existing += added.existing;
     report.counts.narrower += added.narrower;
   };
-  ProjectItems items(database, request, report);
+  ProjectItems items(database, request, import, report);
   const auto skip = [&](SkippedRow row) {
     ++report.counts.skipped;
     if (report.skipped.size() < kMostSkippedListed) report.skipped.push_back(std::move(row));

@@ -92,9 +92,11 @@ std::vector<Kind> judgements() {
            "JOIN answer_note n ON n.id = w.key AND n.visitor_id = $1::uuid"}};
 }
 
-/// An account's rows: of whoever has this visitor's consent now.
+/// An account's rows: of whoever has this visitor's consent now; of verdicts, under which it was given.
 std::vector<Kind> tasks() {
   const std::string mine = "JOIN account a ON a.id = x.account_id AND a.visitor_id = $1::uuid ";
+  const std::string given =
+      "JOIN account a ON a.id = x.account_id AND coalesce(x.visitor_id, a.visitor_id) = $1::uuid ";
   return {
       {"submissions", "SELECT id FROM submission WHERE visitor_id = $1::uuid ORDER BY created_at, id",
        cat("'id', x.id, 'project', x.project_id, 'item', x.item_id, 'kind', x.kind, 'outcome', x.outcome, 'grade', "
@@ -110,12 +112,12 @@ std::vector<Kind> tasks() {
       {"skips", cat("SELECT x.id FROM assignment x ", mine, "WHERE x.skip_reason <> '' ORDER BY x.id"),
        cat("'assignment', x.id, 'item', x.item_id, 'reason', x.skip_reason, 'ended_at', ", utc("x.ended_at")),
        cat("JOIN assignment x ON x.id = w.key ", mine)},
-      {"verdicts", cat("SELECT x.id FROM adjudication x ", mine, "ORDER BY x.created_at, x.id"),
+      {"verdicts", cat("SELECT x.id FROM adjudication x ", given, "ORDER BY x.created_at, x.id"),
        cat("'id', x.id, 'project', x.project_id, 'item', x.item_id, 'outcome', x.outcome, 'grade', x.grade, 'tiers', "
            "x.tiers, 'ratings', x.ratings, 'flags', x.flags, 'rewrite_of', x.submission_id, 'note', x.note, "
            "'supersedes', x.supersedes_id, 'created_at', ",
            utc("x.created_at")),
-       cat("JOIN adjudication x ON x.id = w.key ", mine)}};
+       cat("JOIN adjudication x ON x.id = w.key ", given)}};
 }
 
 std::vector<Kind> person() {

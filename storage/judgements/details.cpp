@@ -79,16 +79,23 @@ void check_answers(Transaction& t, const JudgementDetails& details) {
   }
 }
 
-bool known_act(Transaction& t, const std::string& act_id) {
-  return t
-      .exec(
-          "SELECT EXISTS (SELECT FROM aspect_rating WHERE act_id = $1::uuid) "
-          "OR EXISTS (SELECT FROM answer_flag WHERE act_id = $1::uuid) "
-          "OR EXISTS (SELECT FROM span_note WHERE act_id = $1::uuid) "
-          "OR EXISTS (SELECT FROM reason_language WHERE act_id = $1::uuid) AS known",
-          Params().text(act_id))
-      .one()
-      .boolean("known");
+// Whether the act's rows are there. Clients name their acts themselves: under the id of somebody else's act nothing is
+// said.
+bool known_act(Transaction& t, const Act& act) {
+  std::string mine, others;
+  for (const char* table : {"aspect_rating", "answer_flag", "span_note", "reason_language"}) {
+    mine += cat(mine.empty() ? "" : " OR ", "EXISTS (SELECT FROM ", table,
+                " WHERE act_id = $1::uuid AND visitor_id = $2::uuid)");
+    others += cat("EXISTS (SELECT FROM ", table, " WHERE act_id = $1::uuid AND visitor_id <> $2::uuid) OR ");
+  }
+  for (const char* table : {"preference", "answer_note", "submission"})
+    others += cat("EXISTS (SELECT FROM ", table, " WHERE id = $1::uuid AND visitor_id <> $2::uuid) OR ");
+  const Result rows = t.exec(cat("SELECT ", mine, " AS mine, ", others, "false AS others"),
+                             Params().text(act.act_id).text(act.visitor_id));
+  if (rows.one().boolean("others"))
+    throw Conflict(cat("[storage.judgements] an act's id must be new, but ", act.act_id, " is somebody else's."),
+                   "use a new key");
+  return rows.one().boolean("mine");
 }
 
 template <typename Rows, typename Field>
@@ -169,7 +176,7 @@ void put_details(Transaction& t, const Act& act, const JudgementDetails& details
   if (details.empty()) return;
   check_details(details);
   check_answers(t, details);
-  if (known_act(t, act.act_id)) return;
+  if (known_act(t, act)) return;
   const auto start = [&] { return Params().text(act.act_id).text(act.visitor_id).text(act.annotator_id); };
   if (!details.aspects.empty()) {
     std::vector<int> values;

@@ -54,7 +54,7 @@ std::string details_text(const JudgementDetails& details);
 /// What can be said without the answers: throws DataError for a value, length or number of rows out of range.
 void check_details(const JudgementDetails& details);
 /// Writes them; a repeat with the same act_id changes nothing. Throws DataError for a value out of range or a span
-/// outside its answer, NotFound for an unknown answer.
+/// outside its answer, NotFound for an unknown answer, Conflict for an act_id of somebody else's act.
 void put_details(Transaction& t, const Act& act, const JudgementDetails& details);
 JudgementDetails get_details(Transaction& t, const std::string& act_id);
 

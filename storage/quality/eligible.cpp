@@ -53,7 +53,7 @@ void add_votes(Transaction& t, const EligibleFilter& filter, const PairIndex& in
           "annotator_name FROM rewrite p",
           kCasterAllows,
           "AND p.exposure_id IS NOT NULL AND NOT EXISTS (SELECT FROM preference later WHERE later.supersedes_id = "
-          "p.act_id) "
+          "p.act_id AND later.visitor_id = p.visitor_id) "
           "AND NOT EXISTS (SELECT FROM submission s WHERE s.rewrite_id = p.id AND s.phase <> 'work') "
           "ORDER BY p.exposure_id, p.created_at DESC, p.id DESC"),
       params);

@@ -116,18 +116,18 @@ void add_pairs(const RankedItem& item, std::vector<EligiblePair>& out) {
 std::vector<AdjudicatedItem> adjudicated_items(Transaction& t, const EligibleFilter& filter,
                                                const std::vector<std::string>& sources) {
   if (!sources.empty() && std::ranges::find(sources, to_string(Source::web)) == sources.end()) return {};
-  const Result rows = t.exec(
-      cat("SELECT x.id, x.outcome, x.grade, x.tiers, chosen.rewrite_id, x.created_at, reviewer.annotator_id, "
-          "w.name AS annotator_name, ",
-          kItemColumns, "FROM standing_adjudication x", kOpenItem,
-          "JOIN account reviewer ON reviewer.id = x.account_id JOIN annotator w ON w.id = reviewer.annotator_id "
-          "LEFT JOIN submission chosen ON chosen.id = x.submission_id "
-          "LEFT JOIN visitor me ON me.id = reviewer.visitor_id LEFT JOIN current_consent mine ON mine.visitor_id = "
-          "me.id WHERE i.overlap IS NOT NULL AND x.ratings IS NULL AND x.flags IS NULL AND (me.id IS NULL OR "
-          "(me.withdrawn_at IS NULL "
-          "AND mine.granted AND 'train' = ANY (mine.purposes))) ",
-          kAsked, "AND NOT", goes_beyond_text("c.id"), "ORDER BY x.created_at, x.id"),
-      asked(filter));
+  const Result rows =
+      t.exec(cat("SELECT x.id, x.outcome, x.grade, x.tiers, chosen.rewrite_id, x.created_at, reviewer.annotator_id, "
+                 "w.name AS annotator_name, ",
+                 kItemColumns, "FROM standing_adjudication x", kOpenItem,
+                 "JOIN account reviewer ON reviewer.id = x.account_id JOIN annotator w ON w.id = reviewer.annotator_id "
+                 "LEFT JOIN submission chosen ON chosen.id = x.submission_id "
+                 "LEFT JOIN visitor me ON me.id = x.visitor_id LEFT JOIN current_consent mine ON mine.visitor_id = "
+                 "me.id WHERE i.overlap IS NOT NULL AND x.ratings IS NULL AND x.flags IS NULL AND (me.id IS NULL OR "
+                 "(me.withdrawn_at IS NULL "
+                 "AND mine.granted AND 'train' = ANY (mine.purposes))) ",
+                 kAsked, "AND NOT", goes_beyond_text("c.id"), "ORDER BY x.created_at, x.id"),
+             asked(filter));
   std::vector<AdjudicatedItem> out;
   for (size_t i = 0; i < rows.size(); ++i) {
     const Row row = rows[i];

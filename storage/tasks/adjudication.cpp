@@ -40,7 +40,20 @@ bool hold_rewrite(Transaction& t, const NewAdjudication& a) {
               .empty();
 }
 
-void insert(Transaction& t, const NewAdjudication& a, ProjectKind kind, const std::string& project_id) {
+// The consent that the verdict stands under; empty where the account never gave one. It holds until this transaction
+// ends, as above.
+std::string hold_reviewer(Transaction& t, const NewAdjudication& a) {
+  const Result rows = t.exec(
+      "SELECT v.id, v.withdrawn_at FROM account r JOIN visitor v ON v.id = r.visitor_id WHERE r.id = $1::uuid "
+      "FOR SHARE OF v",
+      Params().text(a.account_id));
+  if (rows.empty()) return "";
+  if (!rows.one().is_null("withdrawn_at")) throw_not_found(a.account_id, "a reviewer whose consent holds");
+  return rows.one().text("id");
+}
+
+void insert(Transaction& t, const NewAdjudication& a, ProjectKind kind, const std::string& project_id,
+            const std::string& visitor_id) {
   const bool rating = kind == ProjectKind::rating, flagging = kind == ProjectKind::flagging;
   const Json said = verdict_to_json(kind, a.verdict);
   Params p;
@@ -50,13 +63,14 @@ void insert(Transaction& t, const NewAdjudication& a, ProjectKind kind, const st
   a.verdict.tiers.empty() ? p.null() : p.json(Json(a.verdict.tiers));
   rating ? p.json(said.at("aspects")) : p.null();
   flagging ? p.json(said.at("flags")) : p.null();
-  p.text_or_null(a.submission_id).text(a.note).text(a.idempotency_key).text(a.body_sha256);
+  p.text_or_null(a.submission_id).text(a.note).text(a.idempotency_key).text(a.body_sha256).text_or_null(visitor_id);
   t.exec(
       "INSERT INTO adjudication (id, project_id, item_id, account_id, outcome, grade, tiers, ratings, flags, "
-      "submission_id, note, supersedes_id, idempotency_key, body_sha256) VALUES ($1::uuid, $2::uuid, $3::uuid, "
+      "submission_id, note, supersedes_id, idempotency_key, body_sha256, visitor_id) VALUES ($1::uuid, $2::uuid, "
+      "$3::uuid, "
       "$4::uuid, $5, $6::smallint, $7::jsonb, $8::jsonb, $9::jsonb, $10::uuid, $11, (SELECT id FROM adjudication e "
       "WHERE e.item_id = $3::uuid AND NOT EXISTS (SELECT FROM adjudication later WHERE later.supersedes_id = e.id)), "
-      "$12, $13)",
+      "$12, $13, $14::uuid)",
       p);
 }
 
@@ -65,7 +79,8 @@ void insert(Transaction& t, const NewAdjudication& a, ProjectKind kind, const st
 PutAdjudication adjudicate(Transaction& t, const NewAdjudication& a) {
   require_uuid(a.item_id, "an item of this workspace");
   if (a.note.size() > 4000) throw DataError("[adjudication] a note must have at most 4000 bytes, but has more.");
-  // The writer before the item, as a withdrawal takes them.
+  // People before the item, as a withdrawal takes them.
+  const std::string visitor_id = hold_reviewer(t, a);
   const bool there = hold_rewrite(t, a);
   const Result items = t.exec(
       "SELECT i.project_id, p.kind, (SELECT count(*) FROM item_answer WHERE item_id = i.id) AS answers FROM item i "
@@ -86,19 +101,25 @@ PutAdjudication adjudicate(Transaction& t, const NewAdjudication& a) {
   const auto kind = word<ProjectKind>(items.one(), "kind");
   check_kind(kind, a, static_cast<int>(items.one().integer("answers")));
   if (!there) throw_not_found(a.submission_id, "a submission of this item");
-  insert(t, a, kind, items.one().text("project_id"));
+  insert(t, a, kind, items.one().text("project_id"), visitor_id);
   t.exec("UPDATE item SET disputed = false WHERE id = $1::uuid", Params().text(a.item_id));
   return {a.id, true};
 }
 
 void reopen_disputes(Transaction& t, const std::string& visitor_id) {
-  t.exec(
-      "UPDATE item SET spread = rest.others, disputed = rest.others > 0 FROM (SELECT a.item_id, "
-      "greatest(count(DISTINCT s.rewrite) - 1, 0) AS others FROM adjudication a JOIN submission chosen "
-      "ON chosen.id = a.submission_id AND chosen.visitor_id = $1::uuid LEFT JOIN standing_submission s "
-      "ON s.item_id = a.item_id AND s.rewrite IS NOT NULL WHERE NOT EXISTS (SELECT FROM adjudication later "
-      "WHERE later.supersedes_id = a.id) GROUP BY a.item_id) AS rest WHERE item.id = rest.item_id",
+  const Result rows = t.exec(
+      "SELECT i.id, p.kind FROM item i JOIN project p ON p.id = i.project_id JOIN adjudication a ON a.item_id = i.id "
+      "WHERE a.id IN (SELECT id FROM adjudication WHERE visitor_id = $1::uuid UNION SELECT x.id FROM submission s "
+      "JOIN adjudication x ON x.submission_id = s.id WHERE s.visitor_id = $1::uuid) AND i.overlap IS NOT NULL "
+      "AND NOT EXISTS (SELECT FROM adjudication later WHERE later.supersedes_id = a.id) "
+      "ORDER BY i.id FOR NO KEY UPDATE OF i",
       Params().text(visitor_id));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string item_id = rows[i].text("id");
+    const Spread spread = spread_of_item(t, word<ProjectKind>(rows[i], "kind"), item_id);
+    t.exec("UPDATE item SET spread = $2::double precision, disputed = $3::boolean WHERE id = $1::uuid",
+           Params().text(item_id).real(spread.value).boolean(spread.disputed));
+  }
 }
 
 }  // namespace afina::storage

@@ -21,13 +21,13 @@ struct PutAdjudication {
   std::string id;
   bool created = true;  ///< false where the same key had brought the same body before
 };
-/// Supersedes the item's earlier one; the item is disputed no more. NotFound: an item of another workspace, or a
-/// submission of another item or of somebody who withdrew. DataError: does not fit the kind. Conflict: the key with
-/// another body.
+/// Supersedes the item's earlier one; the item is disputed no more. Stands under the account's consent of now, where it
+/// gave one. NotFound: an item of another workspace, a submission of another item or of somebody who withdrew, or a
+/// reviewer who withdrew. DataError: does not fit the kind. Conflict: the key with another body.
 PutAdjudication adjudicate(Transaction& t, const NewAdjudication& adjudication);
 
-/// After a visitor withdrew, in the same transaction: items whose standing verdict had chosen one of their rewrites
-/// have none any more, and are disputed again where the others part.
+/// After a visitor withdrew, in the same transaction: items whose last verdict was theirs, or had chosen one of their
+/// rewrites, have none any more, and are disputed again where what is left parts.
 void reopen_disputes(Transaction& t, const std::string& visitor_id);
 
 }  // namespace afina::storage

@@ -19,6 +19,14 @@ std::optional<Draft> stored_draft(Transaction& t, const std::string& assignment_
 
 }  // namespace
 
+void hold_consent(Transaction& t, const std::string& account_id) {
+  const Result rows = t.exec(
+      "SELECT v.id FROM account a JOIN visitor v ON v.id = a.visitor_id WHERE a.id = $1::uuid "
+      "AND v.withdrawn_at IS NULL FOR SHARE OF v",
+      Params().text(account_id));
+  if (rows.empty()) throw_not_found(account_id, "an account whose consent holds");
+}
+
 void require_live(const HeldAssignment& assignment) {
   if (assignment.live) return;
   if (assignment.state == AssignmentState::done) {
@@ -44,18 +52,21 @@ TaskShape task_shape(Transaction& t, const WhoseAssignment& whose) {
 Time heartbeat(Transaction& t, const WhoseAssignment& whose) {
   const Holding holding = lock_assignment(t, whose);
   require_live(holding.assignment);
-  return t
-      .exec(
-          "UPDATE assignment SET lease_until = clock_timestamp() + make_interval(secs => $2::integer) "
-          "WHERE id = $1::uuid RETURNING lease_until",
-          Params().text(holding.assignment.id).integer(int64_t{holding.project.lease_seconds}))
-      .one()
-      .time("lease_until");
+  const Result until =
+      t.exec(cat("UPDATE assignment a SET lease_until = clock_timestamp() + make_interval(secs => $2::integer) "
+                 "FROM item i WHERE a.id = $1::uuid AND i.id = a.item_id AND (a.phase <> 'work' OR ",
+                 kItemAllowed, ") RETURNING a.lease_until"),
+             Params().text(holding.assignment.id).integer(int64_t{holding.project.lease_seconds}));
+  if (until.empty())
+    throw LeaseLost("[storage.tasks] a task must be of somebody who lets others judge it, but that ended.",
+                    "ask for the next task");
+  return until.one().time("lease_until");
 }
 
 void skip_task(Transaction& t, const WhoseAssignment& whose, const std::string& reason) {
   if (reason.size() > kMaxSkipReasonBytes)
     throw DataError(cat("[storage.tasks] a reason must have at most ", kMaxSkipReasonBytes, " bytes, but has more."));
+  hold_consent(t, whose.account_id);
   const Holding holding = lock_assignment(t, whose);
   const HeldAssignment& a = holding.assignment;
   if (a.state == AssignmentState::skipped) return;
@@ -85,6 +96,7 @@ PutDraft put_draft(Transaction& t, const WhoseAssignment& whose, int rev, const 
   if (!body.is_object() || text.size() > kMaxDraftBytes)
     throw DataError(
         cat("[storage.tasks] a draft must be an object of at most ", kMaxDraftBytes, " bytes, but is not."));
+  hold_consent(t, whose.account_id);
   const Holding holding = lock_assignment(t, whose);
   const HeldAssignment& a = holding.assignment;
   if (a.state == AssignmentState::done || a.state == AssignmentState::skipped) require_live(a);

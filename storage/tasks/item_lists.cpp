@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "storage/row_readers.h"
 #include "storage/tasks/items.h"
+#include "storage/tasks/queue_detail.h"
 #include "storage/tasks/verdict_rows.h"
 
 namespace afina::storage {
@@ -35,20 +36,20 @@ ItemView read_item(const Row& row) {
   return item;
 }
 
-// Texts of withdrawn conversations are not shown.
+// Texts whose owner withdrew or lets others judge them no more are not shown.
 void add_texts(Transaction& t, const Params& ids, const ById& items) {
-  const Result messages = t.exec(
-      "SELECT i.id AS item_id, m.role, m.content FROM item i JOIN conversation c ON c.id = i.conversation_id "
-      "JOIN message m ON m.conversation_id = c.id AND m.turn < i.turn WHERE i.id = ANY ($1::uuid[]) "
-      "AND c.withdrawn_at IS NULL ORDER BY i.id, m.turn",
-      ids);
+  const Result messages =
+      t.exec(cat("SELECT i.id AS item_id, m.role, m.content FROM item i JOIN message m ON m.conversation_id = "
+                 "i.conversation_id AND m.turn < i.turn WHERE i.id = ANY ($1::uuid[]) AND ",
+                 kItemAllowed, " ORDER BY i.id, m.turn"),
+             ids);
   for (size_t i = 0; i < messages.size(); ++i)
     items.at(messages[i].text("item_id"))->prompt.push_back({messages[i].text("role"), messages[i].text("content")});
-  const Result answers = t.exec(
-      "SELECT x.item_id, g.text FROM item_answer x JOIN generation g ON g.id = x.generation_id JOIN conversation c "
-      "ON c.id = g.conversation_id WHERE x.item_id = ANY ($1::uuid[]) AND c.withdrawn_at IS NULL "
-      "ORDER BY x.item_id, x.position",
-      ids);
+  const Result answers =
+      t.exec(cat("SELECT x.item_id, g.text FROM item i JOIN item_answer x ON x.item_id = i.id JOIN generation g "
+                 "ON g.id = x.generation_id WHERE i.id = ANY ($1::uuid[]) AND ",
+                 kItemAllowed, " ORDER BY x.item_id, x.position"),
+             ids);
   for (size_t i = 0; i < answers.size(); ++i)
     items.at(answers[i].text("item_id"))->answers.push_back(answers[i].text("text"));
 }

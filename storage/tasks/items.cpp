@@ -149,7 +149,8 @@ ItemsAdded add_items(Transaction& t, const ItemRequest& request, const std::vect
     if (item.external_id.empty() || seen.insert(item.external_id).second) fresh.push_back(&item);
   const ItemsAdded counts{static_cast<int64_t>(fresh.size()), static_cast<int64_t>(items.size() - fresh.size())};
   write_batch(t, batch, request, counts);
-  const std::string visitor_id = fresh.empty() ? "" : importer_of(t, request.workspace_id);
+  std::string visitor_id = request.owner_id;
+  if (visitor_id.empty() && !fresh.empty()) visitor_id = importer_of(t, request.workspace_id);
   for (const NewItem* item : fresh) {
     ItemRow row = store_texts(t, *item, batch.project, visitor_id);
     row.external_id = item->external_id;

@@ -35,12 +35,15 @@ struct ItemRequest {
   std::string project_id, workspace_id, account_id;
   std::string idempotency_key;
   std::string body_sha256;  ///< of the whole request: the same key with another one is refused
+  /// add_items: whose consent the texts stand under, a visitor; empty: the workspace's importer, for training and
+  /// review.
+  std::string owner_id = {};
 };
 struct ItemsAdded {
   int64_t added = 0, existing = 0;
 };
 /// All or nothing. Items with a known external_id are counted as existing and left as they are. Throws DataError naming
-/// the item ("items[3]"), NotFound, Conflict.
+/// the item ("items[3]"), NotFound (an owner who withdrew too), Conflict.
 ItemsAdded add_items(Transaction& t, const ItemRequest& request, const std::vector<NewItem>& items);
 
 /// Pairs of the workspace's conversations whose writers allow review, fewest votes first. Pairwise projects take the

@@ -228,15 +228,28 @@ struct InHand {
   bool lost_some = false;
 };
 
+// Work whose writer withdrew or revoked `review` leaves the person's hands first, as if it had been skipped: its place
+// is given back, in a later round where there was none, for the day on which they allow it again.
+const std::string& held_sql() {
+  static const std::string sql = cat(
+      "WITH gone AS (UPDATE assignment a SET state = 'skipped', ended_at = clock_timestamp() FROM item i "
+      "WHERE a.account_id = $2::uuid AND a.project_id = $1::uuid AND a.state IN ('offered', 'accepted') "
+      "AND a.phase = 'work' AND i.id = a.item_id AND NOT ",
+      kItemAllowed,
+      " RETURNING a.id, a.item_id), back AS (UPDATE item i SET active_leases = active_leases - 1, random_key = CASE "
+      "WHEN done_count + active_leases >= overlap THEN queue_key(nextval('item_queue')) ELSE random_key END FROM gone "
+      "WHERE i.id = gone.item_id AND i.overlap IS NOT NULL) "
+      "(SELECT id, state FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid AND state IN "
+      "('offered', 'accepted') AND lease_until > clock_timestamp() AND id NOT IN (SELECT id FROM gone) "
+      "ORDER BY created_at, id) UNION ALL SELECT NULL, 'expired' WHERE EXISTS (SELECT FROM assignment "
+      "WHERE account_id = $2::uuid AND project_id = $1::uuid AND state = 'expired')");
+  return sql;
+}
+
 // What the person holds already: the task on screen, or the one loaded ahead, which then comes on screen. Asking ahead
 // with nothing on screen says that the one loaded ahead is there now.
 InHand held(Transaction& t, const QueueProject& project, const NextRequest& request) {
-  const Result rows = t.exec(
-      "(SELECT id, state FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid AND state IN "
-      "('offered', 'accepted') AND lease_until > clock_timestamp() ORDER BY created_at, id) UNION ALL SELECT NULL, "
-      "'expired' WHERE EXISTS (SELECT FROM assignment WHERE account_id = $2::uuid AND project_id = $1::uuid "
-      "AND state = 'expired')",
-      Params().text(project.id).text(request.account_id));
+  const Result rows = t.exec(held_sql(), Params().text(project.id).text(request.account_id));
   InHand hand;
   std::string accepted, offered;
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -49,6 +49,9 @@ struct Holding {
   HeldAssignment assignment;
 };
 Holding lock_assignment(Transaction& t, const WhoseAssignment& whose);
+/// The consent that the account writes under holds until this transaction ends; NotFound where it was withdrawn or none
+/// was given. Before any lock on tasks, as a withdrawal takes them.
+void hold_consent(Transaction& t, const std::string& account_id);
 /// Throws LeaseLost where the task is held no more; AlreadySubmitted where that is because it was handed in.
 void require_live(const HeldAssignment& assignment);
 
@@ -61,10 +64,12 @@ void judge_training(Transaction& t, const QueueProject& project, const std::stri
 /// Marks the project finished and sends project.finished, once, where all its items are done.
 void finish_if_done(Transaction& t, const QueueProject& project);
 
-/// SQL: the writer of this item's conversation still allows it. For FROM item i.
+/// SQL: the owner of this item's conversation still lets others judge it. For FROM item i. Consent is looked up for the
+/// one owner, and never by the view of everybody's.
 inline constexpr const char* kItemAllowed =
-    "(SELECT c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL AND (i.source = 'import' OR EXISTS (SELECT FROM "
-    "current_consent k WHERE k.visitor_id = v.id AND k.granted AND 'review' = ANY (k.purposes))) "
+    "(SELECT c.withdrawn_at IS NULL AND v.withdrawn_at IS NULL AND coalesce((SELECT k.granted AND 'review' = ANY "
+    "(k.purposes) FROM consent_event k WHERE k.visitor_id = v.id ORDER BY k.created_at DESC, k.id DESC LIMIT 1), "
+    "false) "
     "FROM conversation c JOIN visitor v ON v.id = c.visitor_id WHERE c.id = i.conversation_id)";
 /// As the partial index item_open says it.
 inline constexpr const char* kItemOpen = "i.done_count + i.active_leases < i.overlap AND NOT i.closed";

@@ -15,7 +15,7 @@ std::string verdicts_sql(const std::string& columns, const std::string& conditio
       "SELECT x.id, reviewer.annotator_id, ", columns, " FROM standing_adjudication x ", joins,
       " JOIN item i ON i.id = x.item_id AND i.overlap IS NOT NULL JOIN conversation c ON c.id = i.conversation_id",
       consented("c.visitor_id", "owner"),
-      "JOIN account reviewer ON reviewer.id = x.account_id LEFT JOIN visitor me ON me.id = reviewer.visitor_id "
+      "JOIN account reviewer ON reviewer.id = x.account_id LEFT JOIN visitor me ON me.id = x.visitor_id "
       "LEFT JOIN current_consent mine ON mine.visitor_id = me.id WHERE",
       kOpenConversation, "AND (me.id IS NULL OR (me.withdrawn_at IS NULL AND ", allows("mine"),
       ")) AND ($4::uuid IS NULL OR i.project_id = $4::uuid) AND ($5::timestamptz IS NULL OR x.created_at >= "

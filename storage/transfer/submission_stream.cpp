@@ -10,8 +10,8 @@ namespace {
 // As settled.cpp counts verdicts: of reviewers who did not withdraw or refuse the purpose.
 std::string verdict_on_item() {
   return cat(
-      "(SELECT x.id FROM standing_adjudication x JOIN account reviewer ON reviewer.id = x.account_id "
-      "LEFT JOIN visitor me ON me.id = reviewer.visitor_id LEFT JOIN current_consent mine ON mine.visitor_id = me.id "
+      "(SELECT x.id FROM standing_adjudication x LEFT JOIN visitor me ON me.id = x.visitor_id LEFT JOIN "
+      "current_consent mine ON mine.visitor_id = me.id "
       "WHERE x.item_id = s.item_id AND s.phase = 'work' AND (me.id IS NULL OR (me.withdrawn_at IS NULL AND ",
       allows("mine"), ")))");
 }

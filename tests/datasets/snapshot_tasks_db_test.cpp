@@ -98,6 +98,44 @@ TEST_F(SnapshotTasksDb, AReviewersVerdictFlipsThePairAndIsItsLineage) {
       << "a snapshot never changes";
 }
 
+TEST_F(SnapshotTasksDb, AVerdictFallsWithItsConsentAndNoLaterOneBringsItBack) {
+  const std::string id = project(settings(ProjectKind::pairwise, 1));
+  add(id, items(1));
+  const Worker ana = worker();
+  const auto task = task_of(id, ana);
+  hand_in(about_items(task, ana, 2));
+  storage::TaskVerdict verdict;
+  verdict.outcome = Outcome::graded;
+  verdict.grade = -3;
+  adjudicate(task.item_id, verdict);
+  const auto taken = made("taken");
+  const auto withdrawn = [&] {
+    return db.read([&](Transaction& t) { return storage::snapshot_rows(t, taken.id).at(0).withdrawn; });
+  };
+  EXPECT_FALSE(withdrawn()) << "the control";
+  const std::string first = boss.visitor_id;
+  db.transaction([&](Transaction& t) {
+    storage::withdraw_visitor(t, first);
+    const auto anew =
+        storage::make_person(t, {"train", "review"}, storage::get_account(t, boss.account_id).annotator_id);
+    storage::set_account_visitor(t, boss.account_id, anew.visitor_id);
+    boss.visitor_id = anew.visitor_id;
+  });
+  EXPECT_TRUE(withdrawn());
+  EXPECT_EQ(db.read([&](Transaction& t) { return storage::descendants_of_visitor(t, first).snapshot_ids; }),
+            std::vector<std::string>{taken.id});
+  made("later");
+  EXPECT_EQ(std::get<PairChat>(load_snapshot_pairs(db, "later", "train").rows.at(0).form).chosen[0].content,
+            "Respuesta 0 a 0");
+  int64_t settled = -1;
+  rows_of(ExportKind::dpo, settled);
+  EXPECT_EQ(settled, 0);
+  adjudicate(task.item_id, verdict);
+  made("decided again");
+  EXPECT_EQ(std::get<PairChat>(load_snapshot_pairs(db, "decided again", "train").rows.at(0).form).chosen[0].content,
+            "Respuesta 1 a 0");
+}
+
 TEST_F(SnapshotTasksDb, ExportsTakeTheVerdictInThePlaceOfVotesAndRankings) {
   const std::string pairs_id = project(settings(ProjectKind::pairwise, 1));
   add(pairs_id, items(1));

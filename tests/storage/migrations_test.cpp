@@ -154,6 +154,115 @@ TEST(Migrations, RewritesOfSingleAnswersThatWereThereBeforeAreFound) {
   }
 }
 
+/// Every migration before that one.
+std::vector<Migration> before_version(int version) {
+  std::vector<Migration> out;
+  for (const Migration& one : embedded_migrations()) {
+    if (one.version < version) out.push_back(one);
+  }
+  return out;
+}
+
+TEST(Migrations, SubmissionsOfBeforeNameTheirRewritesOfSingleAnswers) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, before_version(23));
+  connection.script("SET session_replication_role = replica");
+  connection.script(
+      "INSERT INTO item_answer SELECT '00000000-0000-7000-8000-00000000000a', 0, gen_random_uuid(); "
+      "INSERT INTO submission (id, assignment_id, project_id, item_id, account_id, visitor_id, annotator_id, kind, "
+      "phase, rewrite, ms_on_screen, ms_sensible, hasty, guidelines_version, shown_order, source, idempotency_key, "
+      "body_sha256) SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), "
+      "'00000000-0000-7000-8000-00000000000a', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'rewrite', "
+      "phase, 'Una manera', 1, 1, false, 1, '{0}', 'web', phase, repeat('0', 64) FROM unnest(ARRAY['work', "
+      "'training']) phase");
+  migrate(connection, embedded_migrations());
+  const Result rows = connection.exec(
+      "SELECT s.phase, r.act_id = s.id AS own FROM submission s LEFT JOIN rewrite r ON r.id = s.rewrite_id "
+      "ORDER BY s.phase");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_TRUE(rows[0].is_null("own")) << "of practice there is none";
+  EXPECT_TRUE(!rows[1].is_null("own") && rows[1].boolean("own"));
+  connection.script("SET session_replication_role = DEFAULT");
+  EXPECT_ANY_THROW(connection.script("UPDATE submission SET rewrite_id = NULL")) << "append-only as before";
+}
+
+TEST(Migrations, VerdictsOfBeforeStandUnderTheConsentOfTheirTime) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, before_version(24));
+  connection.script("SET session_replication_role = replica");
+  // One reviewer of two consents, the first of them withdrawn; another who never gave one.
+  connection.script(
+      "CREATE TEMP TABLE who AS SELECT gen_random_uuid() AS annotator, gen_random_uuid() AS account, "
+      "gen_random_uuid() AS first, gen_random_uuid() AS second, gen_random_uuid() AS staff; "
+      "INSERT INTO visitor (id, annotator_id, source, receipt_sha256, created_at, withdrawn_at) "
+      "SELECT first, annotator, 'web', repeat('1', 64), '2026-02-01'::timestamptz, '2026-03-01'::timestamptz FROM who "
+      "UNION ALL "
+      "SELECT second, annotator, 'web', repeat('2', 64), '2026-04-01', NULL FROM who; "
+      "INSERT INTO account (id, name, annotator_id, visitor_id) SELECT account, 'r', annotator, second FROM who "
+      "UNION ALL SELECT staff, 's', gen_random_uuid(), NULL FROM who; "
+      "INSERT INTO adjudication (id, project_id, item_id, account_id, outcome, idempotency_key, body_sha256, note, "
+      "created_at) SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), CASE WHEN at = 'staff' THEN staff "
+      "ELSE account END, 'both_bad', at, repeat('0', 64), at, CASE WHEN at = 'staff' THEN '2026-02-02' ELSE at "
+      "END::timestamptz FROM who, unnest(ARRAY['2026-01-15', '2026-02-15', '2026-03-15', '2026-04-15', 'staff']) at");
+  migrate(connection, embedded_migrations());
+  const Result rows = connection.exec(
+      "SELECT a.note, CASE a.visitor_id WHEN w.first THEN 'first' WHEN w.second THEN 'second' END AS consent "
+      "FROM adjudication a, who w ORDER BY a.note");
+  std::string found;
+  for (size_t i = 0; i < rows.size(); ++i)
+    found += cat(rows[i].text("note"), ":", rows[i].text("consent"), " ");
+  EXPECT_EQ(found, "2026-01-15:first 2026-02-15:first 2026-03-15:first 2026-04-15:second staff: ");
+  connection.script("SET session_replication_role = DEFAULT");
+  EXPECT_ANY_THROW(connection.script("UPDATE adjudication SET visitor_id = NULL")) << "append-only as before";
+}
+
+TEST(Migrations, FilesThatCameIntoProjectsStandUnderWhatWasDeclaredWithThem) {
+  const EmptyDatabase database;
+  PgConnection connection(database.url());
+  migrate(connection, before_version(24));
+  connection.script("SET session_replication_role = replica");
+  // Of two files in the same project the second was taken back; a third batch came from no file.
+  const std::string first = sha256_hex("uno"), second = sha256_hex("dos");
+  const auto batch = [](const std::string& file) { return sha256_hex(cat(file, ":1")); };
+  connection.script(
+      cat("CREATE TEMP TABLE made AS SELECT name, sha, body, gen_random_uuid() AS owner, gen_random_uuid() AS consent, "
+          "gen_random_uuid() AS batch, gen_random_uuid() AS conversation FROM (VALUES ('1', '",
+          first, "', '", batch(first), "'), ('2', '", second, "', '", batch(second), "'), ('3', '", sha256_hex("tres"),
+          "', '", sha256_hex("otra cosa"), "')) v (name, sha, body); "));
+  connection.script(
+      "INSERT INTO project (id, workspace_id, name, kind, overlap, lease_seconds, gold_rate, gold_pass, "
+      "training_items, training_pass, skip_policy, created_by, idempotency_key, body_sha256) SELECT "
+      "'00000000-0000-7000-8000-00000000000b', id, 'p', 'pairwise', 1, 60, 0, 0, 0, 0, 'drop', gen_random_uuid(), 'k', "
+      "repeat('0', 64) FROM workspace; "
+      "INSERT INTO visitor (id, annotator_id, source, receipt_sha256, withdrawn_at) SELECT owner, gen_random_uuid(), "
+      "'import', sha, CASE name WHEN '2' THEN now() END FROM made; "
+      "INSERT INTO consent_event (id, visitor_id, text_id, granted, purposes) SELECT consent, owner, "
+      "gen_random_uuid(), name <> '2', '{review}' FROM made; "
+      "INSERT INTO import (id, source_id, workspace_id, format, sha256, bytes, licence, declaration, visitor_id, "
+      "actor) "
+      "SELECT gen_random_uuid(), gen_random_uuid(), (SELECT id FROM workspace), 'jsonl', sha, 1, 'l', 'd', owner, 'a' "
+      "FROM made; "
+      "INSERT INTO item_batch (id, project_id, account_id, source, added, existing, idempotency_key, body_sha256) "
+      "SELECT batch, '00000000-0000-7000-8000-00000000000b', gen_random_uuid(), 'import', 1, 0, 'import-' || "
+      "left(body, 32), body FROM made; "
+      "INSERT INTO conversation (id, visitor_id, consent_event_id, mode, source) SELECT conversation, "
+      "gen_random_uuid(), gen_random_uuid(), 'arena', 'import' FROM made; "
+      "INSERT INTO item (id, project_id, batch_id, conversation_id, turn, random_key, text_chars, overlap, source) "
+      "SELECT gen_random_uuid(), '00000000-0000-7000-8000-00000000000b', batch, conversation, 1, 0, 1, 1, 'import' "
+      "FROM made");
+  migrate(connection, embedded_migrations());
+  const Result rows = connection.exec(
+      "SELECT m.name, c.visitor_id = m.owner AND c.consent_event_id = m.consent AS own, c.withdrawn_at IS NOT NULL AS "
+      "gone FROM made m JOIN conversation c ON c.id = m.conversation ORDER BY m.name");
+  ASSERT_EQ(rows.size(), 3U);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(rows[i].boolean("own"), i < 2) << i;
+    EXPECT_EQ(rows[i].boolean("gone"), i == 1) << i;
+  }
+}
+
 TEST(Migrations, RolesMayDoTheirWorkAndNoMore) {
   TestDatabase test;
   Person ana;

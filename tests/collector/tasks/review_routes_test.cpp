@@ -106,6 +106,20 @@ TEST_F(ReviewRoutes, RewritesAreSettledByChoosingOne) {
   EXPECT_EQ(open_disputes(), 0);
 }
 
+TEST_F(ReviewRoutes, WhoWithdrewDecidesNothingAndTheirVerdictIsGone) {
+  const Json on = disputed("pairwise", {{{"outcome", 3}, {"ms_to_decide", 9000}}, {{"outcome", "both_bad"}}});
+  ASSERT_EQ(decide(on, {{"outcome", 2}, {"note", "por mi experiencia"}}).status, 201);
+  const Json before = adjudication();
+  EXPECT_EQ(before["note"], "por mi experiencia") << "the control";
+  database_->transaction([&](storage::Transaction& t) { storage::withdraw_visitor(t, reviewer_.visitor_id); });
+  EXPECT_TRUE(adjudication().is_null());
+  EXPECT_EQ(open_disputes(), 1);
+  const Reply refused = decide(on, {{"outcome", 2}});
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.code(), "consent_required");
+  EXPECT_EQ(count("count(*) FROM adjudication"), 1);
+}
+
 TEST_F(ReviewRoutes, VerdictsThatSayNothingTooMuchOrTheWrongThingAreRefused) {
   const Json other = disputed("rewrite", {{{"rewrite", "lejos"}}, {{"rewrite", "más lejos"}}});
   const Json text = disputed("rewrite", {{{"rewrite", "una manera"}}, {{"rewrite", "otra manera"}}});

@@ -117,6 +117,26 @@ TEST_F(TaskRoutes, WhatWasHandedInBeforeIsToldApartFromALeaseThatEnded) {
   EXPECT_EQ(count("count(*) FROM submission"), 1);
 }
 
+TEST_F(TaskRoutes, WhoWithdrewActsOnNoTask) {
+  const Member engineer = member(storage::Role::engineer), ana = member(storage::Role::annotator);
+  const std::string id = project(engineer);
+  add(engineer, id, Json::array({item(1)}));
+  const std::string path = cat("/api/assignments/", next(ana, id)["task"]["assignment"].get<std::string>());
+  EXPECT_EQ(post(ana, path + "/draft", {{"rev", 0}, {"body", Json::object()}}).status, 200) << "the control";
+  database_->transaction([&](storage::Transaction& t) { storage::withdraw_visitor(t, ana.visitor_id); });
+  for (const auto& [act, body] :
+       std::vector<std::pair<std::string, Json>>{{"/draft", {{"rev", 0}, {"body", {{"reason", "mi vecina"}}}}},
+                                                 {"/skip", {{"reason", "la conozco"}}},
+                                                 {"/heartbeat", Json::object()},
+                                                 {"/submit", {{"outcome", 1}}}}) {
+    const Reply refused = post(ana, path + act, body);
+    EXPECT_EQ(refused.status, 401) << act;
+    EXPECT_EQ(refused.code(), "consent_required") << act;
+  }
+  EXPECT_EQ(count("count(*) FROM draft"), 0);
+  EXPECT_EQ(count("count(*) FROM assignment WHERE state = 'skipped'"), 0);
+}
+
 TEST_F(TaskRoutes, AnotherWorkspaceFindsNothing) {
   const std::string other =
       database_->transaction([](storage::Transaction& t) { return storage::ensure_workspace(t, "otra").id; });

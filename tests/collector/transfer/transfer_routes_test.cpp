@@ -23,6 +23,17 @@ class TransferRoutes : public MembersWorld {
     options.base_url = collector_->address();
     return http::Client(options).request(method, path, body, who.headers);
   }
+  std::string pairs_project(const Credentials& engineer) {
+    const Reply made = post(engineer, "/api/projects",
+                            {{"name", "pares " + new_uuid()},
+                             {"kind", "pairwise"},
+                             {"locale", "es"},
+                             {"guidelines", "# Guía"},
+                             {"overlap", 1},
+                             {"lease_seconds", 600}});
+    EXPECT_EQ(made.status, 201) << made.json.dump();
+    return made.json.value("id", "");
+  }
   /// A rating project of one item, which somebody rated for that reason. Returns the project.
   std::string rated(const std::string& reason) {
     const std::vector<std::string> scopes{"tasks", "data"};
@@ -74,6 +85,48 @@ TEST_F(TransferRoutes, a_file_comes_in_once_and_goes_out_under_pseudonyms) {
   EXPECT_NE(send(engineer, "GET", "/api/exports/dpo.jsonl?margin_scale=1").body.find("\"margin\":"), std::string::npos);
   EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl?purpose=publish").body, "")
       << "the declaration does not cover it";
+}
+
+TEST_F(TransferRoutes, a_file_in_a_project_is_taken_back_by_its_receipt) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"tasks", "data", "review"}),
+                    ana = token_of(member(Role::annotator), {"tasks"});
+  const std::string project = pairs_project(engineer);
+  const auto brought = send(engineer, "POST", cat("/api/imports?format=jsonl&project=", project, kDeclared), kFile);
+  ASSERT_EQ(brought.status, 201) << brought.body;
+  EXPECT_EQ(brought.json()["items"], 1);
+  const std::string next = cat("/api/projects/", project, "/next");
+  EXPECT_TRUE(post(ana, next).json["task"].is_object()) << "the control";
+  const Reply gone = post(visitor_credentials(), "/api/withdraw", {{"receipt_code", brought.json()["receipt_code"]}});
+  EXPECT_EQ(gone.status, 200) << gone.json.dump();
+  EXPECT_EQ(gone.json["conversations"], 1);
+  EXPECT_TRUE(post(ana, next).json["task"].is_null());
+  EXPECT_TRUE(get(engineer, cat("/api/projects/", project, "/items")).json["items"][0]["prompt"].empty());
+}
+
+TEST_F(TransferRoutes, a_file_in_a_project_serves_the_purposes_that_were_declared) {
+  start_as_web();
+  const Credentials engineer = token_of(member(Role::engineer), {"tasks", "data"});
+  const auto judged = [&](const std::string& purposes, const std::string& file) {
+    const std::string project = pairs_project(engineer);
+    const Credentials ana = token_of(member(Role::annotator), {"tasks"});
+    const auto brought = send(
+        engineer, "POST", cat("/api/imports?format=jsonl&purposes=", purposes, "&project=", project, kDeclared), file);
+    EXPECT_EQ(brought.status, 201) << brought.body;
+    const Json task = post(ana, cat("/api/projects/", project, "/next")).json["task"];
+    if (task.is_null()) return false;
+    const Reply put = post(ana, cat("/api/assignments/", task.value("assignment", ""), "/submit"), {{"outcome", 2}});
+    EXPECT_EQ(put.status, 201) << put.json.dump();
+    return true;
+  };
+  const auto pair = [](const std::string& prompt) {
+    return Json{{"prompt", prompt}, {"chosen", "Una cazuela"}, {"rejected", "Nada"}}.dump() + "\n";
+  };
+  EXPECT_TRUE(judged("review", pair("¿Qué como?")));
+  EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl").body, "") << "nobody declared that it may train";
+  EXPECT_FALSE(judged("train", pair("¿Qué bebo?"))) << "nobody declared that others may judge it";
+  EXPECT_TRUE(judged("train,review", pair("¿Qué leo?")));
+  EXPECT_NE(send(engineer, "GET", "/api/exports/dpo.jsonl").body.find("¿Qué leo?"), std::string::npos) << "the control";
 }
 
 TEST_F(TransferRoutes, another_workspace_sees_nothing_of_it) {

@@ -104,6 +104,18 @@ TEST_F(ErasingTasks, WhatAReviewerNotedIsBlankAndTheVerdictStays) {
   EXPECT_EQ(hash_of("submission", "true"), submissions);
 }
 
+TEST_F(ErasingTasks, WhatAReviewerNotesUnderANewConsentStays) {
+  withdrawn(jefa, 31);
+  db.transaction([&](Transaction& t) {
+    const Person anew = make_person(t, {"train", "review"}, get_account(t, jefa.account_id).annotator_id);
+    set_account_visitor(t, jefa.account_id, anew.visitor_id);
+  });
+  const std::string later = decide(jefa, item, "Otra vez, y de acuerdo");
+  EXPECT_EQ(run_retention(db, {}, true).texts.at("adjudication"), 1);
+  EXPECT_EQ(text(cat("SELECT note FROM adjudication WHERE id = '", note_of_jefa, "'")), "");
+  EXPECT_EQ(text(cat("SELECT note FROM adjudication WHERE id = '", later, "'")), "Otra vez, y de acuerdo");
+}
+
 TEST_F(ErasingTasks, NothingIsErasedBeforeItsTimeAndNothingElseOfARowCanChange) {
   withdrawn(ana, 29);
   const std::string before = hash_of("submission", "true") + hash_of("adjudication", "true");

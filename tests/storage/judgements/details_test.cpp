@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "storage/judgements/answer_notes.h"
+#include "storage/quality/eligible.h"
 #include "tests/storage/fixtures.h"
 
 namespace afina::storage {
@@ -144,6 +146,78 @@ TEST_F(Details, AWithdrawnPersonsRowsLeaveEveryView) {
   put(act_of(vote_on(shown.exposure, 2)), everything(shown));
   db.transaction([&](Transaction& t) { withdraw(t, ana.receipt); });
   EXPECT_EQ(count("standing_aspect_rating") + count("standing_answer_flag") + count("standing_span_note"), 0);
+}
+
+// A client names its vote itself, and may know the ids of others' acts.
+TEST_F(Details, SomebodyElsesVoteUnderAnActsIdTakesNothingOfIt) {
+  const Person luis = db.transaction([](Transaction& t) { return make_person(t); });
+  const Shown his = db.transaction([&](Transaction& t) { return make_pair_for(t, luis, "otra pregunta"); });
+  const std::string act = new_uuid();  // as of a submission
+  const std::string his_annotator =
+      db.read([&](Transaction& t) { return get_visitor(t, luis.visitor_id).annotator_id; });
+  put({act, luis.visitor_id, his_annotator}, everything(his));
+  db.transaction([&](Transaction& t) {
+    Rewrite rewrite;
+    rewrite.visitor_id = luis.visitor_id;
+    rewrite.text = "de Luis";
+    rewrite.act_id = act;
+    rewrite.exposure_id = his.exposure.id;
+    rewrite.idempotency_key = "par";
+    put_rewrite(t, rewrite);
+    rewrite.id = new_uuid();
+    rewrite.exposure_id.clear();
+    rewrite.generation_id = his.a.id;
+    rewrite.idempotency_key = "sola";
+    put_rewrite(t, rewrite);
+  });
+  const auto standing = [&] {
+    return db.read([&](Transaction& t) {
+      std::string counts;
+      for (const char* view : {"standing_aspect_rating", "standing_answer_flag", "standing_span_note",
+                               "standing_rewrite", "standing_single_rewrite"})
+        counts += cat(t.exec(cat("SELECT count(*) AS n FROM ", view)).one().integer("n"), " ");
+      size_t eligible = 0;
+      for (const EligiblePair& pair : eligible_pairs(t, {}))
+        eligible += pair.rewrites.size();
+      return counts + cat(eligible);
+    });
+  };
+  const std::string before = standing();
+  EXPECT_EQ(before, "3 1 2 1 1 2");
+  NewPreference hers = vote_on(shown.exposure, 1);
+  hers.id = act;
+  act_of(hers);
+  NewPreference correction = vote_on(shown.exposure, -1);
+  correction.supersedes_id = act;
+  act_of(correction);
+  NewAnswerNote note;
+  note.id = act;
+  note.conversation_id = shown.conversation.id;
+  note.generation_id = accented.id;
+  note.visitor_id = ana.visitor_id;
+  note.reason = "de Ana";
+  note.idempotency_key = act;
+  db.transaction([&](Transaction& t) { put_answer_note(t, note); });
+  note.id = note.idempotency_key = new_uuid();
+  db.transaction([&](Transaction& t) { put_answer_note(t, note); });
+  EXPECT_EQ(standing(), before);
+}
+
+TEST_F(Details, NobodyAddsToSomebodyElsesAct) {
+  const Person luis = db.transaction([](Transaction& t) { return make_person(t); });
+  const Shown his = db.transaction([&](Transaction& t) { return make_pair_for(t, luis, "otra pregunta"); });
+  const Act silent = act_of(vote_on(his.exposure, 1));
+  NewAnswerNote note;
+  note.id = note.idempotency_key = silent.act_id;
+  note.conversation_id = shown.conversation.id;
+  note.generation_id = accented.id;
+  note.visitor_id = ana.visitor_id;
+  note.details.flags = {{accented.id, FlagKind::toxic, "de Ana"}};
+  EXPECT_THROW(db.transaction([&](Transaction& t) { put_answer_note(t, note); }), Conflict);
+  EXPECT_EQ(rows(), 0);
+  note.id = new_uuid();
+  db.transaction([&](Transaction& t) { put_answer_note(t, note); });
+  EXPECT_EQ(rows(), 1) << "the control";
 }
 
 TEST_F(Details, RowsAreNeverChangedOrDeleted) {

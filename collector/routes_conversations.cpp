@@ -182,6 +182,8 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
   message.role = "user";
   message.content = message_text(body);
   message.client_key = key;
+  message.wishes = cat("answers=", answers, " pairing=", body.has("pairing") ? to_string(pairing) : "-",
+                       " attempt=", attempt ? std::to_string(*attempt) : "-");
   const std::string assistant_id = new_uuid();
 
   auto place = runner_.reserve();
@@ -195,8 +197,8 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     result.view = storage::load_own_conversation(t, id, visitor.id);
     for (const auto& earlier : result.view.messages) {
       if (earlier.client_key != key) continue;
-      if (earlier.content != message.content)
-        throw refusal(409, "key_reused", "[Idempotency-Key] came with another text.");
+      if (earlier.content != message.content || !storage::same_wishes(earlier, message))
+        throw refusal(409, "key_reused", "[Idempotency-Key] came with another text, answers, pairing or attempt.");
       result.repeated = true;
       message.id = earlier.id;
       return result;
@@ -217,6 +219,9 @@ void Collector::send_message(const storage::Visitor& visitor, const Request& req
     }
     message.turn = next_position(result.view);
     result.view.messages.push_back(storage::append_message(t, message, visitor.id));
+    const std::string& stored = result.view.messages.back().id;
+    result.repeated = stored != message.id;  // the same request wrote it at the same moment
+    message.id = stored;
     return result;
   });
   if (outcome.repeated) return stream_begun(visitor, id, message.id, response);

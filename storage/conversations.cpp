@@ -41,6 +41,12 @@ Params generation_params(const Generation& g) {
   return p;
 }
 
+Message read_asked(const Row& row) {
+  Message message = read_message(row);
+  message.wishes = row.text("wishes");
+  return message;
+}
+
 // What belongs to one conversation. visitor_id: only what that person was shown and said; empty: everybody's.
 ConversationView load(Transaction& t, const std::string& id, const std::string& visitor_id) {
   ConversationView view;
@@ -58,7 +64,7 @@ ConversationView load(Transaction& t, const std::string& id, const std::string& 
     }
   };
   each(t.exec("SELECT * FROM message WHERE conversation_id = $1::uuid ORDER BY turn", only_id), view.messages,
-       read_message);
+       read_asked);
   each(t.exec("SELECT * FROM generation WHERE conversation_id = $1::uuid ORDER BY turn, slot, attempt", only_id),
        view.generations, read_generation);
   each(t.exec("SELECT * FROM pair WHERE conversation_id = $1::uuid ORDER BY turn, id", only_id), view.pairs, read_pair);
@@ -89,6 +95,10 @@ constexpr const char* kFilter =
 
 }  // namespace
 
+bool same_wishes(const Message& stored, const Message& again) {
+  return stored.wishes.empty() || again.wishes.empty() || stored.wishes == again.wishes;
+}
+
 Conversation create_conversation(Transaction& t, const Conversation& conversation) {
   const std::string consent = consent_of(t, conversation.visitor_id);
   t.exec(
@@ -106,15 +116,22 @@ Conversation create_conversation(Transaction& t, const Conversation& conversatio
       t.exec("SELECT * FROM conversation WHERE visitor_id = $2::uuid AND (id = $1::uuid OR client_key = $3)",
              Params().text(conversation.id).text(conversation.visitor_id).text_or_null(conversation.client_key));
   if (rows.empty()) throw Occupied(cat("[storage] conversation id ", conversation.id, " must be new, but is taken."));
-  return read_conversation(rows[0]);
+  const Conversation stored = read_conversation(rows[0]);
+  if (stored.mode != conversation.mode || stored.locale != conversation.locale ||
+      stored.source != conversation.source) {
+    throw Conflict(cat("[storage] idempotency key '", conversation.client_key,
+                       "' must begin the same conversation again, but asks for another mode, locale or source."),
+                   "use a new key");
+  }
+  return stored;
 }
 
 Message append_message(Transaction& t, const Message& message, const std::string& visitor_id) {
   require_own_conversation(t, message.conversation_id, visitor_id);
   const std::string hash = sha256_hex(message.content);
   t.exec(
-      "INSERT INTO message (id, conversation_id, turn, role, content, sha256, generation_id, client_key) "
-      "VALUES ($1::uuid, $2::uuid, $3::integer, $4, $5, $6, $7::uuid, $8) ON CONFLICT DO NOTHING",
+      "INSERT INTO message (id, conversation_id, turn, role, content, sha256, generation_id, client_key, wishes) "
+      "VALUES ($1::uuid, $2::uuid, $3::integer, $4, $5, $6, $7::uuid, $8, $9) ON CONFLICT DO NOTHING",
       Params()
           .text(message.id)
           .text(message.conversation_id)
@@ -123,16 +140,17 @@ Message append_message(Transaction& t, const Message& message, const std::string
           .text(message.content)
           .text(hash)
           .text_or_null(message.generation_id)
-          .text_or_null(message.client_key));
+          .text_or_null(message.client_key)
+          .text_or_null(message.wishes));
   // The row that stands at this turn or under this key: ours, an earlier sending of it, or something else.
   const Result rows = t.exec(
       "SELECT * FROM message WHERE conversation_id = $1::uuid AND (turn = $2::integer OR client_key = $3) "
       "ORDER BY client_key IS NOT DISTINCT FROM $3 DESC",
       Params().text(message.conversation_id).integer(int64_t{message.turn}).text_or_null(message.client_key));
   if (rows.empty()) throw Occupied(cat("[storage] message id ", message.id, " must be new, but is taken."));
-  const Message stored = read_message(rows[0]);
+  const Message stored = read_asked(rows[0]);
   if (stored.sha256 != hash || stored.role != message.role || stored.turn != message.turn ||
-      stored.client_key != message.client_key) {
+      stored.client_key != message.client_key || !same_wishes(stored, message)) {
     const std::string fault = cat("[storage] turn ", message.turn, " of conversation ", message.conversation_id,
                                   " must be free or hold the same message, but holds another.");
     if (stored.client_key == message.client_key && !message.client_key.empty()) throw Conflict(fault);

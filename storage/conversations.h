@@ -35,6 +35,7 @@ struct Message {
   std::string sha256;         ///< of content; computed
   std::string generation_id;  ///< of an assistant message: the answer it repeats; may be empty
   std::string client_key;     ///< idempotency key, unique in the conversation; may be empty
+  std::string wishes;         ///< what else its request asked for, at most 200 bytes; empty: unknown
   Time created_at{};
 };
 
@@ -62,10 +63,12 @@ struct Generation {
 };
 
 /// Returns what is stored: the earlier row where the same client_key was used. Throws NotFound for an unknown or
-/// withdrawn visitor.
+/// withdrawn visitor, Conflict where the key began a conversation of another mode, locale or source.
 Conversation create_conversation(Transaction& t, const Conversation& conversation);
-/// As above; Conflict where the turn is taken by other words, or the client_key by another body.
+/// As above; Conflict where the turn is taken by other words, or the client_key by other words or wishes.
 Message append_message(Transaction& t, const Message& message, const std::string& visitor_id);
+/// Whether a message that comes again asks for what the stored one asked for, as far as both tell.
+bool same_wishes(const Message& stored, const Message& again);
 Generation append_generation(Transaction& t, const Generation& generation);
 
 /// Everything of one conversation, in order. Superseded votes are included and marked.

@@ -41,6 +41,7 @@ void Collector::regenerate_turn(const storage::Visitor& visitor, const Request& 
   storage::Regeneration wanted;
   wanted.conversation_id = id;
   wanted.client_key = key;
+  wanted.wishes = cat("answers=", asked ? std::to_string(*asked) : "-");
   storage::ConversationView view;
   std::shared_ptr<void> claim;
   const auto put = database_.transaction([&](storage::Transaction& t) {

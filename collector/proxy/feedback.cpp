@@ -129,6 +129,9 @@ std::string said_in(const Feedback& feedback) {
 Json vote(storage::Transaction& t, const Feedback& feedback, const storage::LoggedCompletion& completion,
           const storage::Visitor& visitor) {
   const auto standing = storage::standing_preference(t, completion.exposure->id, visitor.id);
+  const auto earlier =
+      feedback.key.empty() ? std::nullopt : storage::preference_by_key(t, visitor.annotator_id, feedback.key);
+  const auto& about = earlier ? earlier : standing;  // whose verdict words alone keep
   storage::NewPreference draft;
   draft.exposure_id = completion.exposure->id;
   draft.visitor_id = visitor.id;
@@ -140,9 +143,9 @@ Json vote(storage::Transaction& t, const Feedback& feedback, const storage::Logg
   if (feedback.verdict) {
     draft.outcome = feedback.verdict->outcome;
     draft.grade = flip_unless(completion.is_a, feedback.verdict->left_grade);
-  } else if (standing) {
-    draft.outcome = standing->outcome;
-    draft.grade = standing->grade;
+  } else if (about) {
+    draft.outcome = about->outcome;
+    draft.grade = about->grade;
   } else {
     draft.outcome = storage::Outcome::cannot_judge;
   }
@@ -150,9 +153,13 @@ Json vote(storage::Transaction& t, const Feedback& feedback, const storage::Logg
   if (feedback.key.empty() && standing && standing->idempotency_key == derived_key(said, completion.acts - 1)) {
     return {{"id", standing->id}, {"kind", "preference"}, {"created", false}};
   }
-  // The same key again is the same act: it takes the place that it took then.
-  const bool again = standing && standing->idempotency_key == feedback.key;
-  if (standing) draft.supersedes_id = again ? standing->supersedes_id : standing->id;
+  if (earlier) {
+    // The same key again is the same act: it takes the place that it took then, which after an undo was nobody's.
+    draft.supersedes_id = earlier->supersedes_id;
+    if (storage::preference_body_sha256(draft) != earlier->body_sha256) draft.supersedes_id.clear();
+  } else if (standing) {
+    draft.supersedes_id = standing->id;
+  }
   draft.idempotency_key = feedback.key.empty() ? derived_key(said, completion.acts) : feedback.key;
   const auto put = storage::put_preference(t, draft);
   return {{"id", put.stored.id}, {"kind", "preference"}, {"created", put.created}};

@@ -17,9 +17,9 @@ PutRegeneration put_regeneration(Transaction& t, const Regeneration& wanted) {
     Regeneration stored = wanted;
     stored.id = row.text("id");
     stored.attempt = static_cast<int>(row.integer("attempt"));
-    if (row.integer("turn") != wanted.turn) {
+    if (row.integer("turn") != wanted.turn || (!row.is_null("wishes") && row.text("wishes") != wanted.wishes)) {
       throw Conflict(cat("[storage.judgements] idempotency key '", wanted.client_key,
-                         "' must ask for the same turn again, but asks for another."),
+                         "' must ask for the same again, but asks for another turn or other answers."),
                      "use a new key");
     }
     return {stored, false};
@@ -32,14 +32,15 @@ PutRegeneration put_regeneration(Transaction& t, const Regeneration& wanted) {
           .one()
           .integer("attempt"));
   t.exec(
-      "INSERT INTO regeneration (id, conversation_id, turn, attempt, client_key) "
-      "VALUES ($1::uuid, $2::uuid, $3::integer, $4::smallint, $5)",
+      "INSERT INTO regeneration (id, conversation_id, turn, attempt, client_key, wishes) "
+      "VALUES ($1::uuid, $2::uuid, $3::integer, $4::smallint, $5, $6)",
       Params()
           .text(stored.id)
           .text(stored.conversation_id)
           .integer(stored.turn)
           .integer(stored.attempt)
-          .text(stored.client_key));
+          .text(stored.client_key)
+          .text(stored.wishes));
   return {stored, true};
 }
 

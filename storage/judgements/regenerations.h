@@ -15,13 +15,15 @@ struct Regeneration {
   int turn = 0;     ///< position of the answers
   int attempt = 1;  ///< at least; a larger one is given where that is taken
   std::string client_key;
+  std::string wishes;  ///< what else the request asked for, at most 200 bytes; the key must ask for it again
 };
 struct PutRegeneration {
   Regeneration stored;
   bool created = true;  ///< false: the key had asked before
 };
 
-/// The caller has checked whose conversation it is. Conflict: the key asked for another turn.
+/// The caller has checked whose conversation it is. Conflict: the key asked for another turn or for
+/// something else of it.
 PutRegeneration put_regeneration(Transaction& t, const Regeneration& wanted);
 
 }  // namespace afina::storage

@@ -324,6 +324,13 @@ std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& 
   return results;
 }
 
+std::optional<Preference> preference_by_key(Transaction& t, const std::string& annotator_id, const std::string& key) {
+  const Result rows = t.exec(cat("SELECT ", kPreferenceColumns,
+                                 " FROM preference p WHERE p.annotator_id = $1::uuid AND p.idempotency_key = $2"),
+                             Params().text(annotator_id).text(key));
+  return rows.empty() ? std::nullopt : std::optional(read_preference(rows.one()));
+}
+
 PutPreference put_preference(Transaction& t, const NewPreference& p) {
   require_uuid(p.exposure_id, "a pair shown to this visitor");
   require_uuid(p.visitor_id, "a visitor");

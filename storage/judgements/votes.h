@@ -51,6 +51,8 @@ void check_vote(const NewPreference& vote);
 /// moment: then nothing of the batch is stored, and each may be put alone (one alone waits for the other transaction).
 /// Tells webhooks: preference.created and preference.retracted.
 std::vector<VoteResult> put_votes(Transaction& t, const std::vector<VoteDraft>& drafts);
+/// The row that this key of the annotator's brought, if any; also where it stands no more.
+std::optional<Preference> preference_by_key(Transaction& t, const std::string& annotator_id, const std::string& key);
 /// The error that a refusal stands for: NotFound or Conflict.
 [[noreturn]] void throw_refusal(VoteRefusal refusal, const NewPreference& vote);
 

@@ -286,7 +286,25 @@ TEST_F(FlowTest, AMessageSentTwiceIsOneTurn) {
   const Json again = ana.post(path, {{"text", "hola"}}, key).event("done");
   EXPECT_EQ(first, again);
   EXPECT_EQ(ana.post(path, {{"text", "adiós"}}, key).code(), "key_reused");
+  EXPECT_EQ(ana.post(path, {{"text", "hola"}, {"answers", 1}}, key).code(), "key_reused");
+  EXPECT_EQ(ana.post(path, {{"text", "hola"}, {"pairing", "self"}}, key).code(), "key_reused");
+  EXPECT_EQ(ana.post(path, {{"text", "hola"}, {"answers", 2}}, key).event("done"), first) << "as many as without";
   EXPECT_EQ(fake_.requests().size(), 2u) << "two sides, asked once";
+}
+
+TEST_F(FlowTest, AConversationsKeyComesWithTheSameWishesOrIsRefused) {
+  start({"good", "other"});
+  Caller ana = visitor();
+  const std::string key = new_uuid();
+  const Reply first = ana.post("/api/conversations", {{"mode", "arena"}, {"locale", "es"}}, key);
+  ASSERT_EQ(first.status, 201);
+  const Reply again = ana.post("/api/conversations", {{"mode", "arena"}, {"locale", "es"}}, key);
+  EXPECT_EQ(again.status, 201);
+  EXPECT_EQ(again.json["id"], first.json["id"]);
+  for (const Json& other : {Json{{"mode", "chat"}, {"locale", "es"}}, Json{{"mode", "arena"}, {"locale", "pt"}},
+                            Json{{"mode", "arena"}, {"locale", "es"}, {"source", "api"}}})
+    EXPECT_EQ(ana.post("/api/conversations", other, key).code(), "key_reused") << other.dump();
+  EXPECT_EQ(ana.get("/api/conversations").json["conversations"].size(), 1U);
 }
 
 TEST_F(FlowTest, KeepsWhatAfinaServeTellsAndASystemPromptForAll) {

@@ -99,6 +99,7 @@ TEST_F(Conversations, AGenerationKeepsEveryField) {
 TEST_F(Conversations, ARepeatedRequestFindsItsRowAndAnotherBodyIsAConflict) {
   const Conversation c = begin("es", "begin-1");
   EXPECT_EQ(begin("es", "begin-1").id, c.id);
+  EXPECT_THROW(begin("pt", "begin-1"), Conflict);
   const Message m = say(c, 0, "hola", "m-1");
   EXPECT_EQ(say(c, 0, "hola", "m-1").id, m.id);
   const auto key_was_used_twice = [&](int turn, const std::string& text) {

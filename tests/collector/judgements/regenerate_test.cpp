@@ -29,6 +29,7 @@ TEST_F(Regenerate, ANewPairStandsBesideTheOldOneWhichStaysUnjudged) {
   EXPECT_EQ(number("SELECT count(*) AS n FROM preference"), 0);
   EXPECT_EQ(ana.post(path(ana, first), Json::object(), key).event("done")["exposure"], second["exposure"]);
   EXPECT_EQ(number("SELECT count(*) AS n FROM generation"), 4) << "the same key starts nothing";
+  EXPECT_EQ(ana.post(path(ana, first), {{"answers", 1}}, key).code(), "key_reused");
   ASSERT_EQ(ana.post("/api/votes", {{"exposure", second["exposure"]}, {"outcome", 1}}).status, 201);
   const Reply late = ana.post(path(ana, first));
   EXPECT_EQ(late.status, 409);

@@ -22,6 +22,7 @@ struct ProxyFeedback : TokenWorld {
     EXPECT_TRUE(wait_for("exposure", before + 1));
     return id;
   }
+  Program program_of(const std::vector<std::string>& scopes) { return program(storage::Role::annotator, scopes); }
   Reply say(const Program& program, const std::string& id, Json more, const std::string& key = "") {
     more["completion_id"] = id;
     return program.post("/v1/feedback", more, key);
@@ -88,6 +89,40 @@ TEST_F(ProxyFeedback, WithAKeyIsOneActAndAnotherBodyUnderItIsRefused) {
   EXPECT_EQ(say(program, id, {{"outcome", "both_good"}}, key).json["created"], false);
   EXPECT_EQ(say(program, id, {{"outcome", "both_bad"}}, key).status, 409);
   EXPECT_EQ(count("preference"), 1);
+}
+
+TEST_F(ProxyFeedback, AnEarlierKeyComesBackAsTheActThatItWas) {
+  start({"good", "other"});
+  const Program program = program_of({"proxy", "judge"});
+  const std::string id = arena(program), one = new_uuid(), two = new_uuid();
+  const Reply first = say(program, id, {{"score", 2}}, one);
+  ASSERT_EQ(say(program, id, {{"score", -1}}, two).json["created"], true);
+  const Reply again = say(program, id, {{"score", 2}}, one);
+  ASSERT_EQ(again.status, 200) << again.json.dump();
+  EXPECT_EQ(again.json["created"], false);
+  EXPECT_EQ(again.json["id"], first.json["id"]);
+  EXPECT_EQ(say(program, id, {{"score", 3}}, one).status, 409) << "another body under it";
+  const Reply second = say(program, id, {{"score", -1}}, two);
+  EXPECT_EQ(second.json["created"], false);
+  EXPECT_EQ(count("preference"), 2);
+  const std::string words = new_uuid();
+  const Reply reasoned = say(program, id, {{"reason", "más clara"}}, words);
+  ASSERT_EQ(say(program, id, {{"outcome", "both_bad"}}, new_uuid()).status, 200);
+  EXPECT_EQ(say(program, id, {{"reason", "más clara"}}, words).json["id"], reasoned.json["id"])
+      << "words alone keep the verdict that stood when they were said";
+}
+
+TEST_F(ProxyFeedback, WhatIsSaidAfterAnUndoMayBeSaidAgain) {
+  start({"good", "other"});
+  const Program program = program_of({"proxy", "judge"});
+  const std::string id = arena(program), key = new_uuid();
+  const std::string vote = say(program, id, {{"score", 2}}, new_uuid()).json["id"];
+  ASSERT_EQ(program.post(cat("/api/votes/", vote, "/undo"), Json::object(), new_uuid()).status, 200);
+  const Reply first = say(program, id, {{"score", 1}}, key);
+  ASSERT_EQ(first.json["created"], true) << first.json.dump();
+  const Reply again = say(program, id, {{"score", 1}}, key);
+  EXPECT_EQ(again.status, 200) << again.json.dump();
+  EXPECT_EQ(again.json["id"], first.json["id"]);
 }
 
 TEST_F(ProxyFeedback, RefusesWhatIsNotTheirsOrSaysNothing) {

@@ -48,7 +48,8 @@ Pairing pairing_of(const Body& body, const CollectorConfig& config, const storag
   Pairing pairing = config.pairing;
   if (!body.has("pairing")) return pairing;
   if (visitor.source == storage::Source::web || !from_string(body.text("pairing", 40), pairing)) {
-    throw refusal(400, "bad_request", "[body] pairing must be random, self or base_vs_adapter, and is for programs.");
+    throw refusal(400, "bad_request",
+                  "[body] pairing must be random, self, base_vs_adapter or informative, and is for programs.");
   }
   return pairing;
 }

@@ -229,7 +229,8 @@ Time time_from_text(std::string_view text) {
   const std::string_view zone = fields == 6 ? std::string_view(owned).substr(static_cast<size_t>(used)) : "";
   if (zone != "+00" && zone != "Z") throw InternalError(cat("[storage] a time must be UTC, but is '", text, "'."));
   const std::chrono::year_month_day date{std::chrono::year(y), std::chrono::month(mo), std::chrono::day(d)};
-  if (!date.ok() || hh < 0 || hh > 23 || mm < 0 || mm > 59 || !(ss >= 0 && ss < 61))
+  // Nanoseconds of 64 bits end in 2262 and began in 1677.
+  if (!date.ok() || y < 1700 || y > 2200 || hh < 0 || hh > 23 || mm < 0 || mm > 59 || !(ss >= 0 && ss < 61))
     throw InternalError(cat("[storage] a time must be one of the calendar and the clock, but is '", text, "'."));
   return std::chrono::sys_days(date) + std::chrono::hours(hh) + std::chrono::minutes(mm) +
          std::chrono::microseconds(std::llround(ss * 1e6));

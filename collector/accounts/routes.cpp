@@ -11,7 +11,7 @@ namespace afina::collector {
 namespace {
 
 constexpr int64_t kPage = 50, kLongestPage = 200;
-constexpr size_t kMaxNameBytes = 60;
+constexpr size_t kMaxNameCodePoints = 60, kMaxNameBytes = 200;
 
 bool moves_the_line(char32_t c) {
   return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
@@ -41,11 +41,13 @@ std::string page_cursor(const http::Request& request, const std::string& name) {
 
 std::string checked_name(const std::string& name) {
   const auto refuse = [](const char* must) { throw refusal(400, "name_refused", cat("[body] name must ", must, ".")); };
-  if (name.empty() || name.size() > kMaxNameBytes) refuse("have 1 to 60 bytes");
   if (!is_valid_utf8(name)) refuse("be UTF-8");
+  const auto points = code_points(name);
+  if (points.empty() || points.size() > kMaxNameCodePoints || name.size() > kMaxNameBytes) {
+    refuse("have 1 to 60 characters in at most 200 bytes");
+  }
   if (name.front() == ' ' || name.back() == ' ') refuse("not begin or end with a blank");
   if (name.find('@') != std::string::npos) refuse("be a pseudonym, not an e-mail address");
-  const auto points = code_points(name);
   if (std::ranges::any_of(points, moves_the_line)) refuse("hold no control characters");
   return name;
 }

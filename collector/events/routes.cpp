@@ -154,6 +154,20 @@ void disable_webhook(Services& services, const Actor& actor, const http::Request
   response.set_json(Json{{"id", id}, {"state", "disabled"}});
 }
 
+void enable_webhook(Services& services, const Actor& actor, const http::Request& request, http::Response& response) {
+  const std::string id = require_id(request.param("id"));
+  const Body body(request, {});
+  // Looked up outside of the transaction: a name server may take its time.
+  check_url(services.database.transaction(
+                [&](storage::Transaction& t) { return storage::webhook_url(t, actor.workspace_id, id); }),
+            services.config);
+  services.database.transaction([&](storage::Transaction& t) {
+    storage::enable_webhook(t, actor.workspace_id, id);
+    storage::append_audit(t, actor.audit_name(), "webhook.enable", id);
+  });
+  response.set_json(Json{{"id", id}, {"state", "active"}});
+}
+
 void test_webhook(Services& services, const Actor& actor, const http::Request& request, http::Response& response) {
   const std::string id = require_id(request.param("id"));
   const Body body(request, {});
@@ -185,7 +199,9 @@ void add_webhook_routes(RouteTable& routes, Services& services) {
                });
   };
   add("POST", "/api/webhooks", kAdmins, "Adds a webhook; its secret is told this once.", create_webhook);
-  add("POST", "/api/webhooks/{id}/disable", kAdmins, "Switches a webhook off for good.", disable_webhook);
+  add("POST", "/api/webhooks/{id}/disable", kAdmins, "Switches a webhook off; what waits for it is given up.",
+      disable_webhook);
+  add("POST", "/api/webhooks/{id}/enable", kAdmins, "Switches it on again, for events from now on.", enable_webhook);
   add("POST", "/api/webhooks/{id}/test", kAdmins, "Sends a webhook.test event to this webhook alone.", test_webhook);
   add("GET", "/api/webhooks/{id}/deliveries", kAdminsAndAuditors, "Lists what was sent to a webhook, newest first.",
       list_deliveries);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "datasets/transfer/import_file.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -130,10 +131,14 @@ ImportReport import_file(storage::Database& database, const ImportFile& file, Im
   storage::NewImport& about = request.about;
   about.format = to_string(request.format);
   about.receipt_code = storage::new_receipt_code();
+  const bool into_project = !request.project_id.empty();
+  if (into_project && std::ranges::find(about.purposes, "review") == about.purposes.end()) {
+    throw UsageError("[import] purposes of a file for a project must hold review, but do not.",
+                     "nobody could be given its items");
+  }
   hash_file(file, about);
   storage::TransactionOptions options;
   options.workspace = about.workspace_id;
-  const bool into_project = !request.project_id.empty();
   if (into_project) {
     database.transaction(
         [&](storage::Transaction& t) { storage::get_project(t, request.project_id, about.workspace_id); }, options);

@@ -64,6 +64,22 @@ void switch_off(Transaction& t, const std::string& webhook_id, const std::string
       Params().text(webhook_id));
 }
 
+/// Two admins at one moment queue here, so that the cap holds. Not on the workspace's row: the role of the web may not
+/// lock what it may not change.
+void lock_webhooks(Transaction& t, const std::string& workspace_id) {
+  t.exec("SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || $1, 0))", Params().text(workspace_id));
+}
+
+/// Throws Occupied where there is none for one more beside the others.
+void require_room(Transaction& t, const std::string& workspace_id, const std::string& webhook_id) {
+  const Result rows =
+      t.exec("SELECT count(*) AS n FROM webhook WHERE workspace_id = $1::uuid AND state = 'active' AND id <> $2::uuid",
+             Params().text(workspace_id).text(webhook_id));
+  if (rows.one().integer("n") < kMaxWebhooks) return;
+  throw Occupied(cat("[webhook] a workspace must have at most ", kMaxWebhooks, " active ones, but has that many."),
+                 "disable one first");
+}
+
 }  // namespace
 
 std::string_view to_string(DeliveryState value) {
@@ -92,9 +108,7 @@ std::string create_webhook(Transaction& t, const Webhook& webhook) {
       throw DataError("[webhook] types must be known ones or \"*\", but one is not.");
     }
   }
-  // Two admins at one moment queue here, so that the cap holds. Not on the workspace's row: the role of the web may not
-  // lock what it may not change.
-  t.exec("SELECT pg_advisory_xact_lock(hashtextextended('webhook ' || $1, 0))", Params().text(webhook.workspace_id));
+  lock_webhooks(t, webhook.workspace_id);
   const Result found = t.exec(
       "SELECT id, url = $3 AND types = $4::text[] AS same FROM webhook WHERE workspace_id = $1::uuid AND secret = $2",
       Params().text(webhook.workspace_id).text(webhook.secret).text(webhook.url).texts(webhook.types));
@@ -105,13 +119,7 @@ std::string create_webhook(Transaction& t, const Webhook& webhook) {
     }
     return row.text("id");
   }
-  const Result rows =
-      t.exec("SELECT count(*) AS n FROM webhook WHERE workspace_id = $1::uuid AND state = 'active' AND id <> $2::uuid",
-             Params().text(webhook.workspace_id).text(webhook.id));
-  if (rows.one().integer("n") >= kMaxWebhooks) {
-    throw Occupied(cat("[webhook] a workspace must have at most ", kMaxWebhooks, " active ones, but has that many."),
-                   "disable one first");
-  }
+  require_room(t, webhook.workspace_id, webhook.id);
   t.exec(
       "INSERT INTO webhook (id, workspace_id, url, types, secret) VALUES ($1::uuid, $2::uuid, $3, $4::text[], $5) "
       "ON CONFLICT (id) DO NOTHING",
@@ -132,6 +140,19 @@ void disable_webhook(Transaction& t, const std::string& workspace_id, const std:
                      const std::string& reason) {
   lock_webhook(t, workspace_id, webhook_id);
   switch_off(t, webhook_id, reason);
+}
+
+void enable_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id) {
+  lock_webhooks(t, workspace_id);
+  if (lock_webhook(t, workspace_id, webhook_id).active) return;
+  require_room(t, workspace_id, webhook_id);
+  t.exec(
+      "UPDATE webhook SET state = 'active', disabled_reason = '', disabled_at = NULL, failures = 0 WHERE id = $1::uuid",
+      Params().text(webhook_id));
+}
+
+std::string webhook_url(Transaction& t, const std::string& workspace_id, const std::string& webhook_id) {
+  return lock_webhook(t, workspace_id, webhook_id).url;
 }
 
 std::string test_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id) {

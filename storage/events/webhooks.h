@@ -44,6 +44,11 @@ std::vector<Webhook> list_webhooks(Transaction& t, const std::string& workspace_
 /// Its waiting deliveries are given up. Throws NotFound for one of another workspace. Again: nothing happens.
 void disable_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id,
                      const std::string& reason);
+/// Events from now on go there again; those of before stay given up. Throws NotFound, Occupied where the workspace has
+/// as many active ones as it may. Again: nothing happens.
+void enable_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id);
+/// Where it leads. Throws NotFound for one of another workspace.
+std::string webhook_url(Transaction& t, const std::string& workspace_id, const std::string& webhook_id);
 /// An event of type webhook.test for this webhook only; returns the delivery's id. Throws NotFound, Conflict where it
 /// is disabled.
 std::string test_webhook(Transaction& t, const std::string& workspace_id, const std::string& webhook_id);

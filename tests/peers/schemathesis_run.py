@@ -53,7 +53,7 @@ def known_things(address, caller):
             known[f"/api/assignments/{{id}}/{act}"] = {"id": task["task"]["assignment"]}
     for path in ("", "/items", "/items/from", "/next", "/disagreements", "/agreement", "/annotators"):
         known["/api/projects/{id}" + path] = {"id": made.get("project")}
-    for path in ("/disable", "/test", "/deliveries"):
+    for path in ("/disable", "/enable", "/test", "/deliveries"):
         known["/api/webhooks/{id}" + path] = {"id": made.get("webhook")}
     known["/api/invitations/{id}/revoke"] = {"id": made.get("invitation")}
     known["/api/tokens/{id}/revoke"] = {"id": made.get("token")}

@@ -258,6 +258,7 @@ TEST(Times, ComeBackToTheMicrosecond) {
   EXPECT_EQ(time_to_text(time_from_text("2026-11-21 12:00:00.5+00")), "2026-11-21T12:00:00.500000Z");
   EXPECT_THROW(time_from_text("2026-11-21 12:00:00-03"), InternalError);
   EXPECT_THROW(time_from_text("2026-02-30 12:00:00+00"), InternalError) << "no such day";
+  EXPECT_THROW(time_from_text("2999-01-01 12:00:00+00"), InternalError) << "a date that would come out as another";
   EXPECT_THROW(time_from_text("2026-11-21 24:00:00+00"), InternalError) << "no such hour";
   EXPECT_THROW(time_from_text("yesterday"), InternalError);
 }

@@ -142,6 +142,7 @@ void FullBodyTest::add_events() {
   };
   write("/api/webhooks/{id}/test", of_one("test"));
   write("/api/webhooks/{id}/disable", of_one("disable"));
+  write("/api/webhooks/{id}/enable", of_one("enable"));
   examples_["GET /api/webhooks/{id}/deliveries"] = [this, hook] {
     return get(admin_, cat("/api/webhooks/", id_of(hook()), "/deliveries"));
   };

@@ -74,7 +74,7 @@ class NamedObjectsTest : public FullBodyTest {
     theirs("POST /api/tokens/{id}/revoke", cat("/api/tokens/", token, "/revoke"));
     const std::string hook = cat(
         "/api/webhooks/", id_of(post(admin_, "/api/webhooks", {{"url", fake_.url()}, {"types", {"webhook.test"}}})));
-    for (const char* act : {"test", "disable"})
+    for (const char* act : {"test", "disable", "enable"})
       theirs(cat("POST /api/webhooks/{id}/", act), cat(hook, "/", act));
     theirs("GET /api/webhooks/{id}/deliveries", cat(hook, "/deliveries"));
   }

@@ -85,6 +85,11 @@ TEST_F(Rights, WebhooksOfAnotherWorkspaceAreNotFound) {
   EXPECT_EQ(other.post("/api/webhooks/" + id + "/test", Json::object()).status, 404);
   EXPECT_EQ(admin.post("/api/webhooks/" + id + "/disable", Json::object()).status, 200);
   EXPECT_EQ(admin.post("/api/webhooks/" + id + "/test", Json::object()).status, 409);
+  EXPECT_EQ(other.post("/api/webhooks/" + id + "/enable", Json::object()).status, 404);
+  EXPECT_EQ(admin.post("/api/webhooks/" + id + "/enable", Json::object()).status, 200);
+  EXPECT_EQ(admin.post("/api/webhooks/" + id + "/enable", Json::object()).status, 200) << "again: nothing happens";
+  EXPECT_EQ(admin.get("/api/webhooks").json["webhooks"][0]["state"], "active");
+  EXPECT_EQ(admin.post("/api/webhooks/" + id + "/test", Json::object()).status, 202);
 }
 
 }  // namespace

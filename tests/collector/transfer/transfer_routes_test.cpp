@@ -124,7 +124,11 @@ TEST_F(TransferRoutes, a_file_in_a_project_serves_the_purposes_that_were_declare
   };
   EXPECT_TRUE(judged("review", pair("¿Qué como?")));
   EXPECT_EQ(send(engineer, "GET", "/api/exports/dpo.jsonl").body, "") << "nobody declared that it may train";
-  EXPECT_FALSE(judged("train", pair("¿Qué bebo?"))) << "nobody declared that others may judge it";
+  const auto alone = send(engineer, "POST",
+                          cat("/api/imports?format=jsonl&purposes=train&project=", pairs_project(engineer), kDeclared),
+                          pair("¿Qué bebo?"));
+  EXPECT_EQ(alone.status, 400) << "nobody declared that others may judge it, and nobody would ever be given it";
+  EXPECT_NE(alone.body.find("purposes"), std::string::npos) << alone.body;
   EXPECT_TRUE(judged("train,review", pair("¿Qué leo?")));
   EXPECT_NE(send(engineer, "GET", "/api/exports/dpo.jsonl").body.find("¿Qué leo?"), std::string::npos) << "the control";
 }

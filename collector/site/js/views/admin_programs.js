@@ -45,7 +45,7 @@ const eventTypes = [
   "project.finished", "visitor.withdrawn", "import.finished"
 ];
 
-/** deliveries: where those of one webhook are shown. One that is switched off stays off, and says so. */
+/** deliveries: where those of one webhook are shown. */
 const webhookTable = (deliveries) => async (again) => {
   const answer = await get("/api/webhooks");
   const show = async (id) => {
@@ -60,7 +60,9 @@ const webhookTable = (deliveries) => async (again) => {
     await then(one.id);
   }));
   const acts = (one) => element("div", { class: "row" }, button(t("deliveries"), () => attempt(() => show(one.id))),
-    mayWrite() && one.state === "active" ? [act(one, "test", show), act(one, "disable", again)] : []);
+    !mayWrite()            ? [] :
+    one.state === "active" ? [act(one, "test", show), act(one, "disable", again)] :
+                             [act(one, "enable", again)]);
   const rows = answer.webhooks.map((one) => [one.url, (one.types ?? []).map((type) => wordOf("event_", type)).join(", "),
     t(one.state), acts(one)]);
   return [table(t("admin_webhooks"), ["URL", t("event_types"), t("state"), t("action")], rows)];

@@ -90,7 +90,7 @@ TEST_F(JoinPageTest, WhatAnAdminMakesStandsInTheListAtOnceAndARefusalSaysWhatIsM
   check_view("webhook-refused");
 }
 
-TEST_F(JoinPageTest, AWebhookThatIsSwitchedOffOffersNothingButItsDeliveries) {
+TEST_F(JoinPageTest, AWebhookThatIsSwitchedOffShowsItsDeliveriesAndCanBeSwitchedOnAgain) {
   CollectorConfig config;
   config.webhook_allow_private = true;
   start({"good", "other"}, config);
@@ -102,8 +102,11 @@ TEST_F(JoinPageTest, AWebhookThatIsSwitchedOffOffersNothingButItsDeliveries) {
   EXPECT_NE(text_of("#admin-webhooks tbody").find("Voto nuevo"), std::string::npos) << "events in words";
   EXPECT_EQ(text_of("#admin-webhooks tbody").find("preference.created"), std::string::npos);
   browser().click("#admin-webhooks tbody button:last-child");
-  browser().wait_for("document.querySelectorAll('#admin-webhooks tbody button').length === 1");
+  browser().wait_for("document.querySelectorAll('#admin-webhooks tbody button').length === 2");
   EXPECT_NE(text_of("#admin-webhooks tbody").find("desactivada"), std::string::npos);
+  browser().click("#admin-webhooks tbody button:last-child");
+  browser().wait_for("document.querySelectorAll('#admin-webhooks tbody button').length === 3");
+  EXPECT_EQ(text_of("#admin-webhooks tbody").find("desactivada"), std::string::npos);
   EXPECT_NE(text_of("#new-webhook code"), "") << "the secret stays";
 }
 

@@ -182,6 +182,10 @@ int main(int argc, char** argv) {
   using datasets::ExportForm;
   using datasets::ExportKind;
   const int large = argc > 1 ? std::atoi(argv[1]) : 1'000'000;
+  if (large < 1000) {
+    std::fprintf(stderr, "[bench export] N must be a number of judgements from 1000 on, but got \"%s\".\n", argv[1]);
+    return 2;
+  }
   for (const int votes : {large / 4, large}) {
     storage::TestDatabase test;
     seed(test.db(), votes / kVotesOfPair);

@@ -209,7 +209,8 @@ void Server::Impl::finish_later(const Request& request, const Route* route, Erro
 std::string Server::Impl::refusal(const HeadFault& fault) const {
   const std::string request_id = new_uuid();
   const std::string body = dump_json(fault_json(fault.status, fault.reason, request_id, form_of(fault.path)));
-  return cat("HTTP/1.1 ", fault.status, " Refused\r\nDate: ", http_date(system_clock().now()), "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
+  return cat("HTTP/1.1 ", fault.status, " Refused\r\nDate: ", http_date(system_clock().now()),
+             "\r\nContent-Type: application/json\r\nContent-Length: ", body.size(),
              "\r\nConnection: close\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ",
              request_id, fault.status == 503 ? "\r\nRetry-After: 1" : "", "\r\n\r\n", body);
 }

@@ -3,8 +3,8 @@
 // a page must not do: script errors, policy violations, requests to other hosts. One window at a time. Sources: W3C
 // WebDriver; the "goog/cdp" extension of chromedriver.
 //
-// AFINA_BROWSER_SLOW=4 gives the page a processor four times slower and a network with 30 ms more for each step above 1:
-// what only a fast machine hides shows itself. Deadlines are longer by as much.
+// AFINA_BROWSER_SLOW=4 gives the page a processor four times slower and a network with 30 ms more for each step above
+// 1: what only a fast machine hides shows itself. Deadlines are longer by as much.
 #pragma once
 #include <chrono>
 #include <filesystem>

@@ -1,43 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator types: backups, retention, withdrawals, the first admin, and a collector whose login is not set up.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "base/cat.h"
 #include "storage/events/backup.h"
 #include "storage/transaction.h"
+#include "tests/app/run_program.h"
 #include "tests/storage/fixtures.h"
-#include "tests/support/golden.h"
 
 namespace afina::app {
 namespace {
 
-struct Answer {
-  int code = -1;
-  std::string text;  // stdout and stderr
-};
-
-Answer run(const char* program, const std::string& arguments) {
-  Answer answer;
-  const std::string command = cat("timeout 60 ", program_path(program).string(), " ", arguments, " 2>&1");
-  FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return answer;
-  std::array<char, 4096> buffer{};
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-    answer.text.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return answer;
-}
-
 class OperatorVerbs : public ::testing::Test {
  protected:
-  Answer afina(const std::string& arguments) { return run("afina", cat("--database '", test_.url(), "' ", arguments)); }
+  Answer afina(const std::string& arguments) {
+    return run_program("afina", cat("--database '", test_.url(), "' ", arguments));
+  }
   storage::Person somebody_who_withdrew(int days_ago) {
     return test_.db().transaction([&](storage::Transaction& t) {
       const storage::Person person = storage::make_person(t);
@@ -109,7 +90,7 @@ TEST_F(OperatorVerbs, ACollectorForStrangersRefusesALoginWithoutTheRole) {
   std::ofstream(config) << R"({"port": 0, "public_hosts": ["collect.example.org"],
                                "upstreams": [{"name": "a", "base_url": "http://127.0.0.1:9"}]})";
   const Answer answer =
-      run("afina-collector", cat("--config ", config, " --database '", test_.url(), "&user=passer_by'"));
+      run_program("afina-collector", cat("--config ", config, " --database '", test_.url(), "&user=passer_by'"));
   EXPECT_EQ(answer.code, 2) << answer.text;
   EXPECT_NE(answer.text.find("GRANT afina_web TO passer_by"), std::string::npos) << answer.text;
 }

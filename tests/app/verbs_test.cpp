@@ -1,38 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The `afina` program as a person meets it: verbs over an empty database, and what it says to bad input.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "base/cat.h"
 #include "storage/accounts/accounts.h"
 #include "storage/transaction.h"
-#include "tests/support/golden.h"
+#include "tests/app/run_program.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/test_database.h"
 
 namespace afina::app {
 namespace {
 
-struct Answer {
-  int code = -1;
-  std::string text;  // stdout and stderr
-};
-
 Answer afina_program(const std::string& arguments) {
-  Answer answer;
-  FILE* pipe = popen((program_path("afina").string() + " " + arguments + " 2>&1").c_str(), "r");
-  if (pipe == nullptr) return answer;
-  std::array<char, 4096> buffer{};
-  while (const size_t n = fread(buffer.data(), 1, buffer.size(), pipe))
-    answer.text.append(buffer.data(), n);
-  const int status = pclose(pipe);
-  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return answer;
+  return run_program("afina", arguments);
 }
 
 class Verbs : public ::testing::Test {

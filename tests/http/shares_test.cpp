@@ -5,11 +5,11 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <condition_variable>
 
 #include "http/server.h"
 #include "tests/http/raw_socket.h"
+#include "tests/support/patience.h"
 
 namespace afina::http {
 namespace {
@@ -19,15 +19,6 @@ using test::RawSocket;
 using test::status_of;
 
 constexpr const char* kOther = "127.0.0.2";
-
-using Moment = std::chrono::steady_clock::time_point;
-/// For what the server hears of a moment later.
-Moment deadline() {
-  return std::chrono::steady_clock::now() + 20s;
-}
-bool before(Moment late) {
-  return std::chrono::steady_clock::now() < late;
-}
 
 std::string head(const std::string& path, size_t length, const std::string& headers = "") {
   return cat("POST ", path,
@@ -127,7 +118,7 @@ TEST_F(Shares, WhatALargeBodyHeldIsFreeOnceItsClientIsGone) {
     const size_t length = size_t{500} << 10;
     // The loop hears of the end a moment later; nobody is told.
     int status = 503;
-    for (const auto late = deadline(); before(late) && status == 503;) {
+    for (const test::Patience patience; patience.left() && status == 503;) {
       RawSocket socket(server_->port());
       socket.say(head("/file", length, "Cookie: a=b\r\nConnection: close\r\n") + std::string(length, ' '));
       const std::string heard = socket.hear();
@@ -189,7 +180,7 @@ TEST_F(Shares, OneAddressHasACapOfConnectionsAndLeavesOthersTheirs) {
   idle.clear();
   flood.clear();
   int status = 503;
-  for (const auto late = deadline(); before(late) && status != 200;)
+  for (const test::Patience patience; patience.left() && status != 200;)
     status = post();
   EXPECT_EQ(status, 200) << "closed ones do not count";
 }

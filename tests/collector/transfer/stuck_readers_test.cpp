@@ -5,6 +5,7 @@
 
 #include "tests/collector/accounts/members_world.h"
 #include "tests/http/raw_socket.h"
+#include "tests/support/patience.h"
 
 namespace afina::collector {
 namespace {
@@ -46,9 +47,6 @@ class StuckReaders : public MembersWorld {
           .text("who");
     });
   }
-  using Moment = std::chrono::steady_clock::time_point;
-  static Moment deadline() { return std::chrono::steady_clock::now() + std::chrono::seconds(20); }
-  static bool before(Moment late) { return std::chrono::steady_clock::now() < late; }
   static int64_t count(const std::string& who) { return who.empty() ? 0 : 1 + std::count(who.begin(), who.end(), ','); }
 };
 
@@ -69,7 +67,7 @@ TEST_F(StuckReaders, EightExportsThatNobodyReadsLeaveTheSiteToTheOthers) {
   EXPECT_EQ(begun, 2);
   EXPECT_EQ(refused, 6) << "at once, and without a connection of the database";
   std::string first = held();
-  for (const auto late = deadline(); before(late) && count(first) != 2;)
+  for (const test::Patience patience; patience.left() && count(first) != 2;)
     first = held();
   EXPECT_EQ(count(first), 2) << "the two that began stand still in their transactions: " << first;
   for (int i = 0; i < 3; ++i) {
@@ -82,7 +80,7 @@ TEST_F(StuckReaders, EightExportsThatNobodyReadsLeaveTheSiteToTheOthers) {
   EXPECT_EQ(held(), first) << "they were there all the while";
   readers.clear();
   int status = 503;
-  for (const auto late = deadline(); before(late) && status == 503;)
+  for (const test::Patience patience; patience.left() && status == 503;)
     status = test::status_of(ask(engineer).hear("\r\n\r\n"));
   EXPECT_EQ(status, 200) << "who leaves gives the place back";
 }
